@@ -1,0 +1,219 @@
+"""Every other fact: raw messages, quarantine, snapshots, statuses, decisions, ticket deliveries."""
+
+from domain.fields import Kind, Table, columns
+
+RAW_MESSAGE = Table(
+    "raw_message",
+    Kind.FACT,
+    columns("""
+        message_id str ! identity | session:number
+        lane str !
+        session str !
+        number int ! | own contiguous number, not MsgSeqNum(34)
+        feed str !
+        recv_ts ts !
+        sha256 str !
+        length int !
+        msg_type str | 35
+        outcome str ! | SESSION DUPLICATE FACT QUARANTINE IGNORED
+        raw bytes !
+        execution str !
+    """),
+)
+
+QUARANTINE = Table(
+    "quarantine",
+    Kind.FACT,
+    columns("""
+        quarantine_id str ! identity
+        message_id str !
+        feed str !
+        recv_ts ts !
+        code str ! | I01, I02, I07 ...
+        reason str ! | slug, e.g. missing_required_field
+        detail str ! | one clear sentence
+        raw bytes !
+        execution str !
+    """),
+)
+
+POSITION_SNAPSHOT = Table(
+    "position_snapshot",
+    Kind.FACT,
+    columns("""
+        record_id str ! identity
+        feed str !
+        source_role str !
+        as_of_date date ! | 715
+        snapshot_type str ! | SOD, EOD, INTRADAY
+        account_id str ! | 1
+        instrument_id str ! | 48/22
+        long_qty qty | 704
+        short_qty qty | 705
+        basis str | TRADE_DATE, SETTLE_DATE
+        price price | 730
+        price_ccy str | 15
+        market_value money | 708
+        pb_id str
+        recv_time_utc ts !
+        raw_sha256 str !
+        file str
+        line int
+        execution str !
+    """),
+)
+
+CASH_ENTRY = Table(
+    "cash_entry",
+    Kind.FACT,
+    columns("""
+        record_id str ! identity
+        feed str !
+        source_role str !
+        entry_uid str !
+        entry_type str ! | BALANCE, TRADE, DIVIDEND, COUPON, INTEREST, MARGIN, WIRE, FEE
+        value_date date !
+        account_id str !
+        ccy str !
+        amount money ! | + receive
+        reference str
+        instrument_id str
+        pb_id str
+        recv_time_utc ts !
+        raw_sha256 str !
+        file str
+        line int
+        execution str !
+    """),
+)
+
+SETTLEMENT_STATUS = Table(
+    "settlement_status",
+    Kind.FACT,
+    columns("""
+        record_id str ! identity
+        feed str !
+        source_role str !
+        trade_uid str !
+        settle_status str ! | PENDING, SETTLED, PARTIAL, FAILED, CANCELLED
+        reason_code str
+        settle_date date
+        settled_qty qty
+        remaining_qty qty
+        place_of_settlement str
+        ssi_id str
+        pb_id str
+        event_time_utc ts !
+        recv_time_utc ts !
+        raw_sha256 str !
+        file str
+        line int
+        execution str !
+    """),
+)
+
+AFFIRMATION = Table(
+    "affirmation",
+    Kind.FACT,
+    columns("""
+        record_id str ! identity
+        feed str !
+        source_role str !
+        confirm_id str ! | 664
+        trade_uid str
+        affirm_status str ! | 940
+        event_time_utc ts ! | 60
+        recv_time_utc ts !
+        pb_id str
+        raw_sha256 str !
+        execution str !
+    """),
+)
+
+FILE_MANIFEST = Table(
+    "file_manifest",
+    Kind.FACT,
+    columns("""
+        file_id str ! identity | sha256 of the file
+        feed str !
+        name str !
+        size int !
+        rows int !
+        business_date date
+        slot str
+        status str ! | LOADED, EMPTY, LATE, STOPPED, REPEATED
+        detail str
+        recv_time_utc ts !
+    """),
+)
+
+ACTION = Table(
+    "action",
+    Kind.FACT,
+    columns("""
+        action_id str ! identity
+        break_id str !
+        actor str !
+        kind str ! | assign, comment, resolve, reopen
+        reason str
+        assignee str | for assign
+        change_id str | the break's latest change when the person acted
+        payload json
+        acted_at ts !
+    """),
+)
+
+EXECUTION_LOG = Table(
+    "execution_log",
+    Kind.FACT,
+    columns("""
+        execution str ! identity
+        kind str ! | batch, sweep
+        lane str
+        first_number int
+        last_number int
+        count int !
+        as_of ts !
+        seq int ! | order of the Match runs
+    """),
+)
+
+TICKET_OUTBOX = Table(
+    "ticket_outbox",
+    Kind.FACT,
+    columns("""
+        outbox_key str ! identity | break, generation, operation, change
+        break_id str !
+        generation int !
+        change_id str
+        operation str ! | open, update, note, assign, resolve, reopen
+        sys_id str !
+        payload json !
+        created_as_of ts !
+        execution str !
+    """),
+)
+
+TICKET_DELIVERY = Table(
+    "ticket_delivery",
+    Kind.FACT,
+    columns("""
+        outbox_key str ! identity
+        attempt int !
+        outcome str ! | DELIVERED, RETRY, DEAD
+        http_status int
+        detail str
+        ticket_number str
+        attempted_at ts !
+    """),
+)
+
+BREAK_LATENCY = Table(
+    "break_latency",
+    Kind.FACT,
+    columns("""
+        change_id str ! identity
+        received_ts ts ! | arrival of the last member
+        committed_ts ts ! | commit of the Match that opened it
+    """),
+)

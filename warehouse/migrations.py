@@ -1,0 +1,32 @@
+"""Migrations: numbered steps, each applied once and recorded; running them again changes nothing."""
+
+from collections.abc import Callable
+
+import pyarrow as pa
+
+from domain.schema import TABLES, ddl
+from warehouse.port import Warehouse
+from warehouse.views import VIEWS
+
+_VERSIONS = "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL, name VARCHAR NOT NULL)"
+
+
+def _create_tables(warehouse: Warehouse) -> None:
+    for table in TABLES.values():
+        warehouse.execute(ddl(table))
+
+
+MIGRATIONS: tuple[tuple[str, Callable[[Warehouse], None]], ...] = (("tables", _create_tables),)
+
+
+def migrate(warehouse: Warehouse) -> int:
+    """Bring the warehouse to the newest schema; returns its version. Views are always replaced."""
+    warehouse.execute(_VERSIONS)
+    current = warehouse.query("SELECT coalesce(max(version), 0) AS version FROM schema_version")["version"][0].as_py()
+    for version, (name, step) in enumerate(MIGRATIONS, start=1):
+        if version > current:
+            step(warehouse)
+            warehouse.append("schema_version", pa.table({"version": [version], "name": [name]}))
+    for view in VIEWS:
+        warehouse.execute(view)
+    return len(MIGRATIONS)

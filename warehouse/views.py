@@ -1,0 +1,55 @@
+"""Views: what the console, the tickets and the status line read, computed from facts and derived tables."""
+
+BREAK_QUEUE = """
+CREATE OR REPLACE VIEW break_queue AS
+WITH latest_change AS (
+  SELECT break_id, change_id FROM break_change
+  QUALIFY row_number() OVER (PARTITION BY break_id ORDER BY generation DESC, as_of DESC, change_id DESC) = 1
+), latest_score AS (
+  SELECT c.break_id, c.generation, s.score, s.p_value, s.reasons, s.model_version
+  FROM break_score s JOIN break_change c ON c.change_id = s.change_id
+  QUALIFY row_number() OVER (PARTITION BY c.break_id, c.generation ORDER BY c.as_of DESC, c.change_id DESC) = 1
+), assignment AS (
+  SELECT break_id, assignee FROM action WHERE kind = 'assign'
+  QUALIFY row_number() OVER (PARTITION BY break_id ORDER BY acted_at DESC, action_id DESC) = 1
+), lifecycle AS (
+  SELECT break_id, kind, actor, reason, change_id, acted_at FROM action WHERE kind IN ('resolve', 'reopen')
+  QUALIFY row_number() OVER (PARTITION BY break_id ORDER BY acted_at DESC, action_id DESC) = 1
+), ticket AS (
+  SELECT o.break_id, o.generation, o.sys_id,
+    max(d.ticket_number) AS ticket_number,
+    max(CASE WHEN d.outcome = 'DELIVERED' THEN 1 ELSE 0 END) AS ticket_delivered,
+    max(CASE WHEN d.outcome = 'DEAD' THEN 1 ELSE 0 END) AS ticket_dead
+  FROM ticket_outbox o LEFT JOIN ticket_delivery d ON d.outbox_key = o.outbox_key
+  WHERE o.operation = 'open' GROUP BY o.break_id, o.generation, o.sys_id
+)
+SELECT b.break_id, b.generation, b.level, b.pb_id, b.anchor, b.field_family, b.code, b.severity,
+  b.state AS engine_state,
+  CASE
+    WHEN b.state = 'CURED' THEN 'RESOLVED'
+    WHEN l.kind = 'resolve' AND l.change_id = lc.change_id THEN 'RESOLVED'
+    WHEN l.kind IN ('resolve', 'reopen') THEN 'REOPENED'
+    WHEN a.assignee IS NOT NULL THEN 'ASSIGNED'
+    ELSE 'OPEN'
+  END AS state,
+  CASE
+    WHEN b.state = 'CURED' THEN 'cured'
+    WHEN l.kind = 'resolve' AND l.change_id = lc.change_id THEN 'manual'
+  END AS resolution,
+  b.first_seen, b.opened_at, b.changed_at, b.cured_at, b.due_at, b.deadline_at,
+  b.instrument_id, b.symbol, b.account_id, b.side, b.trade_date, b.settle_date, b.ccy,
+  b.exposure, b.exposure_base, b.left_value, b.right_value, b.delta, b.headline, b.next_step,
+  b.rule_id, b.rule_set_hash, b.pass_id, b.group_id, b.component, b.superseded_by, b.explains,
+  s.score, s.p_value, s.reasons, s.model_version,
+  t.sys_id, t.ticket_number, t.ticket_delivered, t.ticket_dead,
+  a.assignee, lc.change_id AS latest_change_id
+FROM recon_break b
+LEFT JOIN latest_change lc ON lc.break_id = b.break_id
+LEFT JOIN latest_score s ON s.break_id = b.break_id AND s.generation = b.generation
+LEFT JOIN assignment a ON a.break_id = b.break_id
+LEFT JOIN lifecycle l ON l.break_id = b.break_id
+LEFT JOIN ticket t ON t.break_id = b.break_id AND t.generation = b.generation
+WHERE b.state <> 'EXPECTED'
+"""
+
+VIEWS = (BREAK_QUEUE,)
