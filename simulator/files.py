@@ -24,9 +24,9 @@ def write_day(day: Day, folder: Path) -> Path:
         files[f"{session.replace('->', '-')}.fix"] = fix_log(messages)
     files["truth.jsonl"] = truth_lines(day.truth)
     files["account_map.csv"] = table_csv(day.reference.account_map)
-    files["instruments.csv"] = table_csv(day.reference.instruments)
-    files["identifiers.csv"] = table_csv(day.reference.identifiers)
-    files["fx_rates.csv"] = table_csv(day.reference.fx_rates)
+    files["instrument.csv"] = table_csv(day.reference.instruments)
+    files["identifier_history.csv"] = table_csv(day.reference.identifiers)
+    files["fx_rate.csv"] = table_csv(day.reference.fx_rates)
     for name, content in files.items():
         (folder / name).write_bytes(content)
     manifest = {
