@@ -1,0 +1,270 @@
+"""Command line: every verb in one place; each does its work in a module of its own."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from app.settings import SettingsError, load
+
+app = typer.Typer(
+    name="tieout",
+    help="Tieout: real-time trade reconciliation. FIX in, breaks explained, tickets out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+config_app = typer.Typer(help="Check the settings.", no_args_is_help=True)
+ref_app = typer.Typer(help="Load or check reference data (CSV files named after their table).", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+app.add_typer(ref_app, name="ref")
+
+ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="Settings file (YAML).")]
+
+
+def fail(message: object, status: int = 2) -> NoReturn:
+    """One clear line (or a few) on stderr, then exit."""
+    typer.echo(f"tieout: {message}", err=True)
+    raise typer.Exit(status)
+
+
+@app.command()
+def reconcile(
+    ours: Annotated[list[Path], typer.Argument(help="Our own trades: FIX logs or CSV files.")],
+    against: Annotated[list[str], typer.Option("--against", "-a", help="A prime broker's file, as [PB=]FILE.")],
+    rules: Annotated[Path | None, typer.Option(help="Rule set (YAML); default: the one shipped.")] = None,
+    tolerances: Annotated[Path | None, typer.Option(help="Tolerances that override the rule set's (YAML).")] = None,
+    mapping: Annotated[Path | None, typer.Option("--map", help="Column map for CSV files (YAML).")] = None,
+    as_of: Annotated[str | None, typer.Option(help="State as of this UTC time; default: all grace elapsed.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write groups, breaks, quarantine and summary here.")] = None,
+    output: Annotated[str, typer.Option("--format", "-f", help="table, json, csv or html.")] = "table",
+) -> None:
+    """Tie out files: two files in, breaks out. No service needed.
+
+    Exit status: 0 tied out, 1 breaks or quarantined rows, 2 nothing readable or wrong arguments.
+
+    Example: tieout reconcile examples/fund.fix --against examples/northgate.csv --against examples/harbour.fix
+    """
+    from app.reconcile import ReconcileOptions, run
+
+    options = ReconcileOptions(
+        ours=tuple(ours),
+        against=tuple(against),
+        rules=rules,
+        tolerances=tolerances,
+        mapping=mapping,
+        as_of=as_of,
+        out=out,
+        format=output,
+    )
+    raise typer.Exit(run(options, sys.stdout, sys.stderr))
+
+
+@app.command()
+def demo(
+    profile: Annotated[str, typer.Option(help="embedded or local-aws (moto server as a child, Kinesis).")] = "embedded",
+    fault: Annotated[str | None, typer.Option(help="tickets: the ticket service answers 503 during the day.")] = None,
+    exit_after: Annotated[bool, typer.Option("--exit", help="End after the summary instead of serving.")] = False,
+    fills: Annotated[int, typer.Option(help="Fills the fund trades in the day.", min=20, max=200_000)] = 2_000,
+    seed: Annotated[int, typer.Option(help="Same seed and day, same bytes.")] = 7,
+    day: Annotated[
+        str | None, typer.Option("--date", help="Trade date YYYY-MM-DD; default: last business day.")
+    ] = None,
+    data: Annotated[Path, typer.Option(help="Data directory; emptied first.")] = Path(".tieout/demo"),
+    port: Annotated[int, typer.Option(help="Console port (0: any free one).", min=0, max=65535)] = 8080,
+    keep_files: Annotated[bool, typer.Option(help="Also write the day's logs and truth to DATA/day.")] = True,
+) -> None:
+    """A simulated trading day, pushed over real FIX sessions through the real pipeline.
+
+    A fund with three prime brokers: raw log, state machine, normalise, match, score, ticket. Prints the tie-out and
+    serves the console until Ctrl-C.
+
+    Example: tieout demo --fault tickets
+    """
+    from app.demo import DemoOptions, run_demo
+
+    options = DemoOptions(profile, fault, exit_after, fills, seed, day, data, port, keep_files)
+    try:
+        raise typer.Exit(run_demo(options))
+    except SettingsError as error:
+        fail(error)
+
+
+@app.command()
+def serve(config: Annotated[Path, typer.Option("--config", "-c", help="Settings file (YAML).")]) -> None:
+    """The service: FIX acceptor, worker, console and tickets, until Ctrl-C.
+
+    Example: tieout serve --config tieout.yaml
+    """
+    from app.serve import run_service
+
+    try:
+        raise typer.Exit(run_service(config))
+    except SettingsError as error:
+        fail(error)
+
+
+@app.command()
+def send(
+    log: Annotated[Path, typer.Argument(help="A FIX log in any separator.")],
+    to: Annotated[str, typer.Option("--to", help="HOST:PORT of the acceptor.")],
+    sender: Annotated[str, typer.Option(help="SenderCompID(49) to log on with.")],
+    target: Annotated[str, typer.Option(help="TargetCompID(56) to log on to.")],
+    begin_string: Annotated[str | None, typer.Option(help="BeginString(8); default: the log's own.")] = None,
+    rate: Annotated[float | None, typer.Option(help="Messages a second; default: as fast as accepted.")] = None,
+) -> None:
+    """Push a FIX log over a FIX session.
+
+    Example: tieout send examples/harbour.fix --to 127.0.0.1:5001 --sender HARBOUR --target TIEOUT
+    """
+    from app.send import SendRefused, push
+
+    try:
+        typer.echo(push(log, to, sender, target, begin_string, rate))
+    except SendRefused as error:
+        fail(error)
+
+
+@app.command()
+def decode(
+    file: Annotated[Path, typer.Argument(help="A file of FIX messages; - for standard input.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Readable dump of FIX messages with tag names, in any separator.
+
+    Example: tieout decode examples/fund.fix
+    """
+    from app.decode import dump
+
+    try:
+        raise typer.Exit(dump(file, as_json, sys.stdout))
+    except OSError as error:
+        fail(f"{file}: {error.strerror}")
+
+
+@app.command()
+def explain(
+    break_id: Annotated[str, typer.Argument(help="The break's id, or its first characters.")],
+    folder: Annotated[Path | None, typer.Option("--in", help="Output folder of `tieout reconcile --out`.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """The evidence for one break: raw bytes, fields, rule, score and reasons, ticket, history.
+
+    Example: tieout explain 3f2a --config tieout.yaml
+    """
+    from app.verbs import VerbError, explain_break
+
+    try:
+        typer.echo(explain_break(break_id, folder, config))
+    except (VerbError, SettingsError) as error:
+        fail(error)
+
+
+@app.command()
+def status(config: ConfigOption = None) -> None:
+    """The tie-out as it stands: messages, breaks, tickets, completeness.
+
+    Example: tieout status --config tieout.yaml
+    """
+    from app.verbs import VerbError, show_status
+
+    try:
+        show_status(config)
+    except (VerbError, SettingsError) as error:
+        fail(error)
+
+
+@app.command()
+def redrive(
+    run: Annotated[str, typer.Argument(help="Execution name (or its first characters), or 'all' failed ones.")],
+    config: ConfigOption = None,
+) -> None:
+    """Continue a failed execution from the state that failed; done states keep their results.
+
+    Example: tieout redrive all --config tieout.yaml
+    """
+    from app.verbs import VerbError, redrive_runs
+
+    try:
+        typer.echo(redrive_runs(run, config))
+    except (VerbError, SettingsError) as error:
+        fail(error)
+
+
+@app.command()
+def rebuild(config: ConfigOption = None) -> None:
+    """Rebuild the derived tables from the facts and prove that the result is identical.
+
+    Example: tieout rebuild --config tieout.yaml
+    """
+    from app.verbs import VerbError, rebuild_derived
+
+    try:
+        text, same = rebuild_derived(config)
+    except (VerbError, SettingsError) as error:
+        fail(error)
+    typer.echo(text)
+    raise typer.Exit(0 if same else 1)
+
+
+@app.command("map")
+def map_house() -> None:
+    """The house: every module and its first line."""
+    from app.house import house_map
+
+    typer.echo(house_map())
+
+
+@config_app.command("check")
+def config_check(config: Annotated[Path, typer.Argument(help="Settings file (YAML).")]) -> None:
+    """Read the settings file and say what it sets up, or which key is wrong.
+
+    Example: tieout config check tieout.example.yaml
+    """
+    from app.verbs import describe_settings
+
+    try:
+        typer.echo(describe_settings(config, load(config)))
+    except SettingsError as error:
+        fail(error)
+
+
+@ref_app.command("check")
+def ref_check(files: Annotated[list[Path], typer.Argument(help="CSV files named after their table.")]) -> None:
+    """Check reference files against their tables without loading them.
+
+    Example: tieout ref check account_map.csv
+    """
+    from app.reference import read, table_for
+
+    try:
+        for file in files:
+            table = table_for(file)
+            typer.echo(f"{file}: {read(file, table).num_rows} rows for {table.name}, ok")
+    except SettingsError as error:
+        fail(error)
+
+
+@ref_app.command("load")
+def ref_load(
+    files: Annotated[list[Path], typer.Argument(help="CSV files named after their table.")],
+    config: ConfigOption = None,
+) -> None:
+    """Load reference files; rows that are there already are left alone.
+
+    Example: tieout ref load account_map.csv --config tieout.yaml
+    """
+    from app.verbs import VerbError, load_reference
+
+    try:
+        typer.echo(load_reference(files, config))
+    except (VerbError, SettingsError) as error:
+        fail(error)
+
+
+def main() -> None:
+    """Entry point of the `tieout` command."""
+    app()

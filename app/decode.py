@@ -1,0 +1,55 @@
+"""`tieout decode`: FIX messages as a person reads them, or as JSON lines."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console
+from rich.text import Text
+
+from ingest.fix.dump import DecodedMessage, decode_lines
+
+
+def dump(file: Path, as_json: bool, out: TextIO) -> int:
+    """Write every message found; returns 0, or 1 when the file holds none. Raises OSError when it cannot be read."""
+    data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    console = Console(file=out, highlight=False, soft_wrap=True)
+    found = 0
+    for message in decode_lines(data):
+        found += 1
+        if as_json:
+            out.write(json.dumps(as_object(message), ensure_ascii=False) + "\n")
+        else:
+            console.print(as_text(message))
+    if not found:
+        sys.stderr.write(f"tieout: {file}: no FIX message found (nothing like 8=FIX...)\n")
+        return 1
+    return 0
+
+
+def as_object(message: DecodedMessage) -> dict[str, object]:
+    """One message as plain data: line, type, flags and fields in wire order."""
+    return {
+        "line": message.line,
+        "msg_type": message.msg_type,
+        "name": message.name,
+        "prefix": message.prefix,
+        "flags": list(message.flags),
+        "fields": [{"tag": f.tag, "name": f.name, "value": f.value} for f in message.fields],
+    }
+
+
+def as_text(message: DecodedMessage) -> Text:
+    """One message as a block: a title line, then one line per field."""
+    text = Text()
+    text.append(f"line {message.line}  ", style="dim")
+    text.append(f"{message.name} ({message.msg_type})", style="bold cyan")
+    if message.flags:
+        text.append("  " + " ".join(message.flags), style="yellow")
+    for field in message.fields:
+        text.append(f"\n  {field.tag:>6}  ", style="dim")
+        text.append(f"{field.name:<24}", style="green")
+        text.append(field.value)
+    text.append("\n")
+    return text

@@ -1,0 +1,63 @@
+"""Where one installation keeps its files: every path below the data directory, named once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class DataDir:
+    """The data directory of one tenant."""
+
+    root: Path
+
+    @property
+    def raw(self) -> Path:
+        """Segment log: one directory per lane."""
+        return self.root / "raw"
+
+    @property
+    def sessions(self) -> Path:
+        """FIX session numbers and the acceptor's status."""
+        return self.root / "sessions"
+
+    @property
+    def acceptor_status(self) -> Path:
+        """Status the acceptor publishes for the feeds page."""
+        return self.sessions / "status.json"
+
+    @property
+    def warehouse(self) -> Path:
+        """DuckDB file, held by the worker alone."""
+        return self.root / "warehouse.duckdb"
+
+    @property
+    def engine(self) -> Path:
+        """SQLite file of the state machine and the ledger."""
+        return self.root / "executions.sqlite"
+
+    @property
+    def tickets(self) -> Path:
+        """SQLite file of the embedded ticket service."""
+        return self.root / "tickets.sqlite"
+
+    @property
+    def forward(self) -> Path:
+        """The forwarder's positions."""
+        return self.root / "forward.json"
+
+    @property
+    def service(self) -> Path:
+        """Address and token of the running service (mode 0600)."""
+        return self.root / "service.json"
+
+    @property
+    def ready(self) -> Path:
+        """What each child published when it became ready."""
+        return self.root / "ready"
+
+    def create(self) -> "DataDir":
+        """Make the folders; the root is for its owner only."""
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for path in (self.raw, self.sessions, self.ready):
+            path.mkdir(exist_ok=True)
+        return self

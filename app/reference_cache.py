@@ -1,0 +1,30 @@
+"""Reference data as the normaliser wants it, read once and again only when the tables grew."""
+
+import threading
+
+from ingest.normalise import Reference
+from ingest.reference import load_reference
+from warehouse.port import Warehouse
+
+_VERSION_SQL = """
+SELECT (SELECT count(*) FROM account_map) AS accounts, (SELECT count(*) FROM identifier_history) AS identifiers
+"""
+
+
+class ReferenceCache:
+    """Hands the current Reference to every Normalize call; thread-safe."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self._warehouse = warehouse
+        self._lock = threading.Lock()
+        self._version: tuple[int, int] | None = None
+        self._reference: Reference | None = None
+
+    def current(self) -> Reference:
+        """The reference data as the warehouse holds it now."""
+        row = self._warehouse.query(_VERSION_SQL).to_pylist()[0]
+        version = (int(row["accounts"]), int(row["identifiers"]))
+        with self._lock:
+            if self._reference is None or version != self._version:
+                self._reference, self._version = load_reference(self._warehouse), version
+            return self._reference

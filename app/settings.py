@@ -1,0 +1,244 @@
+"""Settings: one frozen object from a YAML file and the environment; the only reader of the environment."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+
+from domain.address import Address
+from domain.taxonomy import Severity
+from ingest.feeds import Feed
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Positive = Annotated[int, Field(gt=0)]
+
+
+class SettingsError(Exception):
+    """The settings are wrong; the text names each key, what was given and what is expected."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AcceptorSettings(_Section):
+    """The FIX acceptor: where it listens and its limits."""
+
+    host: str = "127.0.0.1"
+    port: Port = 5001
+    heartbeat_min_seconds: Positive = 1
+    heartbeat_max_seconds: Positive = 300
+    max_message_bytes: Positive = 65_536
+    disk_watermark_mb: Positive = 256
+
+
+class ConsoleSettings(_Section):
+    """The web console; loopback only until sign-in exists."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+
+    @field_validator("host")
+    @classmethod
+    def _loopback(cls, host: str) -> str:
+        if host not in ("127.0.0.1", "::1", "localhost"):
+            raise ValueError("the console binds loopback only until sign-in exists; put a proxy with sign-in before it")
+        return host
+
+
+class TicketSettings(_Section):
+    """Which breaks become tickets, and how the ticket system is reached."""
+
+    min_severity: Literal["INFO", "LOW", "MEDIUM", "HIGH", "CRITICAL"] = "MEDIUM"
+    min_score: Annotated[float, Field(ge=0, le=1)] = 0.9
+    username: str = "tieout"
+    password: SecretStr | None = None
+    embedded_port: Port = 0
+    deliver_limit: Positive = 2_000
+
+    @property
+    def severity(self) -> Severity:
+        """`min_severity` as the enum."""
+        return Severity[self.min_severity]
+
+
+class WorkerSettings(_Section):
+    """The micro-batch worker's limits."""
+
+    batch_max_messages: Positive = 5_000
+    batch_min_wait_ms: Positive = 20
+    poll_ms: Positive = 20
+    execution_retention_days: Positive = 30
+    synchronous: Literal["NORMAL", "FULL"] = "NORMAL"
+
+
+class ReferenceSettings(_Section):
+    """CSV files loaded into the reference tables at start; each is optional."""
+
+    account_map: Path | None = None
+    fx_rate: Path | None = None
+    instrument: Path | None = None
+    identifier_history: Path | None = None
+
+
+PROFILES: dict[str, dict[str, str]] = {
+    "embedded": {
+        "stream": "segment://",
+        "engine": "embedded://",
+        "warehouse": "duckdb://",
+        "model": "inprocess://",
+        "tickets": "embedded://",
+    },
+    "local-aws": {
+        "stream": "kinesis://tieout-raw",
+        "engine": "embedded://",
+        "warehouse": "duckdb://",
+        "model": "inprocess://",
+        "tickets": "embedded://",
+    },
+    "aws": {
+        "stream": "kinesis://tieout-raw",
+        "engine": "stepfunctions://",
+        "warehouse": "snowflake://",
+        "model": "sagemaker://tieout-break-scorer",
+        "tickets": "servicenow://",
+    },
+}
+
+SCHEMES = {
+    "stream": {"segment", "kinesis"},
+    "engine": {"embedded"},
+    "warehouse": {"duckdb"},
+    "model": {"inprocess", "sagemaker", "http", "https"},
+    "tickets": {"embedded", "servicenow"},
+}
+
+
+class Settings(BaseSettings):
+    """Everything that can be configured. Unknown keys are errors; TIEOUT_<KEY> overrides the file."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix="TIEOUT_", env_nested_delimiter="__", env_ignore_empty=True
+    )
+
+    tenant: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")] = "default"
+    profile: Literal["embedded", "local-aws", "aws"] = "embedded"
+    data_dir: Path = Path(".tieout")
+    base_currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
+    stream: str = ""
+    engine: str = ""
+    warehouse: str = ""
+    model: str = ""
+    tickets: str = ""
+    rules: Path | None = None
+    acceptor: AcceptorSettings = AcceptorSettings()
+    console: ConsoleSettings = ConsoleSettings()
+    ticketing: TicketSettings = TicketSettings()
+    worker: WorkerSettings = WorkerSettings()
+    reference: ReferenceSettings = ReferenceSettings()
+    feeds: tuple[Feed, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_profile(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            profile = PROFILES.get(str(data.get("profile", "embedded")), {})
+            return {**profile, **{k: v for k, v in data.items() if v not in (None, "")}}
+        return data
+
+    @model_validator(mode="after")
+    def _check(self) -> "Settings":
+        for port, schemes in SCHEMES.items():
+            text = getattr(self, port)
+            scheme = Address.parse(text).scheme
+            if scheme not in schemes:
+                raise ValueError(f"{port}: no adapter for {scheme!r} in {text!r}; known: {', '.join(sorted(schemes))}")
+        names = [feed.name for feed in self.feeds]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"feeds: the name {repeated[0]!r} is used more than once")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
+
+    def address(self, port: str) -> Address:
+        """The parsed address of `stream`, `engine`, `warehouse`, `model` or `tickets`."""
+        return Address.parse(getattr(self, port))
+
+
+def load(path: Path | None) -> Settings:
+    """Settings from a YAML file (or defaults); relative paths are taken from the file's folder.
+
+    Raises SettingsError with one line per wrong key.
+    """
+    data: dict[str, Any] = {}
+    base = Path.cwd()
+    if path is not None:
+        if not path.is_file():
+            raise SettingsError(f"{path}: no such settings file")
+        base = path.resolve().parent
+        data = _read_yaml(path)
+    known = set(Settings.model_fields)
+    _reject_unknown_environment(known)
+    try:
+        settings = Settings(**data)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explain(path, item) for item in error.errors())) from None
+    return _resolve_paths(settings, base)
+
+
+def aws_environment() -> dict[str, str]:
+    """The AWS_* and LOCALSTACK_* variables a child process or client needs, as they are now."""
+    return {k: v for k, v in os.environ.items() if k.startswith(("AWS_", "LOCALSTACK_"))}
+
+
+def child_environment(extra: dict[str, str]) -> dict[str, str]:
+    """This process's environment for a child, with `extra` on top."""
+    return {**os.environ, **extra}
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        source = YamlConfigSettingsSource(Settings, yaml_file=path)
+        return dict(source())
+    except Exception as error:
+        raise SettingsError(f"{path}: not a readable YAML mapping: {error}") from None
+
+
+def _reject_unknown_environment(known: set[str]) -> None:
+    for name in os.environ:
+        if name.startswith("TIEOUT_"):
+            key = name.removeprefix("TIEOUT_").split("__")[0].lower()
+            if key not in known and name not in ("TIEOUT_JIT", "TIEOUT_PYFIXMSG"):
+                raise SettingsError(f"environment variable {name}: no such setting {key!r}")
+
+
+def _explain(path: Path | None, item: Any) -> str:
+    where = ".".join(str(part) for part in item["loc"]) or "settings"
+    given = "" if item["type"] in ("missing", "value_error") or "password" in where else f" (given {item['input']!r})"
+    text = "unknown key" if item["type"] == "extra_forbidden" else item["msg"]
+    return f"{path or 'environment'}: {where}: {text}{'' if item['type'] == 'extra_forbidden' else given}"
+
+
+def _resolve_paths(settings: Settings, base: Path) -> Settings:
+    reference = {
+        name: (base / value if value is not None else None) for name, value in settings.reference.model_dump().items()
+    }
+    return settings.model_copy(
+        update={
+            "data_dir": base / settings.data_dir,
+            "rules": base / settings.rules if settings.rules else None,
+            "reference": ReferenceSettings(**reference),
+        }
+    )

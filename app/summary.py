@@ -1,0 +1,114 @@
+"""The tie-out: what came in, what matched, what broke, what was ticketed, and the proof that nothing is missing."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from domain.taxonomy import Severity, taxonomy
+from warehouse.port import Warehouse
+
+Json = dict[str, Any]
+
+_DIGEST_SQL = """
+SELECT break_id, code, coalesce(left_value, '') AS l, coalesce(right_value, '') AS r,
+  coalesce(CAST(delta AS VARCHAR), '') AS d
+FROM recon_break WHERE state = 'OPEN' ORDER BY break_id
+"""
+_LATENCY_SQL = """
+SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY ms) AS p50, percentile_cont(0.99) WITHIN GROUP (ORDER BY ms) AS p99,
+  count(*) AS n FROM (
+  SELECT datediff('microsecond', received_ts, committed_ts) * 0.001 AS ms FROM break_latency
+) q
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Completeness:
+    """The three equations every run must close; `problems` is empty when they do."""
+
+    received: int
+    accounted: int
+    live: int
+    placed: int
+    ticketable: int
+    tickets: int
+    problems: tuple[str, ...]
+
+
+def digest(warehouse: Warehouse) -> str:
+    """SHA-256 over the open breaks' identity, code and values: equal on every transport and arrival order."""
+    lines = ["|".join(str(v) for v in row.values()) for row in warehouse.query(_DIGEST_SQL).to_pylist()]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def summary(warehouse: Warehouse, completeness: Completeness) -> Json:
+    """Counts for the tie-out screen, `tieout status` and the health page; numbers only, no floats for money."""
+    return {
+        "messages": _counts(warehouse, "SELECT outcome AS k, count(*) AS n FROM raw_message GROUP BY outcome"),
+        "by_feed": warehouse.query(
+            "SELECT feed, outcome, count(*) AS n FROM raw_message GROUP BY feed, outcome ORDER BY feed, outcome"
+        ).to_pylist(),
+        "groups": _counts(warehouse, "SELECT pass_id AS k, count(*) AS n FROM match_group GROUP BY pass_id"),
+        "breaks": _breaks(warehouse),
+        "states": _counts(warehouse, "SELECT state AS k, count(*) AS n FROM recon_break GROUP BY state"),
+        "exposure_base": str(
+            _scalar(warehouse, "SELECT coalesce(sum(exposure_base), 0) FROM recon_break WHERE state = 'OPEN'")
+        ),
+        "quarantine": _counts(warehouse, "SELECT reason AS k, count(*) AS n FROM quarantine GROUP BY reason"),
+        "tickets": {
+            "opened": _scalar(
+                warehouse,
+                "SELECT count(DISTINCT sys_id) FROM ticket_outbox o WHERE operation = 'open' AND EXISTS ("
+                "SELECT 1 FROM ticket_delivery d WHERE d.outbox_key = o.outbox_key AND d.outcome = 'DELIVERED')",
+            ),
+            "pending": _scalar(
+                warehouse,
+                "SELECT count(*) FROM ticket_outbox o WHERE NOT EXISTS (SELECT 1 FROM ticket_delivery d"
+                " WHERE d.outbox_key = o.outbox_key AND d.outcome IN ('DELIVERED', 'DEAD'))",
+            ),
+        },
+        "latency": latency(warehouse),
+        "completeness": {
+            "received": completeness.received,
+            "accounted": completeness.accounted,
+            "live": completeness.live,
+            "placed": completeness.placed,
+            "ticketable": completeness.ticketable,
+            "tickets": completeness.tickets,
+            "problems": list(completeness.problems),
+        },
+        "digest": digest(warehouse),
+    }
+
+
+def latency(warehouse: Warehouse) -> Json:
+    """p50 and p99 milliseconds from arrival of a break's last member to the commit that shows it; None without any."""
+    row = warehouse.query(_LATENCY_SQL).to_pylist()[0]
+    return {"p50_ms": row["p50"], "p99_ms": row["p99"], "breaks": row["n"]}
+
+
+def _breaks(warehouse: Warehouse) -> list[Json]:
+    rows = warehouse.query(
+        "SELECT code, severity, count(*) AS n, sum(exposure_base) AS exposure FROM recon_break WHERE state = 'OPEN'"
+        " GROUP BY code, severity ORDER BY severity DESC, code"
+    ).to_pylist()
+    names: Mapping[str, Any] = taxonomy()
+    return [
+        {
+            "code": row["code"],
+            "name": names[row["code"]].name,
+            "severity": Severity(row["severity"]).name,
+            "count": row["n"],
+            "exposure_base": None if row["exposure"] is None else str(row["exposure"]),
+        }
+        for row in rows
+    ]
+
+
+def _counts(warehouse: Warehouse, sql: str) -> dict[str, int]:
+    return {row["k"]: row["n"] for row in warehouse.query(sql + " ORDER BY 1").to_pylist()}
+
+
+def _scalar(warehouse: Warehouse, sql: str) -> Any:
+    return warehouse.query(sql).column(0)[0].as_py()
