@@ -1,0 +1,151 @@
+"""Kinesis under partial failures: whatever PutRecords does, every message is accepted once and in order."""
+
+import random
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from domain.clock import ManualClock
+from domain.errors import PermanentError, TransientError
+from ingest.streams.kinesis import KinesisLimits, KinesisStream
+from ingest.streams.kinesis_record import pack, records, unpack
+from ingest.streams.marks import accept
+from ingest.streams.port import Envelope
+
+
+class FaultyKinesis:
+    """The service's contract in memory: one shard, records fail at random and later ones of the request still land."""
+
+    def __init__(self, seed: int, failure_rate: float) -> None:
+        self.rng, self.failure_rate = random.Random(seed), failure_rate
+        self.rows: list[tuple[str, bytes]] = []
+        self.puts = 0
+        self.largest_put = 0
+
+    def put_records(self, StreamName: str, Records: list[dict[str, Any]]) -> dict[str, Any]:
+        self.puts += 1
+        self.largest_put = max(self.largest_put, len(Records))
+        if self.rng.random() < self.failure_rate / 4:
+            raise error("InternalFailure", "PutRecords")
+        results = []
+        for record in Records:
+            if self.rng.random() < self.failure_rate:
+                results.append({"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "slow down"})
+            else:
+                self.rows.append((record["PartitionKey"], record["Data"]))
+                results.append({"SequenceNumber": str(len(self.rows))})
+        if self.rng.random() < self.failure_rate / 4:
+            raise ReadTimeoutError(endpoint_url="the answer was lost, the rows were not")
+        return {"Records": results}
+
+    def list_shards(self, **_: Any) -> dict[str, Any]:
+        return {"Shards": [{"ShardId": "shard-0", "SequenceNumberRange": {"StartingSequenceNumber": "0"}}]}
+
+    def get_shard_iterator(self, ShardIteratorType: str, StartingSequenceNumber: str = "0", **_: Any) -> dict[str, str]:
+        start = int(StartingSequenceNumber) - (ShardIteratorType == "AT_SEQUENCE_NUMBER")
+        return {"ShardIterator": str(start)}
+
+    def get_records(self, ShardIterator: str, Limit: int) -> dict[str, Any]:
+        if self.rng.random() < self.failure_rate / 4:
+            raise error("ExpiredIteratorException", "GetRecords")
+        start = int(ShardIterator)
+        if self.rng.random() < self.failure_rate / 2:
+            return {"Records": [], "NextShardIterator": ShardIterator, "MillisBehindLatest": 5}
+        end = min(start + self.rng.randint(1, 7), start + Limit, len(self.rows))
+        page = [{"SequenceNumber": str(n + 1), "Data": self.rows[n][1]} for n in range(start, end)]
+        return {"Records": page, "NextShardIterator": str(end), "MillisBehindLatest": int(end < len(self.rows))}
+
+
+def error(code: str, operation: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": code}}, operation)
+
+
+def envelope(session: str, first: int, size: int) -> Envelope:
+    return Envelope(session, first, first, tuple(f"{session} {n}".encode() for n in range(first, first + size)))
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_every_message_is_accepted_once_and_in_order(seed: int) -> None:
+    service = FaultyKinesis(seed, failure_rate=(0.01, 0.1, 0.3, 0.5)[seed % 4])
+    limits = KinesisLimits(records_per_put=5, bytes_per_record=400, put_attempts=200)
+    clock = ManualClock()
+    rng = random.Random(seed)
+    first = {f"PB{n}->FUND": 1 for n in range(8)}
+    for _ in range(12):
+        group = [envelope(session, start, rng.randint(1, 40)) for session, start in first.items()]
+        KinesisStream(service, "trades", clock, limits).append(group)
+        first = {e.session: e.last + 1 for e in group}
+    assert service.largest_put <= 5
+    reader, after, marks = KinesisStream(service, "trades", clock, limits), "", {}
+    got: list[Envelope] = []
+    for idle in range(10_000):
+        if seed % 3 == 0 and idle % 7 == 0:
+            reader = KinesisStream(service, "trades", clock, limits)
+        batch = reader.read("shard-0", after, rng.randint(1, 50))
+        fresh, marks = accept(batch.envelopes, marks)
+        got += fresh
+        after = batch.next
+        if not batch.behind_messages and not batch.envelopes:
+            break
+    for session, next_first in first.items():
+        kept = [m for e in got if e.session == session for m in e.messages]
+        assert kept == [f"{session} {n}".encode() for n in range(1, next_first)]
+
+
+def test_reads_are_paced_per_shard() -> None:
+    service, clock = FaultyKinesis(1, 0.0), ManualClock()
+    stream = KinesisStream(service, "trades", clock)
+    start = clock.monotonic()
+    for _ in range(11):
+        stream.read("shard-0", None, 10)
+    assert clock.monotonic() - start == pytest.approx(2.0, abs=0.01)
+
+
+def test_a_service_that_stays_down_is_transient_and_a_wrong_request_permanent() -> None:
+    class Down(FaultyKinesis):
+        def put_records(self, StreamName: str, Records: list[dict[str, Any]]) -> dict[str, Any]:
+            raise error(code, "PutRecords")
+
+    code = "ThrottlingException"
+    with pytest.raises(TransientError, match="puts in a row failed"):
+        KinesisStream(Down(1, 0), "trades", ManualClock()).append([envelope("A->B", 1, 1)])
+    code = "ResourceNotFoundException"
+    with pytest.raises(PermanentError, match="ResourceNotFound"):
+        KinesisStream(Down(1, 0), "trades", ManualClock()).append([envelope("A->B", 1, 1)])
+
+
+def test_children_wait_for_their_parents() -> None:
+    class Split(FaultyKinesis):
+        def list_shards(self, **_: Any) -> dict[str, Any]:
+            closed = {"StartingSequenceNumber": "0", "EndingSequenceNumber": "9"}
+            child = {"ShardId": "shard-1", "ParentShardId": "shard-0", "SequenceNumberRange": {}}
+            return {"Shards": [{"ShardId": "shard-0", "SequenceNumberRange": closed}, child]}
+
+    service = Split(1, 0.0)
+    stream = KinesisStream(service, "trades", ManualClock())
+    stream.append([envelope("A->B", 1, 3)])
+    assert stream.lanes() == ["shard-0"]
+    after = None
+    while (batch := stream.read("shard-0", after, 10)).envelopes:
+        after = batch.next
+    assert stream.lanes() == ["shard-0", "shard-1"]
+
+
+def test_records_stay_within_their_size() -> None:
+    rng = random.Random(3)
+    sizes = [rng.randint(0, 400) for _ in range(300)]
+    group = [Envelope("A->B", 1 + 100 * n, n, tuple(rng.randbytes(s) for s in sizes[n::3])) for n in range(3)]
+    packed = list(records("A->B", group, 2_000))
+    assert all(len(one) + 4 <= 2_000 for one in packed)
+    back = [(n, m) for one in packed for e in unpack(one, "test") for n, m in enumerate(e.messages, e.first)]
+    assert back == [(n, m) for e in group for n, m in enumerate(e.messages, e.first)]
+    with pytest.raises(PermanentError, match="does not fit"):
+        list(records("A->B", [Envelope("A->B", 1, 0, (rng.randbytes(3_000),))], 2_000))
+
+
+@pytest.mark.parametrize("cut", [0, 1, 5, 30, -1])
+def test_a_foreign_record_is_refused_by_name(cut: int) -> None:
+    record = pack("A->B", [envelope("A->B", 1, 3)])
+    with pytest.raises(PermanentError, match="record 7 is no record of ours"):
+        unpack(record[:cut], "record 7")
