@@ -1,0 +1,24 @@
+"""`make bench`: every bench module, ours and named peers side by side. `python -m bench decode` runs one."""
+
+import importlib
+import pkgutil
+import sys
+
+import bench
+from bench.harness import report
+
+
+def main() -> int:
+    """Run the benches named on the command line, or all."""
+    names = sys.argv[1:] or sorted(
+        m.name for m in pkgutil.iter_modules(bench.__path__) if m.name not in ("__main__", "harness")
+    )
+    for name in names:
+        for item in importlib.import_module(f"bench.{name}").benches():
+            print(report(item), flush=True)
+            print()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
