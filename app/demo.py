@@ -1,0 +1,205 @@
+"""`tieout demo`: a simulated day pushed over real FIX sessions through the real service, then the tie-out."""
+
+import asyncio
+import contextlib
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from app.client import ServiceClient, ServiceError
+from app.demo_setup import DemoSetup, prepare, trade_date
+from app.files import read_json
+from app.moto_child import moto_server
+from app.paths import DataDir
+from app.settings import PROFILES, SettingsError, load
+from app.supervise import Supervisor, stop_on_signals
+from app.tieout_text import show
+from domain.clock import Clock, SystemClock
+from ingest.session.initiator import send_messages
+
+READY_TIMEOUT_SECONDS = 60.0
+DRAIN_TIMEOUT_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """What the command line asked for."""
+
+    profile: str = "embedded"
+    fault: str | None = None
+    exit_after: bool = False
+    fills: int = 2_000
+    seed: int = 7
+    date: str | None = None
+    data: Path = Path(".tieout/demo")
+    port: int = 8080
+    keep_files: bool = True
+
+
+def run_demo(options: DemoOptions) -> int:
+    """Run the day and print the tie-out; serves until Ctrl-C unless `exit_after`. Returns the exit status."""
+    if options.profile not in ("embedded", "local-aws"):
+        raise SettingsError(f"--profile {options.profile}: the demo runs on {' or '.join(list(PROFILES)[:2])}")
+    if options.fault not in (None, "tickets"):
+        raise SettingsError(f"--fault {options.fault}: only 'tickets' can be broken here")
+    clock, console, stop = SystemClock(), Console(), threading.Event()
+    stop_on_signals(stop)
+    day = trade_date(options.date, clock)
+    port = 0 if options.exit_after and options.port == 8080 else options.port
+    setup = prepare(
+        options.data,
+        options.profile,
+        day,
+        fills=options.fills,
+        seed=options.seed,
+        console_port=port,
+        keep_files=options.keep_files,
+    )
+    console.print(f"[bold]Tieout[/] demo: {day:%A %d %B %Y}, {options.fills:,} fills, three prime brokers")
+    with contextlib.ExitStack() as stack:
+        environment = stack.enter_context(moto_server()) if options.profile == "local-aws" else {}
+        supervisor = stack.enter_context(_service(setup, environment, clock))
+        ready = _wait_ready(supervisor, stop, clock)
+        client = _client(setup, ready)
+        if options.fault:
+            client.post("/api/fault", {"mode": "503"})
+        started = clock.monotonic()
+        total = _push(setup, ready, client, console, stop, clock)
+        seconds = clock.monotonic() - started
+        _end_of_day(client, options.fault, stop, clock)
+        summary = client.get("/api/summary")
+        show(console, summary)
+        console.print(f"[dim]throughput[/]               {total:,} messages in {seconds:.1f} s, {total / seconds:,.0f} a second")
+        status = _failed_runs(client, console)
+        _goodbye(console, setup, ready, options)
+        if options.exit_after:
+            return 1 if summary["completeness"]["problems"] and not options.fault else 0
+        supervisor.run(stop)
+        return 0 if status is None else 0
+
+
+@contextlib.contextmanager
+def _service(setup: DemoSetup, environment: dict[str, str], clock: Clock) -> Iterator[Supervisor]:
+    settings = load(setup.config)
+    log = setup.data / "service.log"
+    supervisor = Supervisor(settings, setup.config, clock, environment=environment, log=log)
+    supervisor.start()
+    try:
+        yield supervisor
+    finally:
+        supervisor.stop()
+
+
+def _wait_ready(supervisor: Supervisor, stop: threading.Event, clock: Clock) -> dict[str, Any]:
+    watcher = threading.Thread(target=supervisor.run, args=(stop,), daemon=True)
+    watcher.start()
+    deadline = clock.monotonic() + READY_TIMEOUT_SECONDS
+    while clock.monotonic() < deadline and watcher.is_alive():
+        ready = supervisor.ready()
+        if ready is not None:
+            return ready
+        clock.sleep(0.05)
+    raise SettingsError(f"the service did not start; its log ends with:\n{_log_tail(supervisor.log)}")
+
+
+def _log_tail(path: Path | None) -> str:
+    if path is None or not path.exists():
+        return "(no log)"
+    return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-8:])
+
+
+def _client(setup: DemoSetup, ready: dict[str, Any]) -> ServiceClient:
+    token = read_json(DataDir(setup.data / "data").service)["token"]
+    return ServiceClient(f"http://{ready['worker']['host']}:{ready['worker']['port']}", token)
+
+
+def _push(
+    setup: DemoSetup, ready: dict[str, Any], client: ServiceClient, console: Console, stop: threading.Event, clock: Clock
+) -> int:
+    host, port = ready["acceptor"]["host"], ready["acceptor"]["port"]
+    total = sum(len(stream) for stream in setup.day.streams.values())
+    columns = (TextColumn("{task.description:<34}"), BarColumn(30), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=not console.is_terminal) as progress:
+        bars = {s: progress.add_task(f"{s} sends", total=len(m)) for s, m in setup.day.streams.items()}
+        done = progress.add_task("reconciled", total=None)
+
+        async def one(session: str) -> None:
+            sender, target = session.split("->")
+            messages = [message.raw for message in setup.day.streams[session]]
+            await send_messages(
+                host,
+                port,
+                sender,
+                target,
+                _begin_string(messages[0]),
+                messages,
+                on_progress=lambda sent: progress.update(bars[session], completed=sent),
+            )
+
+        async def everyone() -> None:
+            await asyncio.gather(*(one(session) for session in setup.day.streams))
+
+        sending = threading.Thread(target=asyncio.run, args=(everyone(),), daemon=True)
+        sending.start()
+        deadline = clock.monotonic() + DRAIN_TIMEOUT_SECONDS
+        while clock.monotonic() < deadline and not stop.is_set():
+            state = client.get("/api/progress")
+            progress.update(done, total=max(state["accepted"], total), completed=state["processed"])
+            if not sending.is_alive() and state["idle"]:
+                return total
+            clock.sleep(0.1)
+    raise SettingsError(f"the day was not reconciled within {DRAIN_TIMEOUT_SECONDS:.0f} s")
+
+
+def _begin_string(raw: bytes) -> str:
+    return raw.split(b"\x01", 1)[0].removeprefix(b"8=").decode("ascii")
+
+
+def _end_of_day(client: ServiceClient, fault: str | None, stop: threading.Event, clock: Clock) -> None:
+    client.post("/api/sweep", {"as_of": "end"})
+    deadline = clock.monotonic() + DRAIN_TIMEOUT_SECONDS
+    while clock.monotonic() < deadline and not stop.is_set():
+        if client.get("/api/progress")["idle"]:
+            break
+        clock.sleep(0.1)
+    if fault:
+        client.post("/api/fault", {"mode": "off"})
+
+
+def _failed_runs(client: ServiceClient, console: Console) -> str | None:
+    failed = [run for run in client.get("/api/runs", status="FAILED")["runs"]]
+    if not failed:
+        return None
+    console.print(f"\n[bold red]✕ {len(failed)} failed executions[/] (retried, then caught; nothing is lost):")
+    for run in failed[:5]:
+        console.print(f"  [red]{run['name']}[/]  {run['error']}: {run['cause']}")
+    console.print("  The ticket service answers again. Continue them from the failed state:")
+    return str(failed[0]["name"])
+
+
+def _goodbye(console: Console, setup: DemoSetup, ready: dict[str, Any], options: DemoOptions) -> None:
+    config = _relative(setup.config)
+    if options.fault:
+        console.print(f"    tieout redrive all --config {config}\n  or press Redrive on the run's page.")
+    if options.exit_after:
+        return
+    worker, acceptor = ready["worker"], ready["acceptor"]
+    console.print(f"\nconsole    http://{worker['host']}:{worker['port']}")
+    console.print(f"FIX        {acceptor['host']}:{acceptor['port']}   (tieout send LOG --to HOST:PORT ...)")
+    console.print(f"settings   {config}\nCtrl-C ends it.")
+    sys.stdout.flush()
+
+
+def _relative(path: Path) -> Path:
+    with contextlib.suppress(ValueError):
+        return path.relative_to(Path.cwd())
+    return path
+
+
+__all__ = ["DemoOptions", "ServiceError", "run_demo"]

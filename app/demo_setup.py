@@ -1,0 +1,107 @@
+"""The demo's installation: settings, reference files and the simulated day in an emptied data directory."""
+
+import csv
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import yaml
+
+from app.settings import SettingsError
+from domain.clock import Clock
+from ingest.calendars import last_business_day
+from simulator.day import Day, simulate_day
+from simulator.files import write_day
+
+MARKER = "made-by-tieout-demo"
+_DIALECTS = {"MERIDIAN_OMS": "generic", "ALPHA": "alpha_ae44", "BRAVO": "bravo_er42", "CHARLIE": "charlie_as44"}
+_GRACE_SECONDS = {"CHARLIE": 600}
+GRACE_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class DemoSetup:
+    """What the demo runs on."""
+
+    day: Day
+    config: Path
+    data: Path
+
+
+def trade_date(text: str | None, clock: Clock) -> date:
+    """The day asked for, else the last US business day. Raises SettingsError for text that is no date."""
+    if text is None:
+        return last_business_day(datetime.fromtimestamp(clock.now_ns() / 1e9, UTC).date(), ("XNYS", "XFED"))
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise SettingsError(f"--date {text!r} is not a date like 2026-11-20") from None
+
+
+def prepare(
+    data: Path, profile: str, day: date, *, fills: int, seed: int, console_port: int, keep_files: bool
+) -> DemoSetup:
+    """Empty `data` (only a folder this command made), simulate the day and write settings and reference files."""
+    data = data.resolve()
+    _empty(data)
+    made = simulate_day(seed, day, fills)
+    reference = data / "reference"
+    reference.mkdir()
+    _write_csv(reference / "account_map.csv", made.reference.account_map)
+    _write_csv(reference / "fx_rate.csv", made.reference.fx_rates)
+    _write_csv(reference / "instrument.csv", made.reference.instruments)
+    _write_csv(reference / "identifier_history.csv", made.reference.identifiers)
+    if keep_files:
+        write_day(made, data / "day")
+    config = data / "tieout.yaml"
+    config.write_text(yaml.safe_dump(settings_of(made, profile, console_port), sort_keys=False), encoding="utf-8")
+    return DemoSetup(made, config, data)
+
+
+def settings_of(day: Day, profile: str, console_port: int) -> dict[str, object]:
+    """The settings of the demo's tenant, as a YAML-ready mapping."""
+    return {
+        "tenant": "meridian",
+        "profile": profile,
+        "data_dir": "data",
+        "base_currency": "USD",
+        "acceptor": {"port": 0},
+        "console": {"port": console_port},
+        "reference": {
+            name: f"reference/{name}.csv" for name in ("account_map", "fx_rate", "instrument", "identifier_history")
+        },
+        "feeds": [_feed(session) for session in day.streams],
+    }
+
+
+def _feed(session: str) -> dict[str, object]:
+    sender, target = session.split("->")
+    internal = sender == "MERIDIAN_OMS"
+    return {
+        "name": "OMS" if internal else sender,
+        "role": "INTERNAL" if internal else "PB",
+        "party": "MERIDIAN" if internal else sender,
+        "dialect": _DIALECTS[sender],
+        "session": {"sender_comp_id": sender, "target_comp_id": target},
+        "contents": "trades",
+        "calendar": "XNYS",
+        "grace_seconds": _GRACE_SECONDS.get(sender, GRACE_SECONDS),
+    }
+
+
+def _empty(data: Path) -> None:
+    if data.exists() and any(data.iterdir()):
+        if not (data / MARKER).is_file():
+            raise SettingsError(f"--data {data}: not empty and not made by the demo; it will not be emptied")
+        shutil.rmtree(data)
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (data / MARKER).write_text("The demo empties this folder when it starts.\n", encoding="utf-8")
+
+
+def _write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.DictWriter(handle, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,0 +1,123 @@
+"""Command-line verbs on an installation: through the running service's API, else on its files directly."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from app.client import ServiceClient, ServiceError, running
+from app.installation import Installation, open_installation
+from app.reference import load as load_rows
+from app.reference import read, table_for
+from app.settings import Settings, SettingsError, load
+from app.tieout_text import show
+from domain.errors import PermanentError, TransientError
+
+DEFAULT_CONFIGS = (Path("tieout.yaml"), Path(".tieout/demo/tieout.yaml"))
+
+
+class VerbError(Exception):
+    """The verb cannot be carried out; the text says why and what to do."""
+
+
+def settings_for(config: Path | None) -> Settings:
+    """Settings from `config`, else from ./tieout.yaml, else the demo's. Raises SettingsError when there is none."""
+    if config is not None:
+        return load(config)
+    for candidate in DEFAULT_CONFIGS:
+        if candidate.is_file():
+            return load(candidate)
+    raise SettingsError(f"no --config given and none of {', '.join(map(str, DEFAULT_CONFIGS))} is here")
+
+
+@contextmanager
+def _either(config: Path | None) -> Iterator[tuple[ServiceClient | None, Installation | None]]:
+    settings = settings_for(config)
+    client = running(settings.data_dir)
+    try:
+        if client is not None:
+            yield client, None
+            return
+        if not settings.data_dir.is_dir():
+            raise VerbError(f"{settings.data_dir}: nothing has run here yet")
+        with open_installation(settings) as installation:
+            yield None, installation
+    except (ServiceError, PermanentError, TransientError) as error:
+        raise VerbError(str(error)) from None
+
+
+def show_status(config: Path | None) -> None:
+    """Print the tie-out."""
+    with _either(config) as (client, local):
+        data = client.get("/api/summary") if client else _required(local).summary()
+    console = Console()
+    console.print("[green]running[/]" if client else "[dim]not running: read from the files[/]")
+    show(console, data)
+
+
+def explain_break(break_id: str, folder: Path | None, config: Path | None) -> str:
+    """The evidence for one break as text; `break_id` may be a unique beginning."""
+    from app.explain import explain_from_dir, explain_text
+
+    if folder is not None:
+        try:
+            return explain_from_dir(folder, break_id)
+        except (OSError, ValueError, LookupError) as error:
+            raise VerbError(str(error)) from None
+    with _either(config) as (client, local):
+        evidence = client.get(f"/api/explain/{break_id}") if client else _required(local).explain(break_id)
+    return explain_text(evidence)
+
+
+def redrive_runs(run: str, config: Path | None) -> str:
+    """Redrive one failed execution, or all; returns what was done."""
+    with _either(config) as (client, local):
+        names = client.post("/api/redrive", {"run": run})["redriven"] if client else _required(local).redrive(run)
+    return "\n".join(f"{item['name']}: {item['status']}" for item in names) or "no failed execution"
+
+
+def rebuild_derived(config: Path | None) -> tuple[str, bool]:
+    """Rebuild the derived tables; returns a sentence and whether the result was identical."""
+    with _either(config) as (client, local):
+        result = client.post("/api/rebuild") if client else _required(local).rebuild()
+    same = result["before"] == result["after"]
+    verdict = "identical" if same else "DIFFERENT"
+    text = f"replayed {result['executions']:,} executions: derived tables {verdict} ({result['after'][:16]})"
+    return text, same
+
+
+def load_reference(files: list[Path], config: Path | None) -> str:
+    """Load reference files into the installation; returns one line per file."""
+    with _either(config) as (client, local):
+        if client is not None:
+            raise VerbError("the service is running and holds the warehouse; stop it first, or name the files in it")
+        lines = []
+        for file in files:
+            table = table_for(file)
+            added = load_rows(_required(local).warehouse, table, read(file, table))
+            lines.append(f"{file}: {added:,} new rows in {table.name}")
+    return "\n".join(lines)
+
+
+def describe_settings(path: Path, settings: Settings) -> str:
+    """What a settings file sets up, for a person; secrets stay hidden."""
+    addresses = {port: str(settings.address(port)) for port in ("stream", "engine", "warehouse", "model", "tickets")}
+    lines = [f"{path}: ok", f"tenant {settings.tenant}, profile {settings.profile}, data in {settings.data_dir}"]
+    lines += [f"  {port:<10}{address}" for port, address in addresses.items()]
+    for feed in settings.feeds:
+        where = feed.session.name if feed.session else feed.path_glob
+        lines.append(f"  feed {feed.name:<10}{feed.role:<10}{feed.dialect:<16}{where}")
+    return "\n".join(lines)
+
+
+def as_json(value: Any) -> str:
+    """Stable JSON text."""
+    return json.dumps(value, indent=2, sort_keys=True, default=str)
+
+
+def _required(installation: Installation | None) -> Installation:
+    assert installation is not None
+    return installation
