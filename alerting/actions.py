@@ -1,0 +1,111 @@
+"""Analysts' actions in the console (assign, comment, resolve, reopen) on their way to the ticket's journal."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from alerting.deliver import DeliveryLimits, DeliveryReport, deliver
+from alerting.port import Ticketing
+from alerting.rows import ASSIGN, NOTE, REOPEN, RESOLVE, OutboxRow, append_outbox, outbox_key, records
+from alerting.triage import TriagePolicy
+from domain.clock import Clock
+from domain.errors import TransientError
+from warehouse.port import Warehouse
+
+# An action belongs to the generation it was taken in; without a known change, to the latest one that has a ticket.
+_UNTOLD = """
+WITH ticket AS (
+  SELECT break_id, generation,
+    sum(CASE WHEN operation IN ('open', 'reopen') THEN 1 WHEN operation = 'resolve' THEN -1 ELSE 0 END) AS balance,
+    count(*) AS rows_so_far
+  FROM ticket_outbox GROUP BY break_id, generation
+), newest AS (
+  SELECT break_id, max(generation) AS generation FROM ticket GROUP BY break_id
+)
+SELECT a.action_id, a.break_id, a.actor, a.kind, a.reason, a.assignee, a.payload, t.generation, t.balance, t.rows_so_far
+FROM action a
+JOIN newest n ON n.break_id = a.break_id
+LEFT JOIN break_change c ON c.change_id = a.change_id AND c.break_id = a.break_id
+JOIN ticket t ON t.break_id = a.break_id AND t.generation = coalesce(c.generation, n.generation)
+WHERE NOT EXISTS (SELECT 1 FROM ticket_outbox o WHERE o.break_id = a.break_id AND o.change_id = a.action_id)
+ORDER BY a.acted_at, a.action_id LIMIT :row_limit
+"""
+
+
+def mirror_actions(warehouse: Warehouse, execution: str, as_of: int, policy: TriagePolicy, limit: int = 5_000) -> int:
+    """Add outbox rows for every action on a break with a ticket that the ticket has not heard of; returns how many.
+
+    `as_of` is UTC ns. Actions on a break without a ticket are told when it gets one.
+    """
+    with warehouse.transaction():
+        rows = []
+        balance: dict[tuple[str, int], int] = {}
+        extra: dict[tuple[str, int], int] = {}
+        for one in records(warehouse.query(_UNTOLD, {"row_limit": limit})):
+            name = (one["break_id"], one["generation"])
+            active = balance.setdefault(name, one["balance"]) > 0
+            operation = _operation(one["kind"], active)
+            balance[name] += {RESOLVE: -1, REOPEN: 1}.get(operation, 0)
+            seq = one["rows_so_far"] + extra.get(name, 0)
+            extra[name] = extra.get(name, 0) + 1
+            rows.append(_row(one, operation, seq, policy, as_of, execution))
+        return append_outbox(warehouse, rows)
+
+
+def mirror_action(
+    warehouse: Warehouse,
+    ticketing: Ticketing,
+    break_id: str,
+    policy: TriagePolicy,
+    clock: Clock,
+    limits: DeliveryLimits | None = None,
+) -> DeliveryReport:
+    """Tell the ticket of `break_id` at once what analysts did; an outage leaves the rows for the next delivery."""
+    written = mirror_actions(warehouse, f"console-{break_id}", clock.now_ns(), policy)
+    try:
+        return deliver(warehouse, ticketing, clock, limits, break_id)
+    except TransientError:
+        return DeliveryReport(0, written, 0)
+
+
+def _operation(kind: str, active: bool) -> str:
+    if kind == "resolve":
+        return RESOLVE if active else NOTE
+    if kind == "reopen":
+        return NOTE if active else REOPEN
+    return ASSIGN if kind == "assign" else NOTE
+
+
+def _row(
+    one: Mapping[str, Any], operation: str, seq: int, policy: TriagePolicy, as_of: int, execution: str
+) -> OutboxRow:
+    break_id, generation, action_id = one["break_id"], one["generation"], one["action_id"]
+    key = policy.key(break_id, generation)
+    payload: dict[str, object] = {"seq": seq, "correlation_id": key.correlation_id, "note": _words(one)}
+    if operation == ASSIGN:
+        payload["assignee"] = one["assignee"] or ""
+    if operation == RESOLVE:
+        payload |= {"close_code": policy.close_code, "close_notes": one["reason"] or f"Resolved by {one['actor']}"}
+    name = outbox_key(break_id, generation, operation, action_id)
+    return OutboxRow(name, break_id, generation, action_id, operation, key.sys_id, payload, as_of, execution)
+
+
+def _words(one: Mapping[str, Any]) -> str:
+    """The work note: who did what in the console, and why."""
+    actor, kind, reason = one["actor"], one["kind"], one["reason"] or ""
+    if kind == "comment":
+        return f"{actor} in Tieout: {reason or _text(one['payload'])}"
+    done = {
+        "assign": f"assigned the break to {one['assignee']}" if one["assignee"] else "removed the assignment",
+        "resolve": "resolved the break",
+        "reopen": "opened the break again",
+    }.get(kind, kind)
+    return f"{actor} {done} in Tieout" + (f": {reason}" if reason else "")
+
+
+def _text(payload: str | None) -> str:
+    try:
+        value = json.loads(payload or "{}")
+    except ValueError:
+        return ""
+    return str(value.get("text", "")) if isinstance(value, dict) else ""

@@ -1,0 +1,181 @@
+"""Writes the ticket outbox: one row per break change that a ticket must hear of; running it again adds nothing."""
+
+import json
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from alerting.render import Renderer
+from alerting.rows import (
+    NOTE,
+    OPEN,
+    REOPEN,
+    RESOLVE,
+    UPDATE,
+    OutboxRow,
+    append_outbox,
+    outbox_key,
+    records,
+    select_by_ids,
+)
+from alerting.triage import TriagePolicy, impact_urgency
+from warehouse.port import Warehouse
+
+# Order of changes: the recorded order of the Match runs (lanes may carry as_of out of order), then as_of.
+LATEST_CHANGE = """
+latest AS (
+  SELECT c.break_id, c.generation, c.change_id, c.kind
+  FROM break_change c JOIN wanted w ON w.break_id = c.break_id AND w.generation = c.generation
+  LEFT JOIN (SELECT execution, max(seq) AS seq FROM execution_log GROUP BY execution) e ON e.execution = c.execution
+  QUALIFY row_number() OVER (
+    PARTITION BY c.break_id, c.generation
+    ORDER BY coalesce(e.seq, 9223372036854775807) DESC, c.as_of DESC,
+      CASE c.kind WHEN 'EXPECTED' THEN 0 WHEN 'OPENED' THEN 1 WHEN 'REOPENED' THEN 1 WHEN 'CHANGED' THEN 2 ELSE 3 END
+        DESC,
+      c.change_id DESC
+  ) = 1
+)"""
+_SCORES = """
+scores AS (
+  SELECT c.break_id, c.generation, s.score, s.p_value, s.reasons, s.model_version
+  FROM break_score s JOIN break_change c ON c.change_id = s.change_id
+  JOIN wanted w ON w.break_id = c.break_id AND w.generation = c.generation
+  QUALIFY row_number() OVER (PARTITION BY c.break_id, c.generation ORDER BY c.as_of DESC, c.change_id DESC) = 1
+)"""
+_OPENS = f"""
+WITH wanted AS (
+  SELECT b.break_id, b.generation FROM recon_break b
+  WHERE b.state = 'OPEN' AND NOT EXISTS (
+    SELECT 1 FROM ticket_outbox o
+    WHERE o.break_id = b.break_id AND o.generation = b.generation AND o.operation = 'open')
+), {LATEST_CHANGE}, {_SCORES}
+SELECT b.*, l.change_id, s.score, s.p_value, s.reasons, s.model_version
+FROM recon_break b
+JOIN latest l ON l.break_id = b.break_id AND l.generation = b.generation
+LEFT JOIN scores s ON s.break_id = b.break_id AND s.generation = b.generation
+WHERE (b.code IN ({{always}})
+    OR (b.code NOT IN ({{never}}) AND (b.severity >= :min_severity OR s.score >= :min_score)))
+  AND NOT EXISTS (
+    SELECT 1 FROM action a WHERE a.break_id = b.break_id AND a.kind = 'resolve' AND a.change_id = l.change_id)
+ORDER BY b.severity DESC, b.opened_at, b.break_id LIMIT :row_limit
+"""
+_FOLLOW_UPS = f"""
+WITH wanted AS (
+  SELECT break_id, generation,
+    sum(CASE WHEN operation IN ('open', 'reopen') THEN 1 WHEN operation = 'resolve' THEN -1 ELSE 0 END) AS balance,
+    count(*) AS rows_so_far
+  FROM ticket_outbox GROUP BY break_id, generation
+), {LATEST_CHANGE}, {_SCORES}
+SELECT b.*, b.generation AS current_generation, w.generation AS ticket_generation, w.balance, w.rows_so_far,
+  l.change_id, s.score, s.p_value, s.reasons, s.model_version
+FROM wanted w
+JOIN latest l ON l.break_id = w.break_id AND l.generation = w.generation
+JOIN recon_break b ON b.break_id = w.break_id
+LEFT JOIN scores s ON s.break_id = w.break_id AND s.generation = w.generation
+WHERE (w.generation < b.generation AND w.balance > 0)
+  OR (w.generation = b.generation AND b.state <> 'EXPECTED' AND NOT EXISTS (
+    SELECT 1 FROM ticket_outbox o
+    WHERE o.break_id = w.break_id AND o.generation = w.generation AND o.change_id = l.change_id))
+ORDER BY b.break_id, w.generation LIMIT :row_limit
+"""
+_EVIDENCE = """
+SELECT m.break_id, m.side, t.feed, t.trade_uid, t.side AS trade_side, t.qty, t.symbol, t.instrument_id, t.price,
+  t.trade_ccy, t.account_id
+FROM recon_break_member m JOIN trade_event t ON t.record_id = m.record_id
+WHERE m.break_id IN (:ids)
+ORDER BY m.break_id, m.side, t.event_time_utc, t.record_id
+"""
+_NO_CODE = "-"
+_NO_SCORE = Decimal(10) ** 15  # above every score
+
+
+def write(warehouse: Warehouse, execution: str, as_of: int, policy: TriagePolicy, limit: int = 5_000) -> int:
+    """Add outbox rows for every break whose latest state its ticket does not know; returns how many.
+
+    `as_of` is UTC ns. At most `limit` tickets are opened and `limit` followed up; the rest waits for the next call.
+    """
+    with warehouse.transaction():
+        opens = _openings(warehouse, policy, limit)
+        follow_ups = records(warehouse.query(_FOLLOW_UPS, {"row_limit": limit}))
+        texts = _Texts(warehouse, policy, [*opens, *follow_ups])
+        rows = [texts.row(OPEN, one, one["generation"], 0, execution, as_of) for one in opens]
+        for one in follow_ups:
+            operation = _follow_up(one)
+            if operation:
+                rows.append(texts.row(operation, one, one["ticket_generation"], one["rows_so_far"], execution, as_of))
+        return append_outbox(warehouse, rows)
+
+
+def _openings(warehouse: Warehouse, policy: TriagePolicy, limit: int) -> list[dict[str, Any]]:
+    params: dict[str, object] = {"min_severity": int(policy.min_severity), "row_limit": limit}
+    params["min_score"] = _NO_SCORE if policy.min_score is None else policy.min_score
+    marks = {}
+    for name, codes in (("always", policy.always), ("never", policy.never)):
+        listed = sorted(codes) or [_NO_CODE]
+        params |= {f"{name}{index}": code for index, code in enumerate(listed)}
+        marks[name] = ", ".join(f":{name}{index}" for index in range(len(listed)))
+    return records(warehouse.query(_OPENS.format(**marks), params))
+
+
+def _follow_up(row: Mapping[str, Any]) -> str:
+    """What a ticket must be told of its break's latest change; a ticket is active while opened more than resolved."""
+    active = row["balance"] > 0
+    if row["ticket_generation"] < row["current_generation"]:
+        return RESOLVE if active else ""
+    if row["state"] == "CURED":
+        return RESOLVE if active else NOTE
+    return UPDATE if active else REOPEN
+
+
+class _Texts:
+    """Payloads of outbox rows, with the evidence of all breaks at hand read at once."""
+
+    def __init__(self, warehouse: Warehouse, policy: TriagePolicy, breaks: Sequence[Mapping[str, Any]]) -> None:
+        self._policy = policy
+        self._renderer = Renderer(policy.templates, policy.console_url)
+        self._evidence: dict[str, list[dict[str, Any]]] = {}
+        for record in select_by_ids(warehouse, _EVIDENCE, (one["break_id"] for one in breaks)):
+            self._evidence.setdefault(record["break_id"], []).append(record)
+
+    def row(
+        self, operation: str, one: Mapping[str, Any], generation: int, seq: int, execution: str, as_of: int
+    ) -> OutboxRow:
+        break_id, change_id = one["break_id"], one["change_id"]
+        key = self._policy.key(break_id, generation)
+        payload = {"seq": seq, "correlation_id": key.correlation_id} | self._payload(operation, one, generation)
+        name = outbox_key(break_id, generation, operation, change_id)
+        return OutboxRow(name, break_id, generation, change_id, operation, key.sys_id, payload, as_of, execution)
+
+    def _payload(self, operation: str, one: Mapping[str, Any], generation: int) -> dict[str, object]:
+        if operation in (RESOLVE, NOTE):
+            came_back = one["generation"] if generation < one["generation"] else None
+            note = self._renderer.note("cured", one, came_back)
+            return {"note": note, "close_code": self._policy.close_code, "close_notes": note}
+        impact, urgency = impact_urgency(one["severity"])
+        content: dict[str, object] = {
+            "short_description": self._renderer.short_description(one),
+            "description": self._renderer.description(one, self._evidence.get(one["break_id"], []), _score(one)),
+            "impact": impact,
+            "urgency": urgency,
+        }
+        if operation == OPEN:
+            return content | {"group": self._policy.group(one["code"])}
+        return content | {"note": self._renderer.note("changed" if operation == UPDATE else "reopened", one)}
+
+
+def _score(one: Mapping[str, Any]) -> dict[str, Any] | None:
+    if one["score"] is None:
+        return None
+    try:
+        reasons = json.loads(one["reasons"] or "[]")
+    except ValueError:
+        reasons = []
+    texts = [_reason(reason) for reason in reasons] if isinstance(reasons, list) else []
+    return {name: one[name] for name in ("score", "p_value", "model_version")} | {"reasons": texts}
+
+
+def _reason(reason: object) -> str:
+    """A reason as text: the words of an explained feature, or the value itself."""
+    if isinstance(reason, dict):
+        return str(reason.get("text") or ", ".join(f"{key} {value}" for key, value in reason.items()))
+    return str(reason)

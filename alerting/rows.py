@@ -1,0 +1,92 @@
+"""Rows of the ticket outbox and its deliveries, to and from Arrow."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import pyarrow as pa
+
+from domain.schema import TABLES, arrow_schema
+from warehouse.port import Warehouse
+
+OPEN, UPDATE, NOTE, ASSIGN, RESOLVE, REOPEN = "open", "update", "note", "assign", "resolve", "reopen"
+DELIVERED, RETRY, DEAD = "DELIVERED", "RETRY", "DEAD"
+_CHUNK = 100  # identities per statement; fixed, so that the text of a statement is translated once
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """One thing to do to a ticket. `created_as_of` is UTC ns; the `seq` in `payload` orders the rows of a ticket."""
+
+    outbox_key: str
+    break_id: str
+    generation: int
+    change_id: str
+    operation: str
+    sys_id: str
+    payload: Mapping[str, Any]
+    created_as_of: int
+    execution: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """What came of sending one outbox row. `attempted_at` is UTC ns."""
+
+    outbox_key: str
+    attempt: int
+    outcome: str
+    http_status: int | None
+    detail: str
+    ticket_number: str | None
+    attempted_at: int
+
+
+def outbox_key(break_id: str, generation: int, operation: str, change_id: str) -> str:
+    """The identity of an outbox row: the same change asks for the same thing once."""
+    return f"{break_id}|{generation}|{operation}|{change_id}"
+
+
+def append_outbox(warehouse: Warehouse, rows: Sequence[OutboxRow]) -> int:
+    """Add rows to ticket_outbox; returns how many."""
+    return warehouse.append("ticket_outbox", _table("ticket_outbox", rows)) if rows else 0
+
+
+def append_deliveries(warehouse: Warehouse, rows: Sequence[DeliveryRow]) -> int:
+    """Add rows to ticket_delivery; returns how many."""
+    return warehouse.append("ticket_delivery", _table("ticket_delivery", rows)) if rows else 0
+
+
+def _table(name: str, rows: Sequence[OutboxRow] | Sequence[DeliveryRow]) -> pa.Table:
+    schema = arrow_schema(TABLES[name])
+    names = [field.name for field in fields(rows[0])]
+    columns = {column: [_cell(getattr(row, column)) for row in rows] for column in names}
+    return pa.table({column: pa.array(values, schema.field(column).type) for column, values in columns.items()})
+
+
+def _cell(value: object) -> object:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False) if isinstance(value, Mapping) else value
+
+
+def records(table: pa.Table) -> list[dict[str, Any]]:
+    """Arrow rows as dictionaries; timestamps become integer UTC nanoseconds (datetime would cut them)."""
+    columns = {}
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if pa.types.is_timestamp(column.type):
+            column = column.cast(pa.timestamp("ns")).cast(pa.int64())
+        columns[name.lower()] = column.to_pylist()
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def select_by_ids(warehouse: Warehouse, sql: str, ids: Iterable[str]) -> list[dict[str, Any]]:
+    """Rows of `sql`, which holds one `IN (:ids)`, for all `ids`; a hundred at a time."""
+    wanted = sorted(set(ids))
+    marks = ", ".join(f":id{index}" for index in range(_CHUNK))
+    found: list[dict[str, Any]] = []
+    for start in range(0, len(wanted), _CHUNK):
+        chunk = wanted[start : start + _CHUNK]
+        padded = chunk + [chunk[-1]] * (_CHUNK - len(chunk))
+        params = {f"id{index}": value for index, value in enumerate(padded)}
+        found.extend(records(warehouse.query(sql.replace(":ids", marks), params)))
+    return found

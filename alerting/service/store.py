@@ -1,0 +1,139 @@
+"""SQLite (WAL) storage of the service: one table per ServiceNow table, every value text, unique sys_id."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from alerting.service.query import Sql
+from alerting.service.tables import TABLES, Kind, ServiceTable
+
+Record = dict[str, str]
+
+_INDEXES = (
+    "CREATE INDEX IF NOT EXISTS incident_correlation ON incident (correlation_id COLLATE NOCASE)",
+    "CREATE INDEX IF NOT EXISTS incident_updated ON incident (sys_updated_on)",
+    "CREATE INDEX IF NOT EXISTS journal_element ON sys_journal_field (element_id COLLATE NOCASE)",
+)
+
+
+class UniqueKeyError(Exception):
+    """A record with this sys_id exists already."""
+
+
+def new_sys_id() -> str:
+    """A random 32-digit hexadecimal identity."""
+    return uuid4().hex
+
+
+def _stored(table: ServiceTable) -> list[str]:
+    return [column.name for column in table.columns.values() if column.kind is not Kind.JOURNAL]
+
+
+class Store:
+    """Records of all tables. Used from one thread (the event loop's); each `transaction` commits or rolls back."""
+
+    def __init__(self, path: Path | str) -> None:
+        self._connection = sqlite3.connect(str(path), isolation_level=None, check_same_thread=False, timeout=10.0)
+        self._connection.row_factory = sqlite3.Row
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+        for table in TABLES.values():
+            columns = ", ".join(
+                f"{name} TEXT NOT NULL DEFAULT ''" if name != "sys_id" else "sys_id TEXT NOT NULL UNIQUE"
+                for name in _stored(table)
+            )
+            self._connection.execute(f"CREATE TABLE IF NOT EXISTS {table.name} ({columns})")
+        self._connection.execute("CREATE TABLE IF NOT EXISTS number_counter (prefix TEXT PRIMARY KEY, last INTEGER)")
+        for statement in _INDEXES:
+            self._connection.execute(statement)
+
+    def close(self) -> None:
+        """Close the file; a second call does nothing."""
+        self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing for the statements inside."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    def next_number(self, table: ServiceTable, first: int = 10_001) -> str:
+        """The next record number such as INC0010001; empty for tables without numbers."""
+        if not table.number_prefix:
+            return ""
+        row = self._connection.execute(
+            "INSERT INTO number_counter VALUES (?, ?) "
+            "ON CONFLICT (prefix) DO UPDATE SET last = last + 1 RETURNING last",
+            (table.number_prefix, first),
+        ).fetchone()
+        return f"{table.number_prefix}{row[0]:0{table.number_width}d}"
+
+    def insert(self, table: ServiceTable, record: Mapping[str, str]) -> None:
+        """Add one record; raises UniqueKeyError when its sys_id is taken."""
+        names = [name for name in _stored(table) if name in record]
+        marks = ", ".join("?" for _ in names)
+        try:
+            self._connection.execute(
+                f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks})", [record[name] for name in names]
+            )
+        except sqlite3.IntegrityError as error:
+            raise UniqueKeyError(record["sys_id"]) from error
+
+    def update(self, table: ServiceTable, sys_id: str, values: Mapping[str, str]) -> None:
+        """Set columns of one record."""
+        if values:
+            names = ", ".join(f"{name} = ?" for name in values)
+            self._connection.execute(f"UPDATE {table.name} SET {names} WHERE sys_id = ?", [*values.values(), sys_id])
+
+    def delete(self, table: ServiceTable, sys_id: str) -> bool:
+        """Remove one record; False when there was none."""
+        return self._connection.execute(f"DELETE FROM {table.name} WHERE sys_id = ?", [sys_id]).rowcount > 0
+
+    def get(self, table: ServiceTable, sys_id: str) -> Record | None:
+        """One record, or None."""
+        row = self._connection.execute(f"SELECT * FROM {table.name} WHERE sys_id = ?", [sys_id]).fetchone()
+        return dict(row) if row else None
+
+    def select(self, table: ServiceTable, where: Sql, order: str, limit: int, offset: int) -> list[Record]:
+        """A window of the records that satisfy `where`, in `order`."""
+        rows = self._connection.execute(
+            f"SELECT t.* FROM {table.name} t WHERE {where.text} ORDER BY {order} LIMIT ? OFFSET ?",
+            [*where.values, limit, offset],
+        )
+        return [dict(row) for row in rows]
+
+    def count(self, table: ServiceTable, where: Sql) -> int:
+        """How many records satisfy `where`."""
+        row = self._connection.execute(
+            f"SELECT count(*) FROM {table.name} t WHERE {where.text}", where.values
+        ).fetchone()
+        return int(row[0])
+
+    def scalar(self, table: ServiceTable, sql: str, sys_id: str) -> str:
+        """One expression (from `query.expression`) of one record."""
+        row = self._connection.execute(f"SELECT {sql} FROM {table.name} t WHERE t.sys_id = ?", [sys_id]).fetchone()
+        return str(row[0]) if row else ""
+
+    def find(self, table: ServiceTable, column: str, value: str) -> Record | None:
+        """The first record whose `column` (a data dictionary name) equals `value`."""
+        if column not in table.columns:
+            raise KeyError(column)
+        row = self._connection.execute(
+            f"SELECT * FROM {table.name} WHERE {column} = ? ORDER BY rowid LIMIT 1", [value]
+        ).fetchone()
+        return dict(row) if row else None
+
+    def journal(self, element_id: str, element: str) -> Sequence[Record]:
+        """Journal entries of one record's field, newest first."""
+        rows = self._connection.execute(
+            "SELECT * FROM sys_journal_field WHERE element_id = ? COLLATE NOCASE AND element = ? ORDER BY rowid DESC",
+            [element_id, element],
+        )
+        return [dict(row) for row in rows]
