@@ -16,7 +16,7 @@ _CENT = Decimal("0.01")
 
 
 def render(leg: Leg) -> tuple[str, list[tuple[int, str]]]:
-    """MsgType and body tags of one leg: London lines in pence with 15=GBX or GBp; 12 and 9001 stay in pounds."""
+    """MsgType and body tags of one leg: London lines in pence with 15=GBX or GBp, commission(12) included."""
     order, line = leg.order, leg.order.instrument
     pence = line.ccy == "GBP" and leg.minor_units
     scale = 100 if pence else 1
@@ -43,7 +43,7 @@ def render(leg: Leg) -> tuple[str, list[tuple[int, str]]]:
         (60, local_seconds(leg.event_ns, _NEW_YORK)),
         (75, compact(order.trade_date)),
         (64, compact(leg.settle_date)),
-        (12, plain(leg.commission)),
+        (12, plain(leg.commission * scale)),
         (13, "3"),
         (9001, plain(fees(leg))),
     ]

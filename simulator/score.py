@@ -50,6 +50,7 @@ def score(truth: Iterable[object], breaks: Iterable[SeenBreak]) -> Score:
 
     A reported break answers a label when the codes are equal and they share a member: several reports may answer one
     label (an order booked as a block may be reported fill by fill), one report answers every label it shares with.
+    A member may be named `block/account`, as allocations are; the block's id alone is compared.
     """
     labels = [row for row in truth if isinstance(row, BreakTruth) and row.cured_at is None]
     by_member: dict[tuple[str, str], list[int]] = {}
@@ -59,7 +60,7 @@ def score(truth: Iterable[object], breaks: Iterable[SeenBreak]) -> Score:
     found: set[int] = set()
     extra: list[SeenBreak] = []
     for seen in breaks:
-        hits = {index for uid in seen.members for index in by_member.get((seen.code, uid), ())}
+        hits = {index for uid in seen.members for index in by_member.get((seen.code, uid.partition("/")[0]), ())}
         found |= hits
         if not hits:
             extra.append(seen)

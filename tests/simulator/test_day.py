@@ -85,7 +85,7 @@ def test_a_missing_booking_is_really_missing_and_a_cure_really_comes_later(day: 
 
 
 def live_economics(day: Day, session: str) -> dict[tuple[str, ...], list[Decimal]]:
-    """Quantity and commission by account, ISIN-independent order, side and settlement date, after busts and changes."""
+    """Quantity and commission by account, order, side, settlement date and trade date, after busts and changes."""
     back = {row["alias"]: str(row["account_id"]) for row in day.reference.account_map}
     seen: dict[str, dict[str, str]] = {}
     replaced: set[str] = set()
@@ -111,7 +111,7 @@ def live_economics(day: Day, session: str) -> dict[tuple[str, ...], list[Decimal
         row = total[account, fields["11"], fields["54"], fields["64"], fields["75"]]
         row[0] += qty
         row[1] += qty * price
-        row[2] += Decimal(fields["12"])
+        row[2] += Decimal(fields["12"]) * scale
     return total
 
 
