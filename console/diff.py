@@ -1,0 +1,151 @@
+"""What differs between two sides: characters of one value, fields of two sets of canonical records."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from difflib import SequenceMatcher
+from itertools import groupby
+
+MISSING = "—"
+MAX_COMPARED_CHARACTERS = 200
+# Below this likeness single marked characters would be noise: the whole value is marked.
+MIN_ALIKE = 0.5
+
+Record = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of a value; `changed` marks the characters the other side does not have."""
+
+    text: str
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRow:
+    """One line of the comparison; `status` is same, differs, one-sided or info (never compared)."""
+
+    name: str
+    label: str
+    left: tuple[Span, ...]
+    right: tuple[Span, ...]
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class FieldGroup:
+    """A titled block of comparison lines."""
+
+    title: str
+    rows: tuple[FieldRow, ...]
+
+
+ECONOMICS = (
+    ("side", "Side"), ("qty", "Quantity"), ("price", "Price"), ("gross_money", "Gross"), ("commission", "Commission"),
+    ("accrued_interest", "Accrued interest"), ("net_money", "Net"), ("trade_date", "Trade date"),
+    ("settle_date", "Settles"), ("trade_ccy", "Currency"), ("settle_ccy", "Settlement currency"),
+    ("fx_rate", "FX rate"), ("multiplier", "Multiplier"), ("account_id", "Account"), ("symbol", "Symbol"),
+    ("isin", "ISIN"), ("instrument_id", "Instrument"), ("pb_id", "Prime broker"), ("status", "Status"),
+)  # fmt: skip
+IDENTIFIERS = (
+    ("trade_uid", "Trade id"), ("cross_uid", "Other side's id"), ("prev_uid", "Replaces"), ("order_id", "Order id"),
+    ("client_order_id", "Client order id"), ("block_id", "Block"), ("alloc_id", "Allocation"),
+    ("account_raw", "Account as sent"), ("exec_broker_id", "Executing broker"), ("venue_mic", "Venue"),
+    ("feed", "Feed"), ("level", "Level"), ("version", "Version"), ("event_time_utc", "Event time"),
+    ("recv_time_utc", "Received"), ("flags", "Flags"), ("message_id", "Message"),
+)  # fmt: skip
+SUMMED = frozenset({"qty", "gross_money", "commission", "accrued_interest", "net_money"})
+
+
+def spans(left: str, right: str) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
+    """Both values cut into unchanged and changed pieces; equal values come back whole and unmarked."""
+    if left == right:
+        return (Span(left, False),), (Span(right, False),)
+    if MISSING in (left, right) or max(len(left), len(right)) > MAX_COMPARED_CHARACTERS:
+        return (Span(left, True),), (Span(right, True),)
+    if len(left) == len(right):
+        pairs = list(zip(left, right, strict=True))
+        return _runs([(a, a != b) for a, b in pairs]), _runs([(b, a != b) for a, b in pairs])
+    matcher = SequenceMatcher(None, left, right, autojunk=False)
+    if matcher.ratio() < MIN_ALIKE:
+        return (Span(left, True),), (Span(right, True),)
+    left_marks, right_marks = [True] * len(left), [True] * len(right)
+    for i, j, size in matcher.get_matching_blocks():
+        left_marks[i : i + size] = right_marks[j : j + size] = [False] * size
+    return _runs(list(zip(left, left_marks, strict=True))), _runs(list(zip(right, right_marks, strict=True)))
+
+
+def _runs(characters: Sequence[tuple[str, bool]]) -> tuple[Span, ...]:
+    return tuple(
+        Span("".join(character for character, _ in group), changed)
+        for changed, group in groupby(characters, key=lambda pair: pair[1])
+    )
+
+
+def number(value: Decimal, places: int | None = None) -> str:
+    """A decimal with thousands separators, without padding zeros unless `places` asks for them; `1,234.5`."""
+    if places is not None:
+        return f"{value:,.{places}f}"
+    text = f"{value:,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def show(value: object) -> str:
+    """A canonical value as text: exact numbers, ISO dates, a dash for nothing."""
+    if value is None or value == "":
+        return MISSING
+    if isinstance(value, Decimal):
+        return number(value)
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ", timespec="milliseconds") + " UTC"
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value)
+
+
+def combine(records: Sequence[Record], field: str) -> object:
+    """One value for several records of a side: sums, the quantity-weighted price, the shared value or the count."""
+    values = [record.get(field) for record in records if record.get(field) not in (None, "")]
+    if not values:
+        return None
+    if len(set(map(str, values))) == 1 and not (field in SUMMED and len(records) > 1):
+        return values[0]
+    if field in SUMMED:
+        return sum((value for value in values if isinstance(value, Decimal)), Decimal(0))
+    if field == "price":
+        pairs = [(r.get("qty"), r.get("price")) for r in records]
+        known = [(q, p) for q, p in pairs if isinstance(q, Decimal) and isinstance(p, Decimal)]
+        total = sum((q for q, _ in known), Decimal(0))
+        if total:
+            return (sum((q * p for q, p in known), Decimal(0)) / total).quantize(Decimal("0.000001"))
+    return f"{len(set(map(str, values)))} values"
+
+
+def _row(field: str, label: str, left: Sequence[Record], right: Sequence[Record], compare: bool) -> FieldRow | None:
+    a, b = show(combine(left, field)), show(combine(right, field))
+    if a == MISSING and b == MISSING:
+        return None
+    if not compare:
+        return FieldRow(field, label, (Span(a, False),), (Span(b, False),), "info")
+    if not left or not right:
+        return FieldRow(field, label, (Span(a, False),), (Span(b, False),), "one-sided")
+    if a == b:
+        return FieldRow(field, label, (Span(a, False),), (Span(b, False),), "same")
+    if MISSING in (a, b):
+        # A side that never reports the field (most brokers send no gross) does not disagree about it.
+        return FieldRow(field, label, (Span(a, False),), (Span(b, False),), "info")
+    left_spans, right_spans = spans(a, b)
+    return FieldRow(field, label, left_spans, right_spans, "differs")
+
+
+def compare_sides(left: Sequence[Record], right: Sequence[Record]) -> tuple[FieldGroup, ...]:
+    """The field-by-field comparison of both sides of a break; ids are shown but never called different."""
+    groups = []
+    for title, fields, compare in (("Economics", ECONOMICS, True), ("Identifiers", IDENTIFIERS, False)):
+        rows = [_row(name, label, left, right, compare) for name, label in fields]
+        kept = tuple(row for row in rows if row is not None)
+        if kept:
+            groups.append(FieldGroup(title, kept))
+    return tuple(groups)

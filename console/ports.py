@@ -1,0 +1,81 @@
+"""What the console needs from the rest of the service, and the bundle it is built with."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from domain.clock import Clock
+from warehouse.port import Warehouse
+
+
+class Runs(Protocol):
+    """Executions of the state machine, in Step Functions vocabulary (DescribeExecution, GetExecutionHistory, ...)."""
+
+    def describe(self, name: str) -> Mapping[str, Any]:
+        """`name`, `status`, `startDate`, `stopDate`, `input`, `output`, `error`, `cause`; raises if unknown."""
+        ...
+
+    def history(self, name: str) -> Sequence[Mapping[str, Any]]:
+        """Events in order: `id`, `type`, `timestamp`, `previousEventId` and the AWS `...EventDetails` object."""
+        ...
+
+    def list(self, status: str | None, limit: int) -> Sequence[Mapping[str, Any]]:
+        """The newest executions, newest first, of one status or of all."""
+        ...
+
+    def redrive(self, name: str) -> object:
+        """Continue a failed execution from its failed state with the same input and definition."""
+        ...
+
+
+class RunNumbers(Protocol):
+    """Aggregates over executions."""
+
+    def statistics(self) -> Mapping[str, Mapping[str, Any]]:
+        """Per state: `count`, `p50_ms`, `p99_ms`."""
+        ...
+
+    def counts(self) -> Mapping[str, int]:
+        """How many executions have each status."""
+        ...
+
+
+class Engine(Runs, RunNumbers, Protocol):
+    """The workflow engine as the console sees it."""
+
+
+class Actions(Protocol):
+    """Where people's decisions about breaks are recorded."""
+
+    def record(self, break_id: str, actor: str, kind: str, reason: str, payload: Mapping[str, object]) -> str:
+        """Append one action and return its id; `payload` of an assignment holds `assignee`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleDeps:
+    """Everything `create_console` is given; the console opens nothing and reads no environment by itself.
+
+    `graph(definition, statuses, selected)` returns an SVG without inline styles; `statuses` maps a state's name to
+    SUCCEEDED, FAILED, RUNNING, CAUGHT or NOT_STARTED. `feeds_status()` lists dicts with name, role, party, connected,
+    last_recv_ts (ns or None), received, late. `explain(break_id)` returns `{"messages": [{"side", "feed", "record_id",
+    "message_id", "recv_ts", "fields": [{"tag", "name", "value", "meaning"}]}], ...}`; an empty dict shows nothing.
+    """
+
+    warehouse: Warehouse
+    engine: Engine
+    definition: Mapping[str, Any]
+    graph: Callable[..., str]
+    actions: Actions
+    feeds_status: Callable[[], Sequence[Mapping[str, Any]]]
+    token: str
+    clock: Clock
+    metrics: Callable[[], str]
+    explain: Callable[[str], Mapping[str, Any]]
+    tenant: str
+    actor: str
+    base_ccy: str = "USD"
+    open_reads_on_loopback: bool = False
+    hosts: frozenset[str] = frozenset({"127.0.0.1", "localhost", "[::1]"})
+    poll_seconds: float = 2.0
+    stream_seconds: float = 300.0

@@ -1,0 +1,165 @@
+"""Who may read and write: loopback hosts, one token, a derived cookie, same-origin writes and the page headers."""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlencode
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+COOKIE = "tieout_console"
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
+OPEN_PATHS = frozenset({"/healthz", "/readyz", "/favicon.ico"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "content-security-policy": CSP,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "x-frame-options": "DENY",
+}
+
+
+def cookie_value(token: str) -> str:
+    """The cookie for a token: an HMAC, so a stolen cookie never yields the token the command line uses."""
+    return hmac.new(token.encode(), b"tieout console cookie v1", hashlib.sha256).hexdigest()
+
+
+def host_name(request: Request) -> str:
+    """The Host header without its port, lower case; IPv6 keeps its brackets."""
+    host = request.headers.get("host", "").lower()
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    return host.partition(":")[0]
+
+
+def same_origin(request: Request) -> bool:
+    """True when a browser says the request comes from our own page (Sec-Fetch-Site, else Origin equal to Host)."""
+    site = request.headers.get("sec-fetch-site")
+    origin = request.headers.get("origin")
+    if origin is not None and origin != f"{request.url.scheme}://{request.headers.get('host', '')}":
+        return False
+    if site is not None:
+        return site == "same-origin"
+    return origin is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The access rules of one console. `open_reads` lets pages be read on loopback without a token (demo only)."""
+
+    token: str
+    open_reads: bool
+    hosts: frozenset[str] = LOOPBACK_HOSTS
+
+    def has_token(self, candidate: str) -> bool:
+        """Constant-time comparison with the service token; an empty token admits nobody."""
+        return bool(self.token) and hmac.compare_digest(candidate.encode(), self.token.encode())
+
+    def has_bearer(self, request: Request) -> bool:
+        """True when the Authorization header carries the token."""
+        scheme, _, value = request.headers.get("authorization", "").partition(" ")
+        return scheme.lower() == "bearer" and self.has_token(value.strip())
+
+    def has_cookie(self, request: Request) -> bool:
+        """True when the request carries the cookie this token gives."""
+        found = request.cookies.get(COOKIE, "")
+        return bool(self.token) and hmac.compare_digest(found.encode(), cookie_value(self.token).encode())
+
+    def may_read(self, request: Request) -> bool:
+        """Token, cookie, or the open demo mode."""
+        return self.open_reads or self.has_bearer(request) or self.has_cookie(request)
+
+    def refuse_write(self, request: Request) -> tuple[int, str] | None:
+        """None when the write may go on, else (status, reason); every write is same-origin JSON."""
+        from_browser = "origin" in request.headers or "sec-fetch-site" in request.headers
+        if from_browser and not same_origin(request):
+            return 403, "writes are accepted from this console's own pages only"
+        bearer = self.has_bearer(request)
+        bootstrap = request.url.path == "/api/session" and self.open_reads
+        if not (bearer or self.has_cookie(request) or bootstrap):
+            return 401, "sign in first: open the console with the link that `tieout serve` prints"
+        if not from_browser and not bearer:
+            return 403, "a cookie alone is not enough: send Origin, or Authorization: Bearer"
+        media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media != "application/json":
+            return 415, "send application/json"
+        return None
+
+
+def set_cookie(response: Response, gate: Gate) -> None:
+    """Hand the browser its cookie: not readable by scripts, never sent from another site."""
+    response.set_cookie(COOKIE, cookie_value(gate.token), httponly=True, samesite="strict", path="/")
+
+
+def _take_token(request: Request, gate: Gate) -> Response | None:
+    """A redirect that swaps `?token=` for the cookie, so that the token never stays in the address bar."""
+    pairs = parse_qsl(request.url.query, keep_blank_values=True)
+    given = [value for key, value in pairs if key == "token"]
+    if not given or request.method != "GET" or not gate.has_token(given[0]):
+        return None
+    rest = urlencode([(key, value) for key, value in pairs if key != "token"])
+    # A path such as //elsewhere would be a link to another host: keep exactly one leading slash.
+    path = "/" + request.url.path.lstrip("/\\")
+    response = RedirectResponse(path + ("?" + rest if rest else ""), status_code=303)
+    set_cookie(response, gate)
+    return response
+
+
+def _denied(status: int, detail: str) -> Response:
+    return JSONResponse({"detail": detail}, status_code=status)
+
+
+class Guard:
+    """ASGI middleware: checks host, reads and writes, then adds the security headers to whatever comes back."""
+
+    def __init__(self, app: ASGIApp, gate: Gate) -> None:
+        self._app = app
+        self._gate = gate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("cache-control", "no-store")
+            await send(message)
+
+        request = Request(scope)
+        answer = self._check(request, scope)
+        await (answer or self._app)(scope, receive, send_with_headers)
+
+    def _check(self, request: Request, scope: Scope) -> Response | None:
+        if host_name(request) not in self._gate.hosts:
+            return _denied(421, "this console answers on 127.0.0.1 and localhost only")
+        if request.method not in SAFE_METHODS:
+            refused = self._gate.refuse_write(request)
+            return _denied(*refused) if refused else None
+        path = request.url.path
+        if path.startswith("/static/") or path in OPEN_PATHS:
+            return None
+        swap = _take_token(request, self._gate)
+        if swap is not None:
+            return swap
+        if self._gate.may_read(request):
+            return None
+        if path.startswith("/api/") or path == "/metrics":
+            return _denied(401, "send Authorization: Bearer with the token from service.json")
+        # The sign-in page is rendered by the application, which knows the templates.
+        scope["path"] = "/signin"
+        scope["raw_path"] = b"/signin"
+        return None

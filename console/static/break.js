@@ -1,0 +1,24 @@
+// A break's own page: the same actions as in the drawer, then the page as it now is.
+import { $, typing } from "./dom.js";
+import { ask, install } from "./actions.js";
+
+const shown = $(".break");
+
+function act(kind) {
+  const done = shown.dataset.state === "RESOLVED";
+  ask(kind === "resolve" && done ? "reopen" : kind, [shown.dataset.break], shown.dataset.name, () => location.reload());
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-action]");
+  if (button) act(button.dataset.action);
+});
+
+const KEYS = { a: "assign", c: "comment", r: "resolve" };
+document.addEventListener("keydown", (event) => {
+  if (typing(event) || event.ctrlKey || event.metaKey || event.altKey || $("dialog[open]") || !KEYS[event.key]) return;
+  event.preventDefault();
+  act(KEYS[event.key]);
+});
+
+install();

@@ -1,0 +1,54 @@
+// One queue row as grid cells.
+import { el, spanWords } from "./dom.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function glyph(level) {
+  const svg = document.createElementNS(SVG, "svg");
+  const use = document.createElementNS(SVG, "use");
+  svg.setAttribute("class", "glyph");
+  svg.setAttribute("aria-hidden", "true");
+  use.setAttribute("href", `#sev-${level}`);
+  svg.append(use);
+  return svg;
+}
+
+const marked = (parts) => parts.map(([text, changed]) => (changed ? el("mark", {}, text) : text));
+const cell = (css, column, ...children) => el("div", { class: css, role: "gridcell", "aria-colindex": column }, ...children);
+
+function deadline(row, now) {
+  if (row.state === "RESOLVED") return [row.resolution === "cured" ? "cured" : "met", ""];
+  if (row.deadline === null) return ["—", ""];
+  const left = row.deadline - now;
+  if (left < 0) return [`${spanWords(left)} late`, " late"];
+  return [spanWords(left), left < 3600000 ? " soon" : ""];
+}
+
+function ticket(row) {
+  if (row.ticket_state === "dead") return el("span", { class: "dead", title: "The ticket system refused it" }, `✕ ${row.ticket || "refused"}`);
+  if (row.ticket) return row.ticket;
+  return el("span", { class: "none" }, row.ticket_state === "pending" ? "◷ waiting" : "—");
+}
+
+export function paintRow(node, row, now, selected) {
+  const [left, css] = deadline(row, now);
+  const box = el("input", { type: "checkbox", tabindex: -1, "aria-label": `Select ${row.name} ${row.symbol}`, "data-check": true });
+  box.checked = selected;
+  node.dataset.id = row.id;
+  node.classList.toggle("done", row.state === "RESOLVED");
+  const age = row.opened === null ? "—" : spanWords((row.closed ?? now) - row.opened);
+  node.replaceChildren(
+    cell("c-check", 1, box),
+    cell(`c-sev sev sev-${row.severity}`, 2, glyph(row.severity), row.severity_word),
+    cell("c-ticket", 3, ticket(row)),
+    cell("c-code", 4, el("b", { title: `${row.code} ${row.headline}` }, row.name)),
+    cell("c-sec", 5, row.symbol || "—", el("span", {}, ` · ${row.account || "—"}`)),
+    cell("c-pb", 6, row.pb || "—"),
+    cell("c-diff", 7, el("span", { class: "was" }, ...marked(row.left)), el("span", { class: "to", "aria-label": " to " }, "→"), el("span", {}, ...marked(row.right))),
+    cell("c-money", 8, row.exposure),
+    cell("c-score", 9, row.score === null ? "—" : row.score.toFixed(2)),
+    cell("c-age", 10, age),
+    cell(`c-sla${css}`, 11, left),
+    cell("c-state", 12, row.assignee && row.state !== "RESOLVED" ? row.assignee : row.state_word),
+  );
+}
