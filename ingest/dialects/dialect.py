@@ -1,0 +1,121 @@
+"""Dialects: what one counterparty means by its FIX, one YAML file each, checked when it is loaded."""
+
+import re
+from collections.abc import Mapping
+from importlib import resources
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from domain.errors import PermanentError
+
+Level = Literal["FILL", "ORDER", "BLOCK", "ALLOCATION", "CONFIRM"]
+Side = Literal[
+    "BUY", "SELL", "SELL_SHORT", "SELL_SHORT_EXEMPT", "BUY_COVER", "LEND", "BORROW", "SUBSCRIBE", "REDEEM",
+]  # fmt: skip
+
+FIX_LEVELS: Mapping[str, Level] = {
+    "8": "FILL", "AE": "FILL", "J": "ALLOCATION", "AS": "ALLOCATION", "AK": "CONFIRM",
+}  # fmt: skip
+FIX_SIDES: Mapping[str, Side] = {
+    "1": "BUY", "2": "SELL", "3": "BUY", "4": "SELL", "5": "SELL_SHORT", "6": "SELL_SHORT_EXEMPT",
+    "D": "SUBSCRIBE", "E": "REDEEM", "F": "LEND", "G": "BORROW",
+}  # fmt: skip
+CUSTOM_TARGETS = frozenset(
+    {
+        "trade_uid", "prev_uid", "cross_uid", "order_id", "client_order_id", "block_id", "alloc_id", "uti",
+        "account_raw", "strategy", "settle_ccy", "trade_ccy", "venue_mic", "commission", "net_money", "gross_money",
+        "accrued_interest", "qty", "price",
+    }
+)  # fmt: skip
+_FEE_TARGET = re.compile(r"fee\.[A-Z_]{1,24}")
+
+
+class Dialect(BaseModel):
+    """One counterparty's habits. Adding a dialect is adding one YAML file to this folder.
+
+    `custom` maps a tag of theirs to a canonical field (or `fee.TYPE`); `tz60` is the zone of TransactTime(60) where
+    it is local; `market_tz` dates a trade without TradeDate(75); `side` replaces or adds Side(54) values; `level`
+    says what a message type means here; `account_pattern` keeps group 1 of the account; `pb_id` says where the prime
+    broker is read first: a party of the message (PartyRole 4 or 14; a PB feed's own party stands for it) or the
+    account map; `qty_sign` reads signed quantities; `exec_id_version_suffix` finds the version in an ExecID (group 1).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    description: str = ""
+    tz60: str = "UTC"
+    market_tz: str = "UTC"
+    level: dict[str, Level] = Field(default_factory=dict)
+    custom: dict[Annotated[int, Field(gt=0, le=99_999)], str] = Field(default_factory=dict)
+    side: dict[str, Side] = Field(default_factory=dict)
+    minor_units: dict[str, str] = Field(
+        default_factory=lambda: {"GBX": "GBP", "GBp": "GBP", "ZAc": "ZAR", "ZAC": "ZAR", "ILA": "ILS"}
+    )
+    account_pattern: str | None = None
+    default_account: str | None = None
+    default_ccy: str | None = None
+    pb_id: Literal["party", "account"] = "party"
+    qty_sign: Literal["unsigned", "signed", "cancel"] = "unsigned"
+    exec_id_version_suffix: str | None = None
+
+    @field_validator("tz60", "market_tz")
+    @classmethod
+    def _zone_exists(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"no such time zone: {value}") from error
+        return value
+
+    @field_validator("custom")
+    @classmethod
+    def _known_target(cls, value: dict[int, str]) -> dict[int, str]:
+        for tag, target in value.items():
+            if target not in CUSTOM_TARGETS and not _FEE_TARGET.fullmatch(target):
+                raise ValueError(f"tag {tag}: {target!r} is neither a canonical field nor fee.TYPE")
+        return value
+
+    @field_validator("account_pattern", "exec_id_version_suffix")
+    @classmethod
+    def _one_group(cls, value: str | None) -> str | None:
+        if value is not None and re.compile(value).groups != 1:
+            raise ValueError("the pattern needs exactly one group")
+        return value
+
+    @property
+    def levels(self) -> Mapping[str, str]:
+        """MsgType(35) to level: the usual ones with this dialect's on top."""
+        return {**FIX_LEVELS, **self.level}
+
+    @property
+    def sides(self) -> Mapping[str, str]:
+        """Side(54) values to canonical sides: FIX's own with this dialect's on top."""
+        return {**FIX_SIDES, **self.side}
+
+
+def parse_dialect(file: str, text: str) -> Dialect:
+    """A dialect from YAML text. Raises PermanentError naming the file and every wrong key."""
+    try:
+        return Dialect.model_validate(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise PermanentError(f"dialect {file}: not YAML: {error}") from error
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'document'}: {e['msg']}" for e in error.errors())
+        raise PermanentError(f"dialect {file}: {wrong}") from error
+
+
+def load_dialects() -> Mapping[str, Dialect]:
+    """Every dialect shipped in this folder, by name. Raises PermanentError when a file is wrong or misnamed."""
+    found: dict[str, Dialect] = {}
+    for entry in sorted(resources.files("ingest.dialects").iterdir(), key=lambda e: e.name):
+        if not entry.name.endswith(".yaml"):
+            continue
+        dialect = parse_dialect(entry.name, entry.read_text(encoding="utf-8"))
+        if f"{dialect.name}.yaml" != entry.name:
+            raise PermanentError(f"dialect {entry.name}: name is {dialect.name!r}, must match the file")
+        found[dialect.name] = dialect
+    return found

@@ -1,0 +1,154 @@
+"""Finds FIX messages in logs, pastes and captures, whatever separates their fields, and re-frames them on SOH."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ingest.fix.tags import DATA_FIELDS
+
+SOH = b"\x01"
+MAX_BODY_BYTES = 16 * 1024 * 1024
+
+_BEGIN = re.compile(rb"(?<![0-9])8=FIX")
+_ESCAPED = rb"\\x01 ?|\\u0001 ?|\\0?01 ?|<0x01> ?|<0?1> ?|&#x?0?1; ?|%01"
+_HEAD = re.compile(rb"8=(FIXT?\.[0-9]\.[0-9](?:SP[0-9])?)(" + _ESCAPED + rb"|[^0-9=]{1,16}?)(?=[0-9]{1,6}=)")
+_LENGTH = re.compile(rb"8=FIX[^\x01]{1,12}\x019=([0-9]{1,8})\x01")
+_TRAILER = re.compile(rb"10=[0-9]{3}\x01")
+_TAG = re.compile(rb"[0-9]{1,7}=")
+_CHECKSUM = re.compile(rb"([0-9]{1,4})")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A message (or, with `is_message` False, a line of other text) in a log.
+
+    `raw` holds the bytes as found, `prefix` what stood before it on its line, `line` counts from 1, `offset` from 0.
+    """
+
+    raw: bytes
+    prefix: bytes
+    line: int
+    offset: int
+    is_message: bool
+
+
+def plain_bytes(data: bytes) -> bytes:
+    """The data as an 8-bit text: byte order marks removed, UTF-16 re-encoded (to Latin-1 where that is lossless)."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return _narrow(data, "utf-16")
+    if data.startswith(b"\xef\xbb\xbf"):
+        return data[3:]
+    if data.startswith(b"8\x00=\x00") or b"8\x00=\x00F\x00I\x00X\x00" in data[:4096]:
+        return _narrow(data, "utf-16-le")
+    if b"\x008\x00=\x00F\x00I\x00X" in data[:4096]:
+        return _narrow(data, "utf-16-be")
+    return data
+
+
+def _narrow(data: bytes, encoding: str) -> bytes:
+    text = data[: len(data) & ~1].decode(encoding, "replace")
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode("utf-8")
+
+
+def find_messages(data: bytes) -> Iterator[Found]:
+    """Every message in the data in order, several per line if so, and every non-blank line that holds none.
+
+    A message ends at its own CheckSum when its BodyLength proves it (line breaks inside text fields survive), else
+    at the next `8=FIX` or at the end of its line.
+    """
+    data = plain_bytes(data)
+    line, at, prefix_from = 1, 0, 0
+    for begin in _BEGIN.finditer(data):
+        start = begin.start()
+        if start < at:
+            continue
+        line_start = data.rfind(b"\n", at, start) + 1
+        if line_start > 0:
+            yield from _other_lines(data, at, line_start, line)
+            prefix_from = line_start
+        line += data.count(b"\n", at, start)
+        end = _message_end(data, start)
+        yield Found(data[start:end], data[prefix_from:start], line, start, is_message=True)
+        line += data.count(b"\n", start, end)
+        at = prefix_from = end
+    yield from _other_lines(data, at, len(data), line)
+
+
+def _other_lines(data: bytes, start: int, end: int, line: int) -> Iterator[Found]:
+    """Lines without a message; what follows a message on its own line belongs to that line and is not repeated."""
+    if start > 0 and data[start - 1 : start] != b"\n":
+        newline = data.find(b"\n", start, end)
+        if newline < 0:
+            return
+        start, line = newline + 1, line + 1
+    for text in data[start:end].split(b"\n"):
+        if text.strip():
+            yield Found(text.rstrip(b"\r"), b"", line, start, is_message=False)
+        start, line = start + len(text) + 1, line + 1
+
+
+def _message_end(data: bytes, start: int) -> int:
+    declared = _LENGTH.match(data, start)
+    if declared:
+        trailer = declared.end() + int(declared[1])
+        if int(declared[1]) <= MAX_BODY_BYTES and _TRAILER.match(data, trailer):
+            return trailer + 7
+    newline = data.find(b"\n", start)
+    end = len(data) if newline < 0 else newline
+    following = _BEGIN.search(data, start + 5, end)
+    if following:
+        return following.start()
+    return end - 1 if data[end - 1 : end] == b"\r" else end
+
+
+def separator_of(message: bytes) -> bytes | None:
+    """The bytes between two fields, from what stands between BeginString and the next tag; None without BeginString."""
+    head = _HEAD.search(message)
+    return head[2] if head else None
+
+
+def is_wire_form(message: bytes) -> bool:
+    """True when the message starts with BeginString, is separated by SOH and ends with it: no sniffing is needed."""
+    return message.startswith(b"8=FIX") and message.endswith(SOH) and message.find(SOH, 9, 14) > 0
+
+
+def to_wire(message: bytes) -> bytes | None:
+    """The message re-framed on SOH, prefix and trailing log text dropped; None when no BeginString can be found.
+
+    The separator is only taken where a tag number and `=` follow, and never inside a data field of known length.
+    """
+    message = plain_bytes(message)
+    head = _HEAD.search(message)
+    if head is None:
+        return None
+    separator, start = head[2], head.start()
+    fields = list(_split(message, start, separator))
+    if fields and fields[-1].startswith(b"10="):
+        digits = _CHECKSUM.match(fields[-1], 3)
+        fields[-1] = fields[-1][: digits.end()] if digits else fields[-1]
+    elif fields:
+        fields[-1] = fields[-1].rstrip(separator.strip() + b"\r\n ") or fields[-1]
+    return SOH.join(fields) + SOH
+
+
+def _split(message: bytes, start: int, separator: bytes) -> Iterator[bytes]:
+    boundary = re.compile(re.escape(separator) + rb"\s*(?=[0-9]{1,7}=)")
+    data_tag, data_length = -1, 0
+    while start < len(message):
+        following = boundary.search(message, start)
+        tag = _TAG.match(message, start)
+        if tag and data_length and int(tag[0][:-1]) == data_tag:
+            declared = boundary.match(message, tag.end() + data_length)
+            following = declared or following  # a wrong length falls back to the plain scan
+        field = message[start : following.start() if following else len(message)]
+        yield field
+        number, _, value = field.partition(b"=")
+        data_tag, data_length = -1, 0
+        if number.isdigit() and value.isdigit() and len(value) < 9:
+            data_tag, data_length = DATA_FIELDS.get(int(number), -1), int(value)
+        if not following or number == b"10":
+            return
+        start = following.end()

@@ -1,0 +1,265 @@
+"""Raw messages in; canonical trades, quarantine and one outcome per message out: a pure function over a batch."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from domain.errors import PermanentError
+from domain.schema import TABLES, arrow_schema
+from ingest.feeds import Feed
+from ingest.fix.decode import Rows, effective_tags, whole_messages
+from ingest.fix.index import INTEGRITY, Bools, Flag, Ints, index_fields
+from ingest.fix.plans import FAMILIES
+from ingest.fix.sniff import is_wire_form, to_wire
+from ingest.fix.values import texts
+from ingest.normalise_part import Part
+from ingest.normalise_reference import Reference
+from ingest.normalise_status import IGNORED, SESSION, message_status
+from ingest.normalise_trades import (
+    FEE_SCHEMA,
+    IDENTIFIER_SCHEMA,
+    TRADE_SCHEMA,
+    family_trades,
+    fee_rows,
+    identifier_rows,
+)
+from ingest.quarantine import GARBLED, MALFORMED, MISSING_FIELD, UNDECODABLE, Problem, preview, quarantine_id
+
+MESSAGE_SCHEMA = arrow_schema(TABLES["raw_message"])
+QUARANTINE_SCHEMA = arrow_schema(TABLES["quarantine"])
+FACT, QUARANTINE, DUPLICATE = "FACT", "QUARANTINE", "DUPLICATE"
+PART_MESSAGES = 2048  # one part's working set stays in the processor's cache
+_POSITION = "position"
+
+
+@dataclass(frozen=True, slots=True)
+class RawBatch:
+    """Messages of one lane as received, one entry per message in every sequence.
+
+    `live` means they came over a FIX session, whose framing is proof: a message that fails CheckSum(10) or
+    BodyLength(9) is garbled. From a file or a log the same message is used and marked I02. `recv_ts` is in
+    nanoseconds since 1970, UTC.
+    """
+
+    messages: Sequence[bytes]
+    message_ids: Sequence[str]
+    numbers: Sequence[int]
+    lane: str
+    sessions: Sequence[str]
+    recv_ts: Ints
+    feeds: Sequence[Feed]
+    live: bool = True
+    file: str | None = None
+    lines: Sequence[int] | None = None
+
+    def __post_init__(self) -> None:
+        columns = (self.message_ids, self.numbers, self.sessions, self.recv_ts, self.feeds, self.lines)
+        if any(column is not None and len(column) != len(self.messages) for column in columns):
+            raise ValueError("every sequence of a RawBatch needs one entry per message")
+
+
+@dataclass(frozen=True, slots=True)
+class Normalised:
+    """Tables ready for the warehouse, `execution` still empty: rows in batch order.
+
+    `messages` has one row per received message with its outcome (SESSION, FACT, QUARANTINE or IGNORED; the store turns
+    a FACT that brings nothing new into DUPLICATE).
+    """
+
+    trades: pa.Table
+    fees: pa.Table
+    identifiers: pa.Table
+    messages: pa.Table
+    quarantine: pa.Table
+
+
+@dataclass(slots=True)
+class _Collected:
+    outcomes: list[str]
+    types: list[str | None]
+    problems: dict[int, Problem]
+    trades: list[pa.Table]
+    fees: list[pa.Table]
+    identifiers: list[pa.Table]
+
+
+def normalise(batch: RawBatch, reference: Reference) -> Normalised:
+    """Decode a batch by each message's feed and dialect. Bad messages become quarantine rows, never exceptions.
+
+    Raises PermanentError when a feed names a dialect that does not exist.
+    """
+    count = len(batch.messages)
+    digests = [sha256(raw).hexdigest() for raw in batch.messages]
+    found = _Collected([QUARANTINE] * count, [None] * count, {}, [], [], [])
+    for feed, positions in _parts(batch.feeds):
+        _normalise_part(batch, feed, positions, digests, reference, found)
+    return Normalised(
+        _in_order(found.trades, TRADE_SCHEMA),
+        pa.concat_tables([FEE_SCHEMA.empty_table(), *found.fees]),
+        pa.concat_tables([IDENTIFIER_SCHEMA.empty_table(), *found.identifiers]),
+        _message_table(batch, digests, found),
+        _quarantine_table(batch, found.problems),
+    )
+
+
+def _parts(feeds: Sequence[Feed]) -> Iterator[tuple[Feed, Sequence[int]]]:
+    by_feed: dict[str, list[int]] = defaultdict(list)
+    known: dict[str, Feed] = {}
+    for position, feed in enumerate(feeds):
+        by_feed[feed.name].append(position)
+        known[feed.name] = feed
+    for name, positions in by_feed.items():
+        for start in range(0, len(positions), PART_MESSAGES):
+            yield known[name], positions[start : start + PART_MESSAGES]
+
+
+def _normalise_part(
+    batch: RawBatch, feed: Feed, positions: Sequence[int], digests: Sequence[str], reference: Reference, out: _Collected
+) -> None:
+    part, unframed = _open_part(batch, feed, positions, digests, reference)
+    _check_framing(part, unframed, batch, positions)
+    status = message_status(part)
+    decodable = status.to_pylist()
+    trades: list[pa.Table] = []
+    fees: list[pa.Table] = []
+    identifiers: list[pa.Table] = []
+    for family in FAMILIES:
+        mine = pc.is_in(part.message_type, pa.array(sorted(family.types)))
+        mine = pc.and_(mine, pc.is_in(status, pa.array(["NEW", "CORRECT", "CANCEL"])))
+        messages = np.flatnonzero(mine.to_numpy(zero_copy_only=False))
+        messages = messages[~np.isin(messages, list(part.problems.found))]
+        if not len(messages):
+            continue
+        extract, columns = family_trades(part, family, messages, status)
+        fees.append(fee_rows(extract, columns["record_id"]))
+        identifiers.append(identifier_rows(extract, columns["record_id"]))
+        without = np.setdiff1d(messages, extract.message)
+        part.problems.add_each(without.tolist(), MISSING_FIELD, f"Group {family.count_tag} has no entries.")
+        columns[_POSITION] = pa.array(np.asarray(positions)[extract.message], pa.int64())
+        trades.append(_clean(columns, ~np.isin(extract.message, list(part.problems.found))))
+    kept = pa.concat_tables(trades)["record_id"] if trades else pa.array([], pa.string())
+    out.trades += trades
+    out.fees += [_of(table, kept) for table in fees]
+    out.identifiers += [_of(table, kept) for table in identifiers]
+    types = part.message_type.to_pylist()
+    for place, position in enumerate(positions):
+        out.types[position] = types[place]
+        problem = part.problems.found.get(place)
+        if problem is not None:
+            out.problems[position] = problem
+        else:
+            out.outcomes[position] = decodable[place] if decodable[place] in (SESSION, IGNORED) else FACT
+
+
+def _of(table: pa.Table, record_ids: pa.Array) -> pa.Table:
+    return table.filter(pc.is_in(table["record_id"], record_ids)) if table.num_rows else table
+
+
+def _open_part(
+    batch: RawBatch, feed: Feed, positions: Sequence[int], digests: Sequence[str], reference: Reference
+) -> tuple[Part, Bools]:
+    """The part's index, and which of its messages hold no FIX message at all."""
+    dialect = reference.dialects.get(feed.dialect)
+    if dialect is None:
+        raise PermanentError(f"feed {feed.name}: no dialect named {feed.dialect!r}")
+    wire, reframed, unframed = [], np.zeros(len(positions), np.bool_), np.zeros(len(positions), np.bool_)
+    for place, position in enumerate(positions):
+        raw = batch.messages[position]
+        if is_wire_form(raw) or (batch.live and raw.startswith(b"8=FIX")):
+            wire.append(raw)
+            continue
+        framed = None if batch.live else to_wire(raw)
+        reframed[place] = framed is not None
+        unframed[place] = framed is None
+        wire.append(framed or b"\x01")
+    index = index_fields(wire)
+    index.flags[reframed] |= Flag.SEPARATOR
+    if int(index.octets.max()) > 127:
+        odd = np.add.reduceat(index.octets > 127, index.message_start, dtype=np.int64) > 0
+        index.flags[odd] |= Flag.NON_ASCII
+    tags = effective_tags(index)
+    rows = Rows(index, tags, whole_messages(index, np.arange(index.count)), (35, 43, 97))
+    for tag, flag in ((43, Flag.POSS_DUP), (97, Flag.POSS_RESEND)):
+        fields = rows.find(tag)
+        yes = (fields >= 0) & (index.octets[index.value_start[np.maximum(fields, 0)]] == ord("Y"))
+        index.flags[yes] |= flag
+    part = Part(
+        feed, dialect, reference, index, tags, texts(index, rows.find(35)),
+        [batch.message_ids[p] for p in positions], [batch.sessions[p] for p in positions],
+        [digests[p] for p in positions], np.asarray(batch.recv_ts, dtype=np.int64)[np.asarray(positions)],
+        batch.file, [batch.lines[p] for p in positions] if batch.lines is not None else None, reframed,
+    )  # fmt: skip
+    return part, unframed
+
+
+def _check_framing(part: Part, unframed: Bools, batch: RawBatch, positions: Sequence[int]) -> None:
+    for place in np.flatnonzero(unframed).tolist():
+        raw = batch.messages[positions[place]]
+        part.problems.add(place, UNDECODABLE, f"No FIX message in {len(raw)} bytes: {preview(raw)}.")
+    if not batch.live:
+        return
+    for place in np.flatnonzero(part.index.flags & int(INTEGRITY)).tolist():
+        wrong = ", ".join(str(f.name) for f in INTEGRITY if f & int(part.index.flags[place]))
+        part.problems.add(place, GARBLED, f"Message framing is wrong ({wrong}).")
+
+
+def _clean(columns: dict[str, pa.Array], keep: Bools) -> pa.Table:
+    """The rows without problems, with the trade schema's columns and the position in the batch."""
+    schema = [pa.field(f.name, f.type) for f in TRADE_SCHEMA]
+    arrays = [columns[f.name] for f in TRADE_SCHEMA]
+    table = pa.Table.from_arrays([*arrays, columns[_POSITION]], schema=pa.schema([*schema, (_POSITION, pa.int64())]))
+    return table if keep.all() else table.filter(pa.array(keep))
+
+
+def _in_order(tables: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:
+    if not tables:
+        return schema.empty_table()
+    table = pa.concat_tables(tables)
+    positions = table[_POSITION].to_numpy()
+    if (np.diff(positions) < 0).any():
+        table = table.take(pa.array(np.argsort(positions, kind="stable")))
+    return table.drop_columns([_POSITION]).cast(schema)
+
+
+def _message_table(batch: RawBatch, digests: Sequence[str], found: _Collected) -> pa.Table:
+    count = len(batch.messages)
+    columns: dict[str, object] = {
+        "message_id": list(batch.message_ids),
+        "lane": [batch.lane] * count,
+        "session": list(batch.sessions),
+        "number": list(batch.numbers),
+        "feed": [feed.name for feed in batch.feeds],
+        "recv_ts": np.asarray(batch.recv_ts, dtype=np.int64),
+        "sha256": list(digests),
+        "length": [len(raw) for raw in batch.messages],
+        "msg_type": found.types,
+        "outcome": found.outcomes,
+        "raw": list(batch.messages),
+        "execution": [""] * count,
+    }
+    return pa.Table.from_arrays(
+        [pa.array(columns[field.name], field.type) for field in MESSAGE_SCHEMA], schema=MESSAGE_SCHEMA
+    )
+
+
+def _quarantine_table(batch: RawBatch, problems: dict[int, Problem]) -> pa.Table:
+    rows = [
+        {
+            "quarantine_id": quarantine_id(batch.message_ids[at], problem.reason),
+            "message_id": batch.message_ids[at],
+            "feed": batch.feeds[at].name,
+            "recv_ts": int(batch.recv_ts[at]),
+            "code": MALFORMED,
+            "reason": problem.reason,
+            "detail": problem.detail,
+            "raw": batch.messages[at],
+            "execution": "",
+        }
+        for at, problem in sorted(problems.items())
+    ]
+    return pa.Table.from_pylist(rows, schema=QUARANTINE_SCHEMA)

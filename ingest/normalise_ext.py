@@ -1,0 +1,61 @@
+"""Custom tags as JSON and flags as text, built for a whole batch."""
+
+import json
+from collections import defaultdict
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ingest.fix.index import Flag, Ints
+from ingest.fix.values import texts
+from ingest.normalise_part import Part
+
+FIRST_CUSTOM_TAG = 5000
+_INTEGRITY_CODE = "I02_"
+_INTEGRITY_WARNINGS = Flag.CHECKSUM | Flag.NO_CHECKSUM | Flag.LENGTH | Flag.NO_LENGTH
+
+
+def flag_names(flags: Ints) -> pa.Array:
+    """Comma list of flag names per row, null where none is set; integrity warnings carry their code I02."""
+    codes, inverse = np.unique(flags, return_inverse=True)
+    names = []
+    for code in codes.tolist():
+        found = [f"{_INTEGRITY_CODE if f & _INTEGRITY_WARNINGS else ''}{f.name}" for f in Flag if f & code]
+        names.append(",".join(found) or None)
+    return pa.array(names, pa.string()).take(pa.array(inverse))
+
+
+def custom_fields(part: Part, messages: Ints) -> pa.Array:
+    """Tags from 5000 up of each row's message as a JSON object of tag to value (a list where a tag repeats)."""
+    custom = np.flatnonzero(part.index.tag >= FIRST_CUSTOM_TAG)
+    if not len(custom):
+        return pa.nulls(len(messages), pa.string())
+    values = texts(part.index, custom)
+    owners, tags = part.index.message[custom], part.index.tag[custom]
+    repeated = len(np.unique(owners * 10_000_000 + tags)) < len(custom)
+    awkward = pc.any(pc.match_substring_regex(values, r'["\\[:cntrl:]]')).as_py()
+    if repeated or awkward:
+        per_message = _careful(owners, tags, values, part.index.count)
+    else:
+        names = pa.array(tags).cast(pa.string())
+        pairs = pc.binary_join_element_wise('"', names, '": "', pc.fill_null(values, ""), '"', "")
+        counts = np.bincount(owners, minlength=part.index.count)
+        offsets = pa.array(np.append(0, np.cumsum(counts)), pa.int32())
+        joined = pc.binary_join(pa.ListArray.from_arrays(offsets, pairs), ", ")
+        objects = pc.binary_join_element_wise("{", joined, "}", "")
+        per_message = pc.if_else(pa.array(counts > 0), objects, pa.scalar(None, pa.string()))
+    return per_message.take(pa.array(messages))
+
+
+def _careful(owners: Ints, tags: Ints, values: pa.Array, count: int) -> pa.Array:
+    found: dict[int, dict[str, str | list[str]]] = defaultdict(dict)
+    for owner, tag, value in zip(owners.tolist(), tags.tolist(), values.to_pylist(), strict=True):
+        fields, name, text = found[owner], str(tag), value or ""
+        if name not in fields:
+            fields[name] = text
+        else:
+            earlier = fields[name]
+            fields[name] = [*earlier, text] if isinstance(earlier, list) else [earlier, text]
+    rows = [json.dumps(found[n], ensure_ascii=False) if n in found else None for n in range(count)]
+    return pa.array(rows, pa.string())

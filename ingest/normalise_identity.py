@@ -1,0 +1,200 @@
+"""Who and what of a trade: side, instrument, account, prime broker, asset class, contract terms."""
+
+import re
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ingest.fix.index import Flag
+from ingest.fix.times import read_dates
+from ingest.fix.values import mapped
+from ingest.normalise_part import Extract, nulls_of
+from ingest.normalise_reference import Instruments
+from ingest.quarantine import MISSING_FIELD, SIDE_UNMAPPED
+from ingest.symbology import Evidence, instrument_id
+
+_POSITION_EFFECT = {"O": "OPEN", "C": "CLOSE", "R": "ROLL", "F": "FIFO"}
+_CAPACITY = {"A": "A", "P": "P", "R": "R", "M": "M", "G": "P", "I": "P", "W": "A"}
+_LAST_CAPACITY = {"1": "A", "2": "A", "3": "P", "4": "P", "5": "R"}
+_PUT_CALL = {"0": "PUT", "1": "CALL"}
+_EXERCISE = {"0": "EUROPEAN", "1": "AMERICAN", "2": "BERMUDA"}
+_QTY_TYPE = {"0": "UNITS", "1": "CONTRACTS", "2": "UNITS"}
+_PRICE_TYPE = {
+    "1": "PERCENT_PAR", "2": "PER_UNIT", "3": "PER_UNIT", "4": "DISCOUNT", "6": "BP", "9": "YIELD",
+    "13": "TICKS", "14": "TICKS", "15": "TICKS", "16": "TICKS", "17": "TICKS", "18": "TICKS", "19": "TICKS",
+    "20": "FX_RATE", "21": "FX_INVERSE", "22": "BP", "23": "POINTS_UPFRONT",
+}  # fmt: skip
+_SECURITY_TYPE = {
+    "CS": "EQUITY", "PS": "EQUITY", "DR": "EQUITY", "ADR": "EQUITY", "ETF": "ETF", "OPT": "OPTION", "OOF": "OPTION",
+    "OOC": "OPTION", "FUT": "FUTURE", "FXSPOT": "FX_SPOT", "FXFWD": "FX_FWD", "FXNDF": "FX_NDF", "FXSWAP": "FX_SWAP",
+    "CORP": "BOND", "CB": "BOND", "GOVT": "BOND", "TBOND": "BOND", "TNOTE": "BOND", "TBILL": "BOND", "UST": "BOND",
+    "USTB": "BOND", "MUNI": "BOND", "EUSOV": "BOND", "CDS": "CDS", "IRS": "IRS", "TRS": "TRS", "CFD": "CFD",
+    "TERM": "LOAN", "RVLV": "LOAN",
+}  # fmt: skip
+_CFI = {"E": "EQUITY", "O": "OPTION", "F": "FUTURE", "D": "BOND"}
+_DERIVATIVES = pa.array(["OPTION", "FUTURE"])
+_FX = pa.array(["FX_SPOT", "FX_FWD", "FX_NDF", "FX_SWAP"])
+
+
+def asset_columns(extract: Extract) -> dict[str, pa.Array]:
+    """asset_class, qty_unit, price_type: from the message where it says so, else by the asset class."""
+    kind, _ = mapped(extract.text("security_type"), _SECURITY_TYPE)
+    first_letter = pc.utf8_slice_codeunits(extract.text("cfi"), 0, 1)
+    asset = pc.coalesce(kind, mapped(first_letter, _CFI)[0])
+    bond, derivative = (pc.fill_null(c, False) for c in (pc.equal(asset, "BOND"), pc.is_in(asset, _DERIVATIVES)))
+    currency = pc.fill_null(pc.is_in(asset, _FX), False)
+    unit = pc.if_else(derivative, "CONTRACTS", pc.if_else(pc.or_(bond, currency), "NOTIONAL", "UNITS"))
+    price_type = pc.if_else(bond, "PERCENT_PAR", pc.if_else(currency, "FX_RATE", "PER_UNIT"))
+    return {
+        "asset_class": asset,
+        "qty_unit": pc.coalesce(mapped(extract.text("qty_type"), _QTY_TYPE)[0], unit),
+        "price_type": pc.coalesce(mapped(extract.text("price_type"), _PRICE_TYPE)[0], price_type),
+    }
+
+
+def side_columns(extract: Extract, asset: pa.Array) -> dict[str, pa.Array]:
+    """side and position_effect: Side(54) through the dialect; a buy that closes a position covers (not derivatives)."""
+    code = extract.text("side")
+    side, unknown = mapped(code, extract.part.dialect.sides)
+    for row in np.flatnonzero(unknown).tolist():
+        shown, dialect = code[row].as_py(), extract.part.dialect.name
+        detail = f"{extract.label('side')} value {shown!r} has no side in dialect {dialect}."
+        extract.part.problems.add(int(extract.message[row]), SIDE_UNMAPPED, detail)
+    extract.require("side", nulls_of(code))
+    effect, _ = mapped(extract.text("position_effect"), _POSITION_EFFECT)
+    covers = pc.and_(pc.equal(side, "BUY"), pc.equal(effect, "CLOSE"))
+    covers = pc.and_(covers, pc.invert(pc.fill_null(pc.is_in(asset, _DERIVATIVES), False)))
+    return {"side": pc.if_else(pc.fill_null(covers, False), "BUY_COVER", side), "position_effect": effect}
+
+
+def contract_columns(extract: Extract, asset: pa.Array) -> dict[str, pa.Array]:
+    """Expiry, strike, put or call, exercise style, maturity, coupon, fixing date; an unreadable date is empty."""
+    n = len(extract)
+    if not any(extract.has(name) for name in ("maturity_date", "maturity_month", "strike", "put_call", "coupon")):
+        empty = pa.nulls(n, pa.string())
+        dates, numbers = pa.nulls(n, pa.date32()), pa.nulls(n, pa.decimal128(28, 12))
+        return {
+            "expiry": dates, "strike": numbers, "put_call": empty, "exercise_style": empty,
+            "maturity": dates, "coupon": numbers, "fixing_date": dates,
+        }  # fmt: skip
+    days, ok = read_dates(extract.part.index, extract.fields("maturity_date"))
+    matures = pa.array(days, pa.date32(), mask=~ok)
+    from_month = _month_and_day(extract)
+    none = pa.scalar(None, pa.date32())
+    derivative = pc.fill_null(pc.is_in(asset, _DERIVATIVES), False)
+    ndf = pc.fill_null(pc.equal(asset, "FX_NDF"), False)
+    neither = pc.invert(pc.or_(derivative, ndf))
+    return {
+        "expiry": pc.if_else(derivative, pc.coalesce(matures, from_month), none),
+        "strike": extract.decimal("strike", "price"),
+        "put_call": mapped(extract.text("put_call"), _PUT_CALL)[0],
+        "exercise_style": mapped(extract.text("exercise_style"), _EXERCISE)[0],
+        "maturity": pc.if_else(neither, matures, none),
+        "coupon": extract.decimal("coupon", "rate"),
+        "fixing_date": pc.if_else(ndf, matures, none),
+    }
+
+
+def _month_and_day(extract: Extract) -> pa.Array:
+    """MaturityMonthYear(200) with a day, its own or MaturityDay(205); a bare month names no day and stays empty."""
+    months, days = extract.text("maturity_month").to_pylist(), extract.text("maturity_day").to_pylist()
+    found: list[date | None] = []
+    for month, day in zip(months, days, strict=True):
+        text = f"{month or ''}{(day or '').zfill(2) if day and len(month or '') == 6 else ''}"
+        try:
+            found.append(date(int(text[:4]), int(text[4:6]), int(text[6:8])) if len(text) == 8 else None)
+        except ValueError:
+            found.append(None)
+    return pa.array(found, pa.date32())
+
+
+def instrument_columns(extract: Extract, terms: dict[str, pa.Array], trade_day: pa.Array) -> dict[str, pa.Array]:
+    """instrument_id and the identifiers shown, resolved once per distinct instrument and day."""
+    source, security = extract.text("security_id_source"), extract.text("security_id")
+    shown = {
+        name: pc.coalesce(
+            pc.if_else(pc.fill_null(pc.equal(source, code), False), security, pa.scalar(None, pa.string())),
+            extract.text(f"alt_{name}"),
+        )
+        for name, code in (("isin", "4"), ("sedol", "2"), ("cusip", "1"), ("figi", "S"))
+    }
+    symbol, suffix = extract.text("symbol"), extract.text("symbol_suffix")
+    evidence = [symbol, suffix, source, security, *shown.values(), extract.text("alt_ric"),
+                extract.text("maturity_month"), terms["expiry"].cast(pa.string()), terms["put_call"],
+                terms["strike"].cast(pa.string()), trade_day.cast(pa.string())]  # fmt: skip
+    keys = pc.binary_join_element_wise(*evidence, "\x1f", null_handling="replace", null_replacement="")
+    encoded = keys.dictionary_encode()
+    known = extract.part.reference.instruments
+    resolved = [_resolve(key, known) for key in encoded.dictionary.to_pylist()]
+    ids = pa.array(resolved, pa.string()).take(encoded.indices)
+    missing = nulls_of(ids)
+    if missing.any():
+        detail = "No instrument: Symbol(55) and SecurityID(48) are missing."
+        extract.part.problems.add_each(extract.message[missing].tolist(), MISSING_FIELD, detail)
+    return {"instrument_id": ids, "symbol": symbol, **shown}
+
+
+def _resolve(key: str, known: Instruments) -> str | None:
+    symbol, suffix, source, security, isin, sedol, cusip, figi, ric, month, expiry, put_call, strike, day = key.split(
+        "\x1f"
+    )
+    ids = [("4", isin), ("2", sedol), ("1", cusip), ("5", ric), ("S", figi), (source or "?", security)]
+    when = expiry or (f"{month[:4]}-{month[4:6]}" if len(month) >= 6 else "")
+    price = strike.rstrip("0").rstrip(".") if "." in strike else strike
+    contract = "".join(f":{term}" for term in (when, put_call[:1], price) if term)
+    evidence = Evidence(symbol or None, suffix or None, tuple(dict.fromkeys(pair for pair in ids if pair[1])), contract)
+    return instrument_id(evidence, known, date.fromisoformat(day) if day else None)
+
+
+def account_columns(extract: Extract, trade_day: pa.Array) -> dict[str, pa.Array]:
+    """account_id through the account map (else as sent), the raw account, and pb_id by the dialect's rule."""
+    dialect, feed, reference = extract.part.dialect, extract.part.feed, extract.part.reference
+    raw = extract.text("account_raw")
+    if dialect.default_account is not None:
+        raw = pc.fill_null(raw, dialect.default_account)
+    extract.require("account_raw", nulls_of(raw))
+    shown = raw
+    if dialect.account_pattern is not None:
+        shown = pc.coalesce(_first_group(raw, dialect.account_pattern), raw)
+    keys = pc.binary_join_element_wise(shown, trade_day.cast(pa.string()), "\x1f", null_handling="replace")
+    encoded = keys.dictionary_encode()
+    matches = []
+    for key in encoded.dictionary.to_pylist():
+        alias, _, day = key.rpartition("\x1f")
+        matches.append(reference.account(feed.party, alias, date.fromisoformat(day) if day else None))
+
+    def spread(values: list[str | None]) -> pa.Array:
+        return pa.array(values, pa.string()).take(encoded.indices)
+
+    account = pc.coalesce(spread([m.account_id if m else None for m in matches]), shown)
+    if any(party == feed.party for party, _ in reference.accounts):
+        unmapped = np.array([m is None for m in matches], dtype=np.bool_)[encoded.indices.to_numpy()]
+        np.bitwise_or.at(extract.part.index.flags, extract.message[unmapped], int(Flag.ACCOUNT))
+    from_map = spread([m.pb_id if m else None for m in matches])
+    custodian = spread([m.custodian_id if m else None for m in matches])
+    named = extract.text("pb_party")
+    if feed.role == "PB" and dialect.pb_id != "account":
+        prime = pa.array([feed.party] * len(extract), pa.string())
+    else:
+        prime = pc.coalesce(*((from_map, named) if dialect.pb_id == "account" else (named, from_map)))
+    return {
+        "account_id": account,
+        "account_raw": raw,
+        "pb_id": prime,
+        "custodian_id": pc.coalesce(extract.text("custodian_id"), custodian),
+    }
+
+
+def _first_group(column: pa.Array, pattern: str) -> pa.Array:
+    compiled = re.compile(pattern)
+    encoded = column.dictionary_encode()
+    kept = [m[1] if (m := compiled.search(text)) else None for text in encoded.dictionary.to_pylist()]
+    return pa.array(kept, pa.string()).take(encoded.indices)
+
+
+def capacity_column(extract: Extract) -> pa.Array:
+    """A, P, R or M from OrderCapacity(528), Rule80A(47) or LastCapacity(29)."""
+    order, _ = mapped(extract.text("capacity"), _CAPACITY)
+    return pc.coalesce(order, mapped(extract.text("last_capacity"), _LAST_CAPACITY)[0])

@@ -1,0 +1,113 @@
+"""One feed's messages while they are normalised: index, problems, and columns looked up by field name."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from domain.schema import TYPES
+from ingest.dialects.dialect import Dialect
+from ingest.feeds import Feed
+from ingest.fix.decode import Rows, Segments
+from ingest.fix.index import Bools, FieldIndex, Ints
+from ingest.fix.plans import Family
+from ingest.fix.tags import tag_name
+from ingest.fix.values import decimals, texts
+from ingest.normalise_reference import Reference
+from ingest.quarantine import MISSING_FIELD, Problems, value_problem
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Messages of one feed in wire form, with what the batch knows about each."""
+
+    feed: Feed
+    dialect: Dialect
+    reference: Reference
+    index: FieldIndex
+    tags: Ints
+    message_type: pa.Array
+    message_ids: Sequence[str]
+    sessions: Sequence[str]
+    sha256: Sequence[str]
+    recv_ns: Ints
+    file: str | None
+    lines: Sequence[int] | None
+    reframed: Bools
+    problems: Problems = field(default_factory=Problems)
+
+
+class Extract:
+    """The rows of one family and their values by canonical field name, dialect tags first."""
+
+    __slots__ = ("_fields", "columns", "family", "message", "part", "rows", "status")
+
+    def __init__(self, part: Part, family: Family, segments: Segments, status: pa.Array) -> None:
+        self.part, self.family, self.status = part, family, status
+        custom: dict[str, tuple[int, ...]] = {}
+        for tag, target in part.dialect.custom.items():
+            if not target.startswith("fee."):
+                custom[target] = (*custom.get(target, ()), tag)
+        self.columns: Mapping[str, tuple[int, ...]] = {
+            name: (*custom.get(name, ()), *tags) for name, tags in family.columns.items()
+        }
+        wanted = [tag for tags in self.columns.values() for tag in tags]
+        self.rows = Rows(part.index, part.tags, segments, wanted)
+        self.message = segments.message
+        self._fields: dict[str, Ints] = {}
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def fields(self, name: str) -> Ints:
+        """Field position per row, -1 where absent."""
+        if name not in self._fields:
+            tags = self.columns[name]
+            look_up = self.rows.own if name in self.family.own else self.rows.find
+            self._fields[name] = look_up(*tags) if tags else np.full(len(self), -1, dtype=np.int64)
+        return self._fields[name]
+
+    def has(self, name: str) -> bool:
+        """True when any row carries the field."""
+        fields = self.fields(name)
+        return len(fields) > 0 and int(fields.max()) >= 0
+
+    def text(self, name: str) -> pa.Array:
+        """The field as text."""
+        return texts(self.part.index, self.fields(name))
+
+    def label(self, name: str) -> str:
+        """How the field is named to a reader: `LastPx(31)`."""
+        tag = self.columns[name][0] if self.columns[name] else 0
+        return f"{tag_name(tag) or name}({tag})"
+
+    def decimal(self, name: str, kind: str) -> pa.Array:
+        """The field as an exact decimal of field type `kind`; a value it cannot hold is a problem of its message."""
+        if not self.has(name):
+            return pa.nulls(len(self), TYPES[kind].arrow)
+        text = self.text(name)
+        column, refused = decimals(text, TYPES[kind].arrow)
+        self.refuse(name, refused)
+        return column
+
+    def refuse(self, name: str, refused: Bools) -> None:
+        """Report the values at the refused rows as unusable."""
+        for row in np.flatnonzero(refused).tolist():
+            position = int(self.fields(name)[row])
+            tag = int(self.part.index.tag[position])
+            value = self.part.index.value(position).decode("latin-1")
+            problem = value_problem(f"{tag_name(tag) or name}({tag})", value)
+            self.part.problems.add(int(self.message[row]), problem.reason, problem.detail)
+
+    def require(self, name: str, missing: Bools) -> None:
+        """Report the field as missing at the given rows."""
+        if missing.any():
+            messages = self.message[missing].tolist()
+            self.part.problems.add_each(messages, MISSING_FIELD, f"{self.label(name)} is missing.")
+
+
+def nulls_of(column: pa.Array) -> Bools:
+    """Which values are null."""
+    found: Bools = column.is_null().to_numpy(zero_copy_only=False)
+    return found

@@ -1,0 +1,273 @@
+"""Rows of one message family as canonical trade records, with their fees and identifiers."""
+
+import re
+from collections.abc import Sequence
+from hashlib import sha256
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from domain.ids import digest128
+from domain.schema import TABLES, TYPES, arrow_schema
+from ingest.fix.decode import group_rows, whole_messages
+from ingest.fix.index import Flag, Ints
+from ingest.fix.plans import Family
+from ingest.fix.times import PRECISIONS, local_days, read_dates, read_times, to_utc
+from ingest.fix.values import decimals, texts
+from ingest.normalise_ext import custom_fields, flag_names
+from ingest.normalise_identity import (
+    account_columns,
+    asset_columns,
+    capacity_column,
+    contract_columns,
+    instrument_columns,
+    side_columns,
+)
+from ingest.normalise_money import money_columns
+from ingest.normalise_part import Extract, Part, nulls_of
+from ingest.normalise_status import check_texts, suspicious
+from ingest.quarantine import GROUP_COUNT, value_problem
+
+TRADE_SCHEMA = arrow_schema(TABLES["trade_event"])
+FEE_SCHEMA = arrow_schema(TABLES["trade_fee"])
+IDENTIFIER_SCHEMA = arrow_schema(TABLES["trade_identifier"])
+EVENT_KEY_FIELDS = (
+    "feed", "level", "trade_uid", "prev_uid", "status", "trade_date", "account_id", "side", "qty", "price",
+    "settle_date", "commission", "net_money", "instrument_id",
+)  # fmt: skip
+
+
+def family_trades(part: Part, family: Family, messages: Ints, status: pa.Array) -> tuple[Extract, dict[str, pa.Array]]:
+    """Every column of the trade record for the family's messages, in row order; problems are recorded on the part."""
+    if family.count_tag is None:
+        segments = whole_messages(part.index, messages)
+    else:
+        segments = group_rows(part.index, part.tags, messages, family.count_tag)
+        for message, declared, found in segments.miscounted:
+            detail = f"Group {family.count_tag} announces {declared} entries but holds {found}."
+            part.problems.add(message, GROUP_COUNT, detail)
+    extract = Extract(part, family, segments, status.take(pa.array(segments.message)))
+    columns = _time_columns(extract)
+    columns |= _date_columns(extract, columns["event_time_utc"])
+    columns |= asset_columns(extract)
+    columns |= side_columns(extract, columns["asset_class"])
+    columns |= money_columns(extract, columns["side"], columns["price_type"])
+    columns |= contract_columns(extract, columns["asset_class"])
+    columns |= instrument_columns(extract, columns, columns["trade_date"])
+    columns |= account_columns(extract, columns["trade_date"])
+    columns |= _id_columns(extract, columns["account_raw"])
+    for name in ("order_id", "client_order_id", "cross_uid", "uti", "settle_type", "strategy", "exec_broker_id"):
+        columns[name] = extract.text(name)
+    columns["venue_mic"], columns["capacity"] = extract.text("venue_mic"), capacity_column(extract)
+    if suspicious(part):
+        needed = {extract.label(n): extract.text(n) for n in ("trade_uid", "account_raw", "symbol", "security_id")}
+        check_texts(part, needed, extract.message)
+    columns |= _provenance_columns(extract)
+    columns["event_key"] = _event_keys(columns)
+    return extract, columns
+
+
+def _time_columns(extract: Extract) -> dict[str, pa.Array]:
+    """Event, sending and receiving time: TransactTime(60) in the dialect's zone, SendingTime(52) always UTC."""
+    part, fields = extract.part, extract.fields("event_time")
+    nanos, precision, ok, odd = read_times(part.index, fields)
+    tags = part.index.tag[np.maximum(fields, 0)]
+    zone = np.full(len(extract), "utc", dtype=object)
+    if part.dialect.tz60 != "UTC":
+        local = ok & (tags == 60)
+        nanos[local], doubtful = to_utc(nanos[local], part.dialect.tz60)
+        zone[local] = part.dialect.tz60
+        _mark(extract, np.flatnonzero(local)[doubtful], Flag.TIME_AMBIGUOUS)
+    extract.refuse("event_time", ~ok & (fields >= 0))
+    extract.require("event_time", fields < 0)
+    _mark(extract, np.flatnonzero(odd), Flag.TIME_ODD)
+    sent, _, sent_ok, _ = read_times(part.index, extract.fields("sending_time"))
+    if extract.has("orig_sending_time"):
+        original, _, original_ok, _ = read_times(part.index, extract.fields("orig_sending_time"))
+        replayed = original_ok & ((part.index.flags[extract.message] & Flag.POSS_DUP) > 0)
+        sent, sent_ok = np.where(replayed, original, sent), sent_ok | replayed
+    ts = TYPES["ts"].arrow
+    names = pa.array(PRECISIONS, pa.string())
+    return {
+        "event_time_utc": pa.array(nanos, pa.int64(), mask=~ok).cast(ts),
+        "event_time_precision": names.take(pa.array(precision)),
+        "sent_time_utc": pa.array(sent, pa.int64(), mask=~sent_ok).cast(ts),
+        "recv_time_utc": pa.array(part.recv_ns[extract.message], pa.int64()).cast(ts),
+        "tz_source": pa.array(zone, pa.string()),
+    }
+
+
+def _mark(extract: Extract, rows: Ints, flag: Flag) -> None:
+    np.bitwise_or.at(extract.part.index.flags, extract.message[rows], int(flag))
+
+
+def _date_columns(extract: Extract, event_time: pa.Array) -> dict[str, pa.Array]:
+    """TradeDate(75), else the event's day in the market's zone; SettlDate(64)."""
+    part = extract.part
+    fields = extract.fields("trade_date")
+    days, ok = read_dates(part.index, fields)
+    extract.refuse("trade_date", ~ok & (fields >= 0))
+    absent = fields < 0
+    if absent.any():
+        known = ~nulls_of(event_time)
+        nanos = event_time.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+        days = np.where(absent, local_days(nanos, part.dialect.market_tz), days)
+        ok = ok | (absent & known)
+    settles = extract.fields("settle_date")
+    settle_days, settle_ok = read_dates(part.index, settles)
+    extract.refuse("settle_date", ~settle_ok & (settles >= 0))
+    return {
+        "trade_date": pa.array(days.astype(np.int32), pa.date32(), mask=~ok),
+        "settle_date": pa.array(settle_days, pa.date32(), mask=~settle_ok),
+    }
+
+
+def _id_columns(extract: Extract, account: pa.Array) -> dict[str, pa.Array]:
+    """Identities and chain; an allocation is named by block and IndividualAllocID(467), else by block and account."""
+    uid, previous, alloc = extract.text("trade_uid"), extract.text("prev_uid"), extract.text("alloc_id")
+    extract.require("trade_uid", nulls_of(uid))
+    types = extract.part.message_type.take(pa.array(extract.message))
+    level = _levels(extract, types)
+    block = extract.text("block_id")
+    if extract.family.count_tag == 78:
+        share = pc.coalesce(alloc, account)
+        uid, previous = (pc.binary_join_element_wise(c, share, "/", null_handling="emit_null") for c in (uid, previous))
+    version = pc.if_else(pc.equal(extract.status, "NEW"), 1, 2).cast(pa.int64())
+    status = extract.status
+    if extract.part.dialect.exec_id_version_suffix is not None:
+        version, status, previous = _suffix_versions(extract, uid, previous, version)
+    return {
+        "trade_uid": uid, "prev_uid": previous, "alloc_id": alloc, "block_id": block, "level": level,
+        "version": version, "status": status,
+    }  # fmt: skip
+
+
+def _levels(extract: Extract, types: pa.Array) -> pa.Array:
+    encoded = types.dictionary_encode()
+    levels = extract.part.dialect.levels
+    names = [levels[code] for code in encoded.dictionary.to_pylist()]
+    return pa.array(names, pa.string()).take(encoded.indices)
+
+
+def _suffix_versions(
+    extract: Extract, uid: pa.Array, previous: pa.Array, version: pa.Array
+) -> tuple[pa.Array, pa.Array, pa.Array]:
+    """ExecIDs that end in a version: a higher one corrects the one before it (Interactive Brokers' `.01`, `.02`)."""
+    pattern = re.compile(extract.part.dialect.exec_id_version_suffix or "")
+    versions, statuses, chain = version.to_pylist(), extract.status.to_pylist(), previous.to_pylist()
+    for row, text in enumerate(uid.to_pylist()):
+        match = pattern.search(text) if text else None
+        if match is None or not match[1].isdigit() or statuses[row] == "CANCEL":
+            continue
+        versions[row] = int(match[1])
+        if versions[row] > 1 and chain[row] is None:
+            digits = str(versions[row] - 1).zfill(len(match[1]))
+            chain[row] = text[: match.start(1)] + digits + text[match.end(1) :]
+            statuses[row] = "CORRECT"
+    return pa.array(versions, pa.int64()), pa.array(statuses, pa.string()), pa.array(chain, pa.string())
+
+
+def _provenance_columns(extract: Extract) -> dict[str, pa.Array]:
+    part, rows = extract.part, extract.rows.segments
+    picked = extract.message.tolist()
+    n = len(extract)
+    start = part.index.start[rows.first] - part.index.message_start[extract.message]
+    end = part.index.value_end[rows.last - 1] + 1 - part.index.message_start[extract.message]
+    reframed = part.reframed[extract.message]
+    return {
+        "record_id": pa.array(_record_ids(part, picked, rows.ordinal.tolist()), pa.string()),
+        "message_id": pa.array([part.message_ids[m] for m in picked], pa.string()),
+        "execution": pa.array([""] * n, pa.string()),
+        "feed": pa.array([part.feed.name] * n, pa.string()),
+        "source_id": pa.array([part.sessions[m] for m in picked], pa.string()),
+        "source_role": pa.array([part.feed.role] * n, pa.string()),
+        "raw_sha256": pa.array([part.sha256[m] for m in picked], pa.string()),
+        "raw_start": pa.array(start, pa.int64(), mask=reframed),
+        "raw_end": pa.array(end, pa.int64(), mask=reframed),
+        "file": pa.array([part.file] * n, pa.string()),
+        "line": pa.array([part.lines[m] for m in picked] if part.lines is not None else [None] * n, pa.int64()),
+        "flags": flag_names(part.index.flags[extract.message]),
+        "ext": custom_fields(part, extract.message),
+    }
+
+
+def _record_ids(part: Part, messages: Sequence[int], ordinals: Sequence[int]) -> list[str]:
+    """As domain.ids.record_id, with the constant parts joined once per batch."""
+    head, tail = f"{part.feed.name}\x1f", "\x1ftrade_event"
+    return [
+        sha256(f"{head}{part.sha256[m]}\x1f{n}{tail}".encode()).hexdigest()[:32]
+        for m, n in zip(messages, ordinals, strict=True)
+    ]
+
+
+def _event_keys(columns: dict[str, pa.Array]) -> pa.Array:
+    """digest128 over the content fields: what makes a repeated report the same event."""
+    parts = [columns[name].cast(pa.string()) for name in EVENT_KEY_FIELDS]
+    joined = pc.binary_join_element_wise(*parts, "\x1f", null_handling="replace", null_replacement="")
+    keys = [sha256(content).hexdigest()[:32] for content in joined.cast(pa.binary()).to_pylist()]
+    return pa.array(keys, pa.string())
+
+
+def event_key(values: Sequence[str]) -> str:
+    """The event key of one record from its EVENT_KEY_FIELDS as text, empty for null."""
+    return digest128(*values)
+
+
+def fee_rows(extract: Extract, record_ids: pa.Array) -> pa.Table:
+    """MiscFees(136) entries and the dialect's fee tags: one row per amount, in wire order."""
+    part, index = extract.part, extract.part.index
+    custom = {tag: t.removeprefix("fee.") for tag, t in part.dialect.custom.items() if t.startswith("fee.")}
+    owner = extract.rows.row_of_field
+    amounts = np.flatnonzero(np.isin(part.tags, np.array([137, *custom], dtype=np.int64)) & (owner >= 0))
+    if not len(amounts):
+        return FEE_SCHEMA.empty_table()
+    text = texts(index, amounts)
+    amount, refused = decimals(text, TYPES["money"].arrow)
+    for at in np.flatnonzero(refused).tolist():
+        problem = value_problem(f"MiscFeeAmt({int(index.tag[amounts[at]])})", text[at].as_py())
+        part.problems.add(int(index.message[amounts[at]]), problem.reason, problem.detail)
+    rows = owner[amounts]
+    opened = np.append(True, rows[1:] != rows[:-1])
+    place = np.arange(len(rows))
+    ordinal = place - np.maximum.accumulate(np.where(opened, place, 0))
+
+    def beside(tag: int) -> pa.Array:
+        """The entry's other value: the one between this amount and the next."""
+        found = np.full(len(amounts), -1, dtype=np.int64)
+        positions = np.flatnonzero(part.tags == tag)
+        entry = np.searchsorted(amounts, positions) - 1
+        ok = (entry >= 0) & (owner[positions] == rows[np.maximum(entry, 0)])
+        found[entry[ok][::-1]] = positions[ok][::-1]
+        return texts(index, found)
+
+    kinds = pa.array([custom.get(tag) for tag in index.tag[amounts].tolist()], pa.string())
+    keep = pa.array(~refused)
+    table = pa.Table.from_arrays(
+        [record_ids.take(pa.array(rows)), pa.array(ordinal, pa.int64()), pc.coalesce(kinds, beside(139)),
+         beside(138), amount, beside(891)],
+        schema=pa.schema([f.with_nullable(True) for f in FEE_SCHEMA]),
+    )  # fmt: skip
+    return table.filter(keep).cast(FEE_SCHEMA)
+
+
+def identifier_rows(extract: Extract, record_ids: pa.Array) -> pa.Table:
+    """SecurityID(48) with its source(22), and every SecurityAltID(455) of the row."""
+    part = extract.part
+    source, value = extract.text("security_id_source"), extract.text("security_id")
+    tables = [_identifiers(record_ids, source, value)]
+    owner = extract.rows.row_of_field
+    positions = np.flatnonzero((part.index.tag == 455) & (owner >= 0))
+    if len(positions):
+        virtual = part.tags[positions] - 102_000
+        ok = virtual >= 0
+        sources = pa.array([chr(code) for code in virtual[ok].tolist()], pa.string())
+        rows = record_ids.take(pa.array(owner[positions[ok]]))
+        tables.append(_identifiers(rows, sources, texts(part.index, positions[ok])))
+    return pa.concat_tables(tables)
+
+
+def _identifiers(record_ids: pa.Array, source: pa.Array, value: pa.Array) -> pa.Table:
+    known = pc.and_(pc.is_valid(source), pc.is_valid(value))
+    columns = [column.filter(known) for column in (record_ids, source, value)]
+    return pa.Table.from_arrays(columns, schema=IDENTIFIER_SCHEMA)

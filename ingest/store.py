@@ -1,0 +1,121 @@
+"""Stores a normalised batch once: the same messages, or the same events told again, change nothing."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ingest.normalise import DUPLICATE, FACT, Normalised
+from warehouse.port import Warehouse
+
+# Keys of the batch at hand, so that the warehouse compares them; empty between batches.
+_STAGE_DDL = "CREATE TABLE IF NOT EXISTS ingest_stage (execution VARCHAR NOT NULL, event_key VARCHAR NOT NULL)"
+_KNOWN_KEYS = """
+SELECT DISTINCT s.event_key FROM ingest_stage s
+WHERE s.execution = :execution AND EXISTS (
+  SELECT 1 FROM trade_event t WHERE t.event_key = s.event_key AND t.trade_date BETWEEN :first AND :last)
+"""
+_CLEAR_STAGE = "DELETE FROM ingest_stage WHERE execution = :execution"
+_KNOWN_MESSAGES = "SELECT message_id FROM raw_message WHERE session = :session AND number BETWEEN :first AND :last"
+_COUNTS = "SELECT outcome, count(*) AS messages FROM raw_message WHERE execution = :execution GROUP BY outcome"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Messages stored under one execution by effective outcome; `messages` is the sum of the others."""
+
+    messages: int
+    facts: int
+    duplicates: int
+    session: int
+    quarantined: int
+    ignored: int
+
+
+def store(warehouse: Warehouse, normalised: Normalised, execution: str) -> Counts:
+    """Append the batch in one transaction and say what became of its messages.
+
+    A message already stored is skipped whole. A trade whose event key is known, from the warehouse or from earlier in
+    the batch, is not stored again, and a message that brings no new trade is a DUPLICATE. The counts are read back by
+    execution name, so running an execution again returns the same numbers.
+    """
+    warehouse.execute(_STAGE_DDL)
+    with warehouse.transaction():
+        messages = _without(normalised.messages, "message_id", _stored_messages(warehouse, normalised.messages))
+        fresh = messages["message_id"]
+        trades = _with(normalised.trades, "message_id", fresh)
+        trades = trades.filter(_first_seen(warehouse, trades, execution))
+        messages = _effective(messages, trades["message_id"])
+        for table, rows in (
+            ("raw_message", _executed(messages, execution)),
+            ("trade_event", _executed(trades, execution)),
+            ("trade_fee", _with(normalised.fees, "record_id", trades["record_id"])),
+            ("trade_identifier", _with(normalised.identifiers, "record_id", trades["record_id"])),
+            ("quarantine", _executed(_with(normalised.quarantine, "message_id", fresh), execution)),
+        ):
+            if rows.num_rows:
+                warehouse.append(table, rows)
+        return _counts(warehouse, execution)
+
+
+def _stored_messages(warehouse: Warehouse, messages: pa.Table) -> pa.ChunkedArray:
+    sessions = messages.group_by("session").aggregate([("number", "min"), ("number", "max")]).to_pylist()
+    found = [
+        warehouse.query(
+            _KNOWN_MESSAGES,
+            {"session": row["session"], "first": row["number_min"], "last": row["number_max"]},
+        )["message_id"]
+        for row in sessions
+    ]
+    return pa.chunked_array([chunk for column in found for chunk in column.chunks], pa.string())
+
+
+def _first_seen(warehouse: Warehouse, trades: pa.Table, execution: str) -> pa.ChunkedArray:
+    """True for trades whose event key is neither stored nor earlier in this batch."""
+    keys = trades["event_key"]
+    if not len(keys):
+        return pa.chunked_array([], pa.bool_())
+    days = pc.min_max(trades["trade_date"]).as_py()
+    warehouse.append("ingest_stage", pa.table({"execution": pa.array([execution] * len(keys)), "event_key": keys}))
+    parameters = {"execution": execution, "first": days["min"], "last": days["max"]}
+    known = warehouse.query(_KNOWN_KEYS, parameters)["event_key"]
+    warehouse.execute(_CLEAR_STAGE, {"execution": execution})
+    first = np.zeros(len(keys), dtype=np.bool_)
+    codes = keys.combine_chunks().dictionary_encode().indices.to_numpy()
+    first[np.unique(codes, return_index=True)[1]] = True
+    return pc.and_(pa.chunked_array([pa.array(first)]), pc.invert(pc.is_in(keys, known)))
+
+
+def _effective(messages: pa.Table, with_new_trades: pa.ChunkedArray) -> pa.Table:
+    """FACT becomes DUPLICATE where none of the message's trades was new."""
+    told_before = pc.and_(
+        pc.equal(messages["outcome"], FACT), pc.invert(pc.is_in(messages["message_id"], with_new_trades))
+    )
+    outcome = pc.if_else(told_before, DUPLICATE, messages["outcome"])
+    return messages.set_column(messages.schema.get_field_index("outcome"), messages.schema.field("outcome"), outcome)
+
+
+def _executed(table: pa.Table, execution: str) -> pa.Table:
+    at = table.schema.get_field_index("execution")
+    return table.set_column(at, table.schema.field(at), pa.array([execution] * table.num_rows, pa.string()))
+
+
+def _with(table: pa.Table, column: str, values: pa.ChunkedArray) -> pa.Table:
+    return table.filter(pc.is_in(table[column], values)) if table.num_rows else table
+
+
+def _without(table: pa.Table, column: str, values: pa.ChunkedArray) -> pa.Table:
+    return table.filter(pc.invert(pc.is_in(table[column], values))) if len(values) else table
+
+
+def _counts(warehouse: Warehouse, execution: str) -> Counts:
+    found = {row["outcome"]: row["messages"] for row in warehouse.query(_COUNTS, {"execution": execution}).to_pylist()}
+    return Counts(
+        messages=sum(found.values()),
+        facts=found.get("FACT", 0),
+        duplicates=found.get("DUPLICATE", 0),
+        session=found.get("SESSION", 0),
+        quarantined=found.get("QUARANTINE", 0),
+        ignored=found.get("IGNORED", 0),
+    )
