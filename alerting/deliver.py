@@ -1,6 +1,7 @@
 """Delivers the ticket outbox: per ticket in order, once in effect, with bounded retries and a circuit breaker."""
 
 import json
+import logging
 import random
 import threading
 from collections.abc import Mapping, Sequence
@@ -37,6 +38,8 @@ from domain.clock import Clock
 from domain.errors import TransientError
 from domain.ids import digest128
 from warehouse.port import Warehouse
+
+_LOG = logging.getLogger(__name__)
 
 _STANDING = """
 WITH sent AS (
@@ -218,6 +221,7 @@ class _Run:
             try:
                 ticket = self._apply(row, held)
             except TicketRefused as refusal:
+                _LOG.warning("ticket row %s refused: %s", row.key, refusal)
                 if refusal.http_status == 401:
                     self._tripped = True  # every further row would be refused for the same reason
                 return self._outcome(row, attempt, DEAD, str(refusal), refusal.http_status, held), None

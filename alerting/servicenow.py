@@ -1,6 +1,5 @@
 """ServiceNow adapter over the Table API (httpx); the embedded service is this adapter at a loopback address."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
@@ -10,7 +9,6 @@ import httpx
 
 from alerting.port import Ticket, TicketBusy, TicketChange, TicketDraft, TicketKey, TicketRefused, TicketState
 
-_LOG = logging.getLogger(__name__)
 _TABLE = "/api/now/table"
 _BUSY = frozenset({408, 429, 502, 503, 504})
 _ORIGIN = "Tieout"
@@ -191,7 +189,6 @@ class ServiceNow:
         if status in _BUSY:
             raise TicketBusy(f"ticket service answered {status}: {_words(response)}", status, _retry_after(response))
         if status >= 300:
-            _LOG.warning("ticket service refused %s %s with %d", verb, path, status)
             raise TicketRefused(f"ticket service answered {status}: {_words(response)}", status)
         try:
             return response.json()["result"]

@@ -77,7 +77,9 @@ def create_service(
         path = f"/api/now{prefix}/table/{{table}}"
         routes.append(Route(path, table_api.collection(empty_is_404), methods=_VERBS))
         routes.append(Route(path + "/{sys_id}", table_api.single, methods=_VERBS))
-    return Starlette(routes=routes, middleware=[Middleware(FaultMiddleware, switch=switch)], lifespan=lifespan)
+    app = Starlette(routes=routes, middleware=[Middleware(FaultMiddleware, switch=switch)], lifespan=lifespan)
+    app.state.close = store.close  # for whoever runs the application without its lifespan
+    return app
 
 
 def _seed(store: Store, records: Records, groups: tuple[str, ...], people: Mapping[str, str]) -> None:

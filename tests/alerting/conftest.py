@@ -7,6 +7,8 @@ from decimal import Decimal
 import httpx
 import pyarrow as pa
 import pytest
+from starlette.applications import Starlette
+from starlette.types import Receive, Scope, Send
 
 from alerting.deliver import DeliveryLimits
 from alerting.service.api import Credentials, create_service
@@ -46,28 +48,56 @@ class Service:
         return [entry["value"] for entry in answer.json()["result"]]
 
 
+class Switchboard:
+    """One HTTP server for the whole session; every test puts its own fresh application behind it."""
+
+    def __init__(self) -> None:
+        self.app: Starlette | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            for phase in ("startup", "shutdown"):
+                await receive()
+                await send({"type": f"lifespan.{phase}.complete"})
+            return
+        assert self.app is not None
+        await self.app(scope, receive, send)
+
+
+@pytest.fixture(scope="session")
+def line() -> Iterator[tuple[Switchboard, Service]]:
+    switchboard = Switchboard()
+    with (
+        running(switchboard) as url,
+        httpx.Client(base_url=url, auth=("tieout", "secret"), timeout=10) as admin,
+        httpx.Client(base_url=url, auth=("maria", "hers"), timeout=10) as person,
+    ):
+        yield switchboard, Service(url, admin, person)
+
+
 @pytest.fixture
-def service() -> Iterator[Service]:
-    credentials = Credentials({"tieout": "secret", "maria": "hers"}, FAULT_TOKEN)
-    app = create_service(
+def service(line: tuple[Switchboard, Service]) -> Iterator[Service]:
+    switchboard, made = line
+    switchboard.app = create_service(
         ":memory:",
-        credentials,
+        Credentials({"tieout": "secret", "maria": "hers"}, FAULT_TOKEN),
         SystemClock(),
         groups=tuple(sorted(set(DEFAULT_GROUPS.values()))),
         people={"bob": "Bob"},
     )
-    with (
-        running(app) as url,
-        httpx.Client(base_url=url, auth=("tieout", "secret"), timeout=10) as admin,
-        httpx.Client(base_url=url, auth=("maria", "hers"), timeout=10) as person,
-    ):
-        yield Service(url, admin, person)
+    yield made
+    switchboard.app.state.close()
+
+
+@pytest.fixture(scope="session")
+def adapter(line: tuple[Switchboard, Service]) -> Iterator[ServiceNow]:
+    with ServiceNow(line[1].url, "tieout", "secret", timeout_seconds=5.0) as made:
+        yield made
 
 
 @pytest.fixture
-def ticketing(service: Service) -> Iterator[ServiceNow]:
-    with ServiceNow(service.url, "tieout", "secret", timeout_seconds=5.0) as adapter:
-        yield adapter
+def ticketing(service: Service, adapter: ServiceNow) -> ServiceNow:
+    return adapter
 
 
 @pytest.fixture
