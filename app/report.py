@@ -2,11 +2,13 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
+
+import pyarrow as pa
 
 from console.diff import FieldGroup, compare_sides
 from console.wording import break_name
@@ -25,8 +27,14 @@ SELECT b.break_id, b.generation, b.code, b.severity, b.level, b.pb_id, b.account
   b.superseded_by, b.explains
 FROM recon_break b WHERE b.state = 'OPEN'
 """
+_BREAK_TEXTS = (
+    "break_id", "level", "pb_id", "account_id", "symbol", "instrument_id", "side", "ccy", "field_family", "left_value",
+    "right_value", "headline", "next_step", "rule_id", "pass_id", "rule_set_hash", "group_id", "superseded_by",
+    "explains",
+)  # fmt: skip
 _GROUPS = """
-SELECT group_id, level, pb_id, pass_id, rule_set_hash, cardinality, confidence, residual, interchangeable FROM match_group
+SELECT group_id, level, pb_id, pass_id, rule_set_hash, cardinality, confidence, residual, interchangeable
+FROM match_group
 """
 
 
@@ -90,27 +98,36 @@ class Report:
 
 def build_report(warehouse: Warehouse, context: Context) -> Report:
     """Read the outcome of the match from the warehouse; the order depends on content alone."""
-    records = {row["record_id"]: row for row in warehouse.query("SELECT * FROM trade_event").to_pylist()}
-    roots = {row["record_id"]: row for row in warehouse.query("SELECT * FROM trade_state").to_pylist()}
+    records = {row["record_id"]: row for row in _rows(warehouse, "SELECT * FROM trade_event")}
+    state = "SELECT record_id, is_live FROM trade_state"
+    alive = {row["record_id"]: row["is_live"] for row in _rows(warehouse, state)}
     break_sides = _members(warehouse, "recon_break_member", "break_id", records)
     group_sides = _members(warehouse, "match_member", "group_id", records)
-    breaks = [_break(row, break_sides.get(row["break_id"], {}), context) for row in warehouse.query(_BREAKS).to_pylist()]
+    breaks = [_break(row, break_sides.get(row["break_id"], {}), context) for row in _rows(warehouse, _BREAKS)]
     breaks.sort(key=_break_order)
-    groups = [_group(row, group_sides.get(row["group_id"], {}), context) for row in warehouse.query(_GROUPS).to_pylist()]
+    groups = [_group(row, group_sides.get(row["group_id"], {}), context) for row in _rows(warehouse, _GROUPS)]
     groups.sort(key=lambda g: (g["pb_id"] or "", g["level"], g["pass_id"], _keys(g["left"]), _keys(g["right"])))
-    quarantine = [_quarantine(row, context) for row in warehouse.query("SELECT * FROM quarantine").to_pylist()]
+    quarantine = [_quarantine(row, context) for row in _rows(warehouse, "SELECT * FROM quarantine")]
     quarantine.sort(key=lambda q: (q["source"], q["file"] or "", q["line"] or 0, q["reason"], q["quarantine_id"]))
     matched = {m["record_id"] for sides in group_sides.values() for side in sides.values() for m in side}
-    live = [row for key, row in records.items() if roots.get(key, {}).get("is_live", True)]
+    live = [row for key, row in records.items() if alive.get(key, True)]
     summary = _summary(context, breaks, groups, quarantine, live, matched)
     return Report(summary, breaks, groups, quarantine)
 
 
-def _members(
-    warehouse: Warehouse, table: str, key: str, records: Mapping[str, Row]
-) -> dict[str, dict[str, list[Row]]]:
+def _rows(warehouse: Warehouse, sql: str) -> list[dict[str, Any]]:
+    """Rows as dictionaries; times are cut to microseconds, the finest a Python datetime holds."""
+    table = warehouse.query(sql)
+    for at, field_ in enumerate(table.schema):
+        if pa.types.is_timestamp(field_.type):
+            table = table.set_column(at, field_.name, table.column(at).cast(pa.timestamp("us"), safe=False))
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
+
+
+def _members(warehouse: Warehouse, table: str, key: str, records: Mapping[str, Row]) -> dict[str, dict[str, list[Row]]]:
     found: dict[str, dict[str, list[Row]]] = {}
-    for row in warehouse.query(f"SELECT {key}, side, record_id FROM {table}").to_pylist():
+    for row in _rows(warehouse, f"SELECT {key}, side, record_id FROM {table}"):
         record = records.get(row["record_id"])
         if record is not None:
             found.setdefault(row[key], {}).setdefault(row["side"], []).append(record)
@@ -134,12 +151,7 @@ def _member(record: Row, context: Context) -> Json:
 def _break(row: Row, sides: Mapping[str, Sequence[Row]], context: Context) -> Json:
     code = taxonomy()[row["code"]]
     left, right = sides.get("L", ()), sides.get("R", ())
-    text = {
-        name: row[name]
-        for name in ("break_id", "level", "pb_id", "account_id", "symbol", "instrument_id", "side", "ccy", "field_family",
-                     "left_value", "right_value", "headline", "next_step", "rule_id", "pass_id", "rule_set_hash",
-                     "group_id", "superseded_by", "explains")
-    }  # fmt: skip
+    text = {name: row[name] for name in _BREAK_TEXTS}
     return {
         "schema": f"tieout.break/{SCHEMA_VERSION}",
         **text,
@@ -304,6 +316,3 @@ def _instant(ns: int) -> str:
 def dump(value: object) -> str:
     """Compact JSON with sorted keys: the same content gives the same bytes."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-
-
-Writer = Callable[[Report], str]

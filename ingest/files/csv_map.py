@@ -1,0 +1,180 @@
+"""How one file's headers become canonical columns: the YAML map, the guess, and the draft for an unknown layout."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from ingest.files.aliases import aliases, guess, key_of, known_keys
+from ingest.files.read import FileRefused
+
+_INSTRUMENT = ("isin", "cusip", "sedol", "figi", "symbol")
+_REQUIRED = {
+    "trade_uid": "a trade or execution id",
+    "account": "an account",
+    "side": "a side (or a signed quantity: set signed_quantity: true)",
+    "qty": "a quantity",
+    "price": "a price",
+    "trade_ccy": "a currency",
+    "trade_date": "a trade date",
+}
+_CONSTANT_FIELDS = frozenset(
+    {"account", "trade_ccy", "settle_ccy", "trade_date", "settle_date", "pb_id", "asset_class", "multiplier",
+     "exec_broker_id", "venue_mic", "strategy", "side", "status"}
+)  # fmt: skip
+DATE_FORMATS = ("YYYY-MM-DD", "YYYYMMDD", "DD/MM/YYYY", "MM/DD/YYYY", "DD-MMM-YYYY", "MMM DD, YYYY", "EXCEL")
+Sides = Literal["BUY", "SELL", "SELL_SHORT", "SELL_SHORT_EXEMPT", "BUY_COVER"]
+
+
+class CsvMap(BaseModel):
+    """A mapping file: which header holds which column, and how its cells are written.
+
+    `columns` canonical → header; `constants` canonical → value for the whole file; `date_format` one of DATE_FORMATS;
+    `zone` IANA zone of times without one; `accounts` their account → ours; `sides` and `statuses`
+    the file's own codes; `negative_buy` what BUY with a negative quantity means; `skip_rows_where` header → value.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    columns: dict[str, str] = Field(default_factory=dict)
+    constants: dict[str, str] = Field(default_factory=dict)
+    date_format: Literal["", "YYYY-MM-DD", "YYYYMMDD", "DD/MM/YYYY", "MM/DD/YYYY", "DD-MMM-YYYY", "MMM DD, YYYY",
+                         "EXCEL"] = ""  # fmt: skip
+    zone: str = ""
+    decimal: Literal["", ".", ","] = ""
+    accounts: dict[str, str] = Field(default_factory=dict)
+    sides: dict[str, Sides] = Field(default_factory=dict)
+    statuses: dict[str, Literal["NEW", "CORRECT", "CANCEL", "REJECT"]] = Field(default_factory=dict)
+    negative_buy: Literal["", "CANCEL", "SELL"] = ""
+    signed_quantity: bool = False
+    level: Annotated[str, Field(pattern="^(FILL|ORDER|BLOCK|ALLOCATION|CONFIRM)$")] = "FILL"
+    skip_rows_where: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("constants", "columns", "accounts", "sides", "statuses", "skip_rows_where", mode="before")
+    @classmethod
+    def _texts(cls, value: object) -> object:
+        """YAML reads `2` and `2026-06-23` as numbers and dates: a map file means the text."""
+        if value is None:
+            return {}
+        if isinstance(value, dict):
+            return {str(key): str(item) for key, item in value.items() if item is not None}
+        return value
+
+    @field_validator("columns")
+    @classmethod
+    def _known_columns(cls, value: dict[str, str]) -> dict[str, str]:
+        unknown = [name for name in value if name not in aliases()]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is not a column; known: {', '.join(aliases())}")
+        return value
+
+    @field_validator("constants")
+    @classmethod
+    def _known_constants(cls, value: dict[str, str]) -> dict[str, str]:
+        unknown = [name for name in value if name not in _CONSTANT_FIELDS]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} cannot be constant; possible: {', '.join(sorted(_CONSTANT_FIELDS))}")
+        return value
+
+    def knows(self, header: str) -> bool:
+        """Whether the header is one this map or the alias table looks for (used to find the header row)."""
+        return key_of(header) in known_keys() or header in self.columns.values()
+
+
+def parse_map(text: str, file: str) -> CsvMap:
+    """The mapping file's content. Raises FileRefused (`bad_map`) with one line naming key and reason."""
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else 0
+        raise FileRefused(file, line, "bad_map", f"not YAML: {getattr(error, 'problem', error)}") from None
+    if not isinstance(data, dict):
+        raise FileRefused(file, 1, "bad_map", "a map file is a YAML mapping with the key `columns`")
+    try:
+        return CsvMap(**{str(key): value for key, value in data.items()})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        reason = first["msg"].removeprefix("Value error, ")
+        raise FileRefused(file, 0, "bad_map", f"{where}: {reason}") from None
+
+
+def resolve(header: Sequence[str], mapping: CsvMap, file: str, line: int) -> dict[str, str]:
+    """Canonical column → header for this file: the map's entries first, then guesses for what it leaves open.
+
+    Raises FileRefused: `unknown_column` when the map names a header the file lacks; `missing_column` when a required
+    column cannot be found, with a ready-to-edit mapping file in `draft_map`.
+    """
+    present = {key_of(name): name for name in header if name}
+    chosen: dict[str, str] = {}
+    for name, wanted in mapping.columns.items():
+        found = wanted if wanted in header else present.get(key_of(wanted))
+        if found is None:
+            raise FileRefused(
+                file, line, "unknown_column", f"the map wants column {wanted!r} for {name}, not in the file"
+            )
+        chosen[name] = found
+    free = [name for name in header if name and name not in chosen.values()]
+    for name, found in guess(free).items():
+        if name not in chosen and name not in mapping.constants:
+            chosen[name] = found
+    lacking = missing(chosen, mapping)
+    if lacking:
+        names = ", ".join(name for name in header if name)
+        detail = f"no column for {lacking[0]} (needed: {describe(lacking[0])}); the header reads: {names}"
+        raise FileRefused(file, line, "missing_column", detail, draft_map(header, chosen, lacking, mapping))
+    return {name: chosen[name] for name in aliases() if name in chosen}
+
+
+def missing(chosen: Mapping[str, str], mapping: CsvMap) -> list[str]:
+    """Required columns that neither a header nor a constant provides."""
+    given = {*chosen, *mapping.constants}
+    if mapping.signed_quantity:
+        given.add("side")
+    if "event_time" in given:
+        given.add("trade_date")
+    lacking = [name for name in _REQUIRED if name not in given]
+    if not given & set(_INSTRUMENT):
+        lacking.append("symbol")
+    return lacking
+
+
+def describe(name: str) -> str:
+    """What a required column is, in words."""
+    return _REQUIRED.get(name, "an instrument: symbol, isin, cusip, sedol or figi")
+
+
+def draft_map(header: Sequence[str], chosen: Mapping[str, str], lacking: Sequence[str], mapping: CsvMap) -> str:
+    """A mapping file to edit: what was recognised, what is missing, and the unknown headers as comments."""
+    lines = [
+        "# Which column of the file holds what. Fill in the lines marked <-- and run again with --map.",
+        "columns:",
+    ]
+    lines += [f"  {name}: {_quoted(chosen[name])}" for name in aliases() if name in chosen]
+    lines += [f"  # {name}:                 # <-- needed: {describe(name)}" for name in lacking]
+    unused = [name for name in header if name and name not in chosen.values()]
+    if unused:
+        lines += ["# Columns of the file that are not used yet:"]
+        lines += [f"#   {_quoted(name)}" for name in unused]
+    constants = dict(mapping.constants)
+    lines += ["constants: {}" if not constants else "constants:"]
+    lines += [f"  {name}: {_quoted(value)}" for name, value in constants.items()]
+    lines += [
+        "  # for a value that is the same in every row, for example trade_ccy: USD (then remove the {} above)",
+        f'date_format: "{mapping.date_format}"   # needed only when 03/04/2026 could be March or April: '
+        "DD/MM/YYYY or MM/DD/YYYY",
+        f'zone: "{mapping.zone}"   # of times without a zone, for example America/New_York; empty is UTC',
+        f"signed_quantity: {str(mapping.signed_quantity).lower()}   # true: a negative quantity is a sell",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def knows_headers(mapping: CsvMap) -> Callable[[str], bool]:
+    """The test `read_table` uses to recognise the header row."""
+    return mapping.knows
