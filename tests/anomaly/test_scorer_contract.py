@@ -4,12 +4,11 @@ import asyncio
 import io
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
 import uvicorn
-from botocore.exceptions import ClientError, EndpointConnectionError
 
 from anomaly.features import COLUMNS
 from anomaly.model import InProcessScorer
@@ -185,25 +184,31 @@ class FailingClient:
         raise self._error
 
 
-def service_error(code: str, **extra: object) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": "m"}, **extra}, "InvokeEndpoint")
+def service_error(code: str, **extra: object) -> Exception:
+    botocore = pytest.importorskip("botocore.exceptions", reason="boto3 is not installed")
+    return botocore.ClientError({"Error": {"Code": code, "Message": "m"}, **extra}, "InvokeEndpoint")
+
+
+def unreachable() -> Exception:
+    botocore = pytest.importorskip("botocore.exceptions", reason="boto3 is not installed")
+    return botocore.EndpointConnectionError(endpoint_url="https://x")
 
 
 @pytest.mark.parametrize(
-    ("raised", "expected"),
+    ("make", "expected"),
     [
-        (service_error("ModelNotReadyException"), TransientError),
-        (service_error("ThrottlingException"), TransientError),
-        (service_error("ModelError", OriginalStatusCode=500), TransientError),
-        (service_error("ModelError", OriginalStatusCode=400), PermanentError),
-        (service_error("ValidationError"), PermanentError),
-        (EndpointConnectionError(endpoint_url="https://x"), TransientError),
-        (ZeroDivisionError(), ZeroDivisionError),
+        (lambda: service_error("ModelNotReadyException"), TransientError),
+        (lambda: service_error("ThrottlingException"), TransientError),
+        (lambda: service_error("ModelError", OriginalStatusCode=500), TransientError),
+        (lambda: service_error("ModelError", OriginalStatusCode=400), PermanentError),
+        (lambda: service_error("ValidationError"), PermanentError),
+        (unreachable, TransientError),
+        (ZeroDivisionError, ZeroDivisionError),
     ],
 )
-def test_endpoint_errors(raised: Exception, expected: type[Exception]) -> None:
+def test_endpoint_errors(make: Callable[[], Exception], expected: type[Exception]) -> None:
     with pytest.raises(expected):
-        SageMakerScorer(FailingClient(raised), "e").score(ROWS[:1])
+        SageMakerScorer(FailingClient(make()), "e").score(ROWS[:1])
 
 
 def test_a_scorer_that_is_down_makes_the_container_answer_503() -> None:
