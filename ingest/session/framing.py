@@ -14,7 +14,7 @@ _START = b"8=FIX"
 # A digit before it makes it the end of another tag (58=FIX...).
 _NEXT = re.compile(rb"(?<![0-9])8=FIX")
 _TRAILER = re.compile(rb"10=(\d{3})\x01")
-_TRAILER_BYTES = 7
+TRAILER_BYTES = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +41,32 @@ class Framer:
         """Bytes received that are not yet a frame."""
         return len(self._buffer)
 
+    @property
+    def buffer(self) -> bytearray:
+        """What is not yet cut; only to be looked at."""
+        return self._buffer
+
+    def extend(self, data: bytes) -> None:
+        """Take in received bytes."""
+        self._buffer += data
+
+    def drop(self, size: int) -> None:
+        """Forget leading bytes that were cut elsewhere."""
+        del self._buffer[:size]
+
+    def next(self) -> Frame | None:
+        """The next frame; None to wait for more bytes."""
+        frame = self._frame() if self._buffer else None
+        if frame is not None:
+            del self._buffer[: len(frame.data)]
+        return frame
+
     def feed(self, data: bytes) -> list[Frame]:
         """All frames completed by `data`, in order."""
-        self._buffer += data
+        self.extend(data)
         frames: list[Frame] = []
-        at = 0
-        while at < len(self._buffer):
-            frame = self._frame(at)
-            if frame is None:
-                break
+        while frame := self.next():
             frames.append(frame)
-            at += len(frame.data)
-        del self._buffer[:at]
         return frames
 
     def resync(self) -> list[Frame]:
@@ -67,32 +81,32 @@ class Framer:
         del self._buffer[:end]
         return [frame, *self.feed(b"")]
 
-    def _frame(self, at: int) -> Frame | None:
-        """The frame at `at`; None to wait for more bytes."""
+    def _frame(self) -> Frame | None:
+        """The frame the buffer starts with; None to wait for more bytes."""
         buffer = self._buffer
-        head = _HEAD.match(buffer, at)
+        head = _HEAD.match(buffer)
         if head is None:
-            if self._may_become_head(at):
+            if self._may_become_head():
                 return None
-            return self._garbled(at, "no BeginString and BodyLength")
+            return self._garbled("no BeginString and BodyLength")
         length = int(head.group(1))
-        end = head.end() + length + _TRAILER_BYTES
-        if end - at > self._max_bytes:
-            return self._garbled(at, f"BodyLength {length} is beyond the cap of {self._max_bytes} bytes")
+        end = head.end() + length + TRAILER_BYTES
+        if end > self._max_bytes:
+            return self._garbled(f"BodyLength {length} is beyond the cap of {self._max_bytes} bytes")
         if len(buffer) < end:
             return None
-        trailer = _TRAILER.fullmatch(buffer, end - _TRAILER_BYTES, end)
-        if trailer is None or buffer[end - _TRAILER_BYTES - 1] != 1:
-            return self._garbled(at, f"BodyLength {length} does not lead to the CheckSum")
-        data = bytes(buffer[at:end])
-        if checksum(data[:-_TRAILER_BYTES]) != int(trailer.group(1)):
-            return Frame(data, f"CheckSum is {checksum(data[:-_TRAILER_BYTES]):03d}, not {trailer.group(1).decode()}")
-        if not data.startswith(b"35=", head.end() - at) or data[head.end() - at + 3] == 1:
+        trailer = _TRAILER.fullmatch(buffer, end - TRAILER_BYTES, end)
+        if trailer is None or buffer[end - TRAILER_BYTES - 1] != 1:
+            return self._garbled(f"BodyLength {length} does not lead to the CheckSum")
+        data = bytes(buffer[:end])
+        if checksum(data[:-TRAILER_BYTES]) != int(trailer.group(1)):
+            return Frame(data, f"CheckSum is {checksum(data[:-TRAILER_BYTES]):03d}, not {trailer.group(1).decode()}")
+        if not data.startswith(b"35=", head.end()) or data[head.end() + 3] == 1:
             return Frame(data, "MsgType is not the third field")
         return Frame(data)
 
-    def _may_become_head(self, at: int) -> bool:
-        rest = bytes(self._buffer[at : at + _HEAD_BYTES])
+    def _may_become_head(self) -> bool:
+        rest = bytes(self._buffer[:_HEAD_BYTES])
         if len(rest) == _HEAD_BYTES:
             return False
         if len(rest) < len(_START):
@@ -100,14 +114,14 @@ class Framer:
         version, _, length = rest.partition(b"\x01")
         return rest.startswith(_START) and len(version) <= 21 and re.fullmatch(rb"(9(=\d{0,9})?)?", length) is not None
 
-    def _garbled(self, at: int, reason: str) -> Frame | None:
+    def _garbled(self, reason: str) -> Frame | None:
         """Everything up to the next BeginString; None while none has come and the cap is not reached."""
-        end = self._next_start(at + 1)
+        end = self._next_start(1)
         if end is None:
-            if len(self._buffer) - at < self._max_bytes:
+            if len(self._buffer) < self._max_bytes:
                 return None
-            end = at + self._max_bytes
-        return Frame(bytes(self._buffer[at : min(end, at + self._max_bytes)]), reason)
+            end = self._max_bytes
+        return Frame(bytes(self._buffer[: min(end, self._max_bytes)]), reason)
 
     def _next_start(self, at: int) -> int | None:
         found = _NEXT.search(self._buffer, at)

@@ -133,6 +133,7 @@ class _Run:
         if self.reset:
             self._journal.reset()
         extra = [(141, "Y")] if self.reset else []
+        extra += [(1137, "9")] if self._stamp.begin_string == "FIXT.1.1" else []
         await self._say("A", (98, "0"), (108, str(self._limits.heartbeat_seconds)), *extra)
         await self._wait(self._logged_on, self._limits.logon_seconds, "no answer to Logon")
         self.reset = False

@@ -79,7 +79,7 @@ class Stamp:
     """Writes headers as the engine of one side of one session does."""
 
     def __init__(self, sender: str, target: str, begin_string: str) -> None:
-        self._begin = begin_string
+        self.begin_string = begin_string
         self._pair = (sender, target)
 
     def session(self, kind: str, sequence: int, now_ns: int, *body: tuple[int, str], resend: bool = False) -> bytes:
@@ -87,7 +87,7 @@ class Stamp:
         sender, target = self._pair
         again = [(43, "Y"), (122, timestamp(now_ns))] if resend else []
         head = [(35, kind), (49, sender), (56, target), (34, str(sequence)), (52, timestamp(now_ns))]
-        return compose(self._begin, [*head, *again, *body])
+        return compose(self.begin_string, [*head, *again, *body])
 
     def business(self, message: bytes, sequence: int, now_ns: int, resend: bool = False) -> bytes:
         """The message with our header; body and other header fields stay byte for byte.
@@ -104,7 +104,7 @@ class Stamp:
             stamped += [(b"43", b"Y"), (b"122", found.get(b"52", now))]
             dropped = _STAMPED | {b"43", b"122"}
         stamped += [pair for pair in pairs if pair[0] not in dropped]
-        return seal(self._begin.encode(), b"".join(b"%s=%s\x01" % pair for pair in stamped) + body)
+        return seal(self.begin_string.encode(), b"".join(b"%s=%s\x01" % pair for pair in stamped) + body)
 
 
 def kind_of(message: bytes) -> str | None:

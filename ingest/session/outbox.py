@@ -27,6 +27,12 @@ class Outbox:
         self._next_in.append(next_in)
         self._appended += 1
 
+    def append_run(self, messages: list[bytes], next_in: int) -> None:
+        """Log messages of consecutive numbers; `next_in` is expected after the first of them."""
+        self._messages += messages
+        self._next_in += range(next_in, next_in + len(messages))
+        self._appended += len(messages)
+
     def note(self, text: str) -> None:
         """Tell the operator."""
         self._ready.append(Event(text))
