@@ -1,0 +1,287 @@
+"""From a rule set to SQL: one INSERT..SELECT per pass, in Snowflake's dialect and inside the portable subset.
+
+Passes read the free records of each side (`work_l`, `work_r`) and write pairs; a separate step files the pairs and
+takes their records off the free lists, because a statement must never read the table it writes.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from matching.rules import (
+    AggregatePass,
+    CancelledPass,
+    DuplicatePass,
+    EconomicsPass,
+    ExactPass,
+    NearMissPass,
+    OneSidedPass,
+    Pass,
+    RuleSet,
+    TolerancePass,
+)
+
+_AGREEMENT = ("account", "instrument", "direction", "qty", "price")
+# Precisions at which two equal times are evidence of one event rather than of a busy second.
+_FINE = "('ms', 'us', 'ns')"
+# Keys a feed may not know at all: a pass on one that no free record has is skipped.
+OPTIONAL_KEYS = ("uid", "cross_uid", "order_id", "client_order_id")
+_PAIR = "insert into work_pair (left_id, right_id)\n"
+_SINGLE = "insert into work_member (record_id, leg, group_key, pass_id, code, other_id)\n"
+_SAME_PB = "l.component = r.component and (l.pb = r.pb or l.pb is null)"
+_TWIN_GAP = "abs(l.twin - r.twin)"
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One step of a run and what files its result.
+
+    `repeat`: until it adds nothing. `unknown_pb`: only when some of our trades name no prime broker. `needs`: columns
+    `l.x` or `r.x` that some free record must have. `file`: turns its pairs into members; None where it names members
+    itself.
+    """
+
+    name: str
+    sql: str
+    file: str | None = None
+    repeat: bool = False
+    unknown_pb: bool = False
+    needs: tuple[str, ...] = ()
+
+
+def compile_passes(rules: RuleSet) -> tuple[Statement, ...]:
+    """The passes of `rules` in order, as statements over the scratch tables."""
+    return tuple(statement for rule in rules.passes for statement in _compile(rule))
+
+
+def _compile(rule: Pass) -> tuple[Statement, ...]:
+    match rule:
+        case ExactPass():
+            return (_pairing(rule, _exact(rule)),)
+        case TolerancePass():
+            return (_pairing(rule, _tolerance(rule), repeat=True),)
+        case NearMissPass():
+            return (_pairing(rule, _near_miss(rule), repeat=True),)
+        case EconomicsPass():
+            return (
+                _pairing(rule, _economics(rule, unknown_pb=False)),
+                _pairing(rule, _economics(rule, unknown_pb=True), unknown_pb=True),
+            )
+        case AggregatePass():
+            return (
+                _blocks(rule, _aggregate(rule, unknown_pb=False)),
+                _blocks(rule, _aggregate(rule, unknown_pb=True), unknown_pb=True),
+            )
+        case CancelledPass():
+            return (Statement(rule.id, _cancelled(rule)),)
+        case DuplicatePass():
+            return (Statement(rule.id, _duplicate(rule)),)
+        case OneSidedPass():
+            return (Statement(rule.id, _one_sided(rule)),)
+
+
+def _sides(keys: Iterable[str]) -> list[tuple[str, str]]:
+    """Left and right column of each key."""
+    pairs = [key.partition("=") for key in keys]
+    return [(left, right or left) for left, _, right in pairs]
+
+
+def _equal(keys: Iterable[str], left: str = "l", right: str = "r") -> str:
+    return " and ".join(f"{left}.{a} = {right}.{b}" for a, b in _sides(keys))
+
+
+def _needs(keys: Iterable[str]) -> tuple[str, ...]:
+    both = [(f"l.{a}", f"r.{b}") for a, b in _sides(keys)]
+    return tuple(name for pair in both for name in pair if name[2:] in OPTIONAL_KEYS)
+
+
+# --- filing -------------------------------------------------------------------------------------------------------
+
+TAKE_LEFT = "delete from work_l where record_id in (select m.record_id from work_member m where m.leg = 'L')"
+TAKE_RIGHT = "delete from work_r where record_id in (select m.record_id from work_member m where m.leg = 'R')"
+FORGET_PAIRS = "delete from work_pair"
+
+
+def _pairing(
+    rule: ExactPass | TolerancePass | NearMissPass | EconomicsPass,
+    sql: str,
+    *,
+    repeat: bool = False,
+    unknown_pb: bool = False,
+) -> Statement:
+    file = (
+        f"{_SINGLE}select left_id, 'L', left_id, '{rule.id}', null, null from work_pair"
+        f"\nunion all\nselect right_id, 'R', left_id, '{rule.id}', null, null from work_pair"
+    )
+    name = f"{rule.id}/any-pb" if unknown_pb else rule.id
+    return Statement(name, sql, file, repeat=repeat, unknown_pb=unknown_pb, needs=_needs(rule.keys))
+
+
+def _blocks(rule: AggregatePass, sql: str, *, unknown_pb: bool = False) -> Statement:
+    """A pair names each side's least record; its block is every free record with the same key."""
+
+    def members(leg: str, index: int, pair_column: str) -> str:
+        keys = ", ".join(["component", "pb", *(pair[index] for pair in _sides(rule.keys))])
+        return (
+            f"select i.record_id, '{leg}', p.left_id, '{rule.id}', null, null from (\n  select record_id,"
+            f" min(record_id) over (partition by {keys}) as first_id from work_{leg.lower()}\n) i"
+            f" join work_pair p on p.{pair_column} = i.first_id"
+        )
+
+    file = f"{_SINGLE}{members('L', 0, 'left_id')}\nunion all\n{members('R', 1, 'right_id')}"
+    name = f"{rule.id}/any-pb" if unknown_pb else rule.id
+    return Statement(name, sql, file, unknown_pb=unknown_pb, needs=_needs(rule.keys))
+
+
+# --- passes -------------------------------------------------------------------------------------------------------
+
+
+def _best(source: str, *, score: str = "score") -> str:
+    """One-to-one: both are the other's best by `score`; ids end every tie, so the order is total."""
+    return (
+        f"{_PAIR}select c.left_id, c.right_id from (\n{source}\n) c\n"
+        f"qualify row_number() over (partition by c.left_id order by {score}, c.right_id) = 1\n"
+        f"  and row_number() over (partition by c.right_id order by {score}, c.left_id) = 1"
+    )
+
+
+def _exact(rule: ExactPass) -> str:
+    agreed = " + ".join(f"case when l.{name} = r.{name} then 1 else 0 end" for name in _AGREEMENT)
+    joined = f"work_l l join work_r r on {_SAME_PB} and {_equal(rule.keys)}"
+    source = f"  select l.record_id as left_id, r.record_id as right_id, {agreed} as agreed\n  from {joined}"
+    if rule.agree_at_least:
+        source = f"  select x.* from (\n{source}\n  ) x where x.agreed >= {rule.agree_at_least}"
+    return _best(source, score="c.agreed desc")
+
+
+def _numbered(table: str, partition: Iterable[str], order: Iterable[str]) -> str:
+    """A side with twins numbered: records equal in `partition` count 1, 2, 3 in `order`."""
+    keys = ", ".join(dict.fromkeys(partition))
+    return f"(select x.*, row_number() over (partition by {keys} order by {', '.join(order)}) as twin from {table} x)"
+
+
+def _economics(rule: EconomicsPass, *, unknown_pb: bool) -> str:
+    """Pair the n-th of equals with the n-th of equals. Trades of ours that name no PB may meet any."""
+    pb = [] if unknown_pb else ["pb"]
+    order = [*rule.pair_by, "uid", "record_id"]
+    left = _numbered("work_l", ["component", "pb", *(a for a, _ in _sides(rule.keys))], order)
+    right = _numbered("work_r", ["component", *pb, *(b for _, b in _sides(rule.keys))], order)
+    same_pb = "l.pb is null" if unknown_pb else "l.pb = r.pb"
+    return (
+        f"{_PAIR}select l.record_id, r.record_id\nfrom {left} l\njoin {right} r\n"
+        f"  on l.component = r.component and {same_pb} and l.twin = r.twin and {_equal(rule.keys)}"
+    )
+
+
+def _totals(table: str, columns: list[str]) -> str:
+    keys = ", ".join(["component", "pb", *columns])
+    return (
+        f"(\n  select {keys}, min(record_id) as first_id, count(*) as n, count(notional) as sized,"
+        "\n    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,"
+        "\n    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit"
+        f"\n  from {table} group by {keys}\n)"
+    )
+
+
+def _aggregate(rule: AggregatePass, *, unknown_pb: bool) -> str:
+    left, right = ([pair[i] for pair in _sides(rule.keys)] for i in (0, 1))
+    tests = ["(l.n = 1 or r.n = 1 or r.blocks = r.n)"]
+    if rule.right_level == "ALLOCATION":
+        tests.append("r.blocks = r.n")
+    if "qty" not in rule.allow:
+        tests.append("l.total_qty = r.total_qty")
+    if "price" not in rule.allow:
+        # The side that shows fewer rows shows an average: its precision decides.
+        unit = (
+            "case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit"
+            " else greatest(l.half_unit, r.half_unit) end"
+        )
+        tests.append("l.sized = l.n and r.sized = r.n")
+        tests.append(f"abs(l.total_notional - r.total_notional) <= {unit} * r.total_small_qty")
+    tested = "\n  and ".join(tests)
+    same_pb = "l.pb is null" if unknown_pb else "l.pb = r.pb"
+    return (
+        f"{_PAIR}select l.first_id, r.first_id\nfrom {_totals('work_l', left)} l join {_totals('work_r', right)} r"
+        f"\n  on l.component = r.component and {same_pb} and {_equal(rule.keys)}\nwhere {tested}"
+        "\nqualify row_number() over (partition by l.first_id order by r.first_id) = 1"
+    )
+
+
+def _candidates(keys: tuple[str, ...], joined: str, nearness: list[str]) -> str:
+    """Pairs with their distances d1, d2, ...; twins are numbered so that a crowd of them pairs off in one round."""
+    columns = ["component", "pb", *(a for a, _ in _sides(keys)), "price", "settle_date"]
+    left, right = (_numbered(table, columns, ["uid", "record_id"]) for table in ("work_l", "work_r"))
+    measured = ", ".join(f"{expression} as d{index}" for index, expression in enumerate(nearness, start=1))
+    return (
+        f"  select l.record_id as left_id, r.record_id as right_id, {measured}\n  from {left} l\n  join {right} r\n"
+        f"    on {joined}"
+    )
+
+
+def _nearest(keys: tuple[str, ...], joined: str, nearness: list[str]) -> str:
+    score = ", ".join(f"c.d{index}" for index in range(1, len(nearness) + 1))
+    return _best(_candidates(keys, joined, nearness), score=score)
+
+
+_OTHER_SETTLE_DATE = "case when l.settle_date = r.settle_date then 0 else 1 end"
+
+
+def _tolerance(rule: TolerancePass) -> str:
+    near = {
+        "price": "abs(l.price - r.price)",
+        "commission": "abs(coalesce(l.commission, 0) - coalesce(r.commission, 0))",
+        "settle_date": _OTHER_SETTLE_DATE,
+    }
+    joined = f"{_SAME_PB} and {_equal(rule.keys)}\n    and abs(l.price - r.price) <= greatest(l.half_unit, r.half_unit)"
+    return _nearest(rule.keys, joined, [*(near[name] for name in rule.nearest), _TWIN_GAP])
+
+
+def _near_miss(rule: NearMissPass) -> str:
+    [(left, right)] = _sides([rule.differs])
+    same_pb = "l.component = r.component" if left == "pb" else _SAME_PB
+    near = [f"abs(l.{left} - r.{right})"] if left in {"qty", "price"} else []
+    joined = f"{same_pb} and {_equal(rule.keys)} and l.{left} <> r.{right}"
+    return _nearest(rule.keys, joined, [*near, _OTHER_SETTLE_DATE, _TWIN_GAP])
+
+
+# --- what is left over --------------------------------------------------------------------------------------------
+
+
+def _cancelled(rule: CancelledPass) -> str:
+    def half(live: str, dead: str) -> str:
+        left, right = ("a", "d") if live == "L" else ("d", "a")
+        return (
+            f"select a.record_id, '{live}', 'S|' || a.record_id, '{rule.id}', 'T22', d.record_id"
+            f"\nfrom work_{live.lower()} a join work_item d on d.leg = '{dead}' and not d.live"
+            f" and a.component = d.component\n  and ({left}.pb = {right}.pb or {left}.pb is null)"
+            f" and {_equal(rule.keys, left, right)}"
+            "\nqualify row_number() over (partition by a.record_id order by d.record_id) = 1"
+            "\n  and row_number() over (partition by d.record_id order by a.record_id) = 1"
+        )
+
+    return f"{_SINGLE}{half('R', 'L')}\nunion all\n{half('L', 'R')}"
+
+
+def _duplicate(rule: DuplicatePass) -> str:
+    first, *rest = [left for left, _ in _sides(rule.same)]
+    both = " and ".join(f"equal_null(f.{name}, x.{name})" for name in rest)
+    repeat = f"(f.{first} = x.{first}" + (f" or (f.{first} is null and {both}))" if rest else ")")
+    internal = _equal(rule.internal_same, "f", "x")
+    if any(left == "event_at" for left, _ in _sides(rule.internal_same)):
+        internal += f" and f.event_precision in {_FINE}"
+
+    def half(leg: str, code: str, evidence: str) -> str:
+        return (
+            f"select f.record_id, '{leg}', 'S|' || f.record_id, '{rule.id}', '{code}', min(x.record_id)"
+            f"\nfrom work_{leg.lower()} f join work_item x on x.leg = '{leg}' and f.component = x.component"
+            f" and equal_null(f.pb, x.pb)\n  and {_equal(rule.keys, 'f', 'x')}\n  and {evidence}"
+            "\n  join work_member m on m.record_id = x.record_id and m.code is null\ngroup by f.record_id"
+        )
+
+    return f"{_SINGLE}{half('R', 'T03', repeat)}\nunion all\n{half('L', 'T04', internal)}"
+
+
+def _one_sided(rule: OneSidedPass) -> str:
+    return (
+        f"{_SINGLE}select record_id, 'L', 'S|' || record_id, '{rule.id}', '{rule.left}', null from work_l"
+        f"\nunion all\nselect record_id, 'R', 'S|' || record_id, '{rule.id}', '{rule.right}', null from work_r"
+    )

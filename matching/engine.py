@@ -1,0 +1,329 @@
+"""One Match run: new facts in, groups and break changes out, in one transaction.
+
+The state is a pure function of connected components. A run finds the components that new facts touched or whose grace
+ended, forgets what was derived for them and derives it again; running everything again gives the same tables.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import pyarrow as pa
+
+from domain.taxonomy import taxonomy
+from matching.changes import BEFORE_FINISH, DIFF, GROUP_STEPS, TIMER_STEPS
+from matching.compare import SIDES, SINGLES, compile_comparison, compile_findings
+from matching.compile import FORGET_PAIRS, OPTIONAL_KEYS, TAKE_LEFT, TAKE_RIGHT, Statement, compile_passes
+from matching.finish import finish, rows_of
+from matching.items import FREE_LEFT, FREE_RIGHT, compile_items
+from matching.rules import AggregatePass, NearMissPass, Pass, RuleSet
+from matching.state import refresh_state
+from matching.tables import OWN_TABLES, clear_scratch, prepare
+from warehouse.port import Warehouse
+from warehouse.sql import timestamp
+
+Scope = Literal["incremental", "all"]
+
+# A pairing pass repeats until a round adds nothing; what is left after this many rounds goes to the next pass.
+_MOST_ROUNDS = 50
+_CONFIDENCE = {
+    "exact": "1", "economics": "0.99", "aggregate": "0.98", "tolerance": "0.95", "near_miss": "0.6",
+}  # fmt: skip
+_WAITING_CONFIDENCE = "0.7"
+
+
+# A run that finds facts of other executions, never matched, takes them along: kind `joined`, same seq.
+_LOG = """
+insert into execution_log (execution, kind, lane, first_number, last_number, count, as_of, seq)
+select cast(:execution as varchar),
+  coalesce(cast(:kind as varchar), case when count(*) > 0 then 'batch' else 'sweep' end),
+  min(m.lane), min(m.number), max(m.number), count(*), cast(:as_of as timestamp_ntz(9)), :seq
+from raw_message m where m.execution = :execution
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedTerms:
+    """What matching must know about a feed: whose it is and how long its records may take."""
+
+    feed: str
+    role: str
+    party: str
+    grace_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class MatchResult:
+    """What one execution changed. Counts are by execution, so a repeated run reports the same."""
+
+    changes: int
+    opened: int
+    cured: int
+    expected: int
+    groups: int
+    next_due: int | None
+    opened_ids: tuple[str, ...] = ()
+    changed_ids: tuple[str, ...] = ()
+    cured_ids: tuple[str, ...] = ()
+
+    def counts(self) -> Mapping[str, int | None]:
+        """The task's answer to the workflow: counts and the next due time (UTC ns), no data."""
+        return {
+            "changes": self.changes,
+            "opened": self.opened,
+            "cured": self.cured,
+            "expected": self.expected,
+            "groups": self.groups,
+            "next_due": self.next_due,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A rule set ready to run."""
+
+    rules: RuleSet
+    rule_set_hash: str
+    items: str
+    passes: tuple[Statement, ...]
+    comparison: str
+    findings: str
+
+
+def compile_rules(rules: RuleSet) -> Compiled:
+    """Every statement the rule set stands for; the same rule set is compiled once."""
+    return _compiled(rules.canonical)
+
+
+@lru_cache(maxsize=16)
+def _compiled(canonical: str) -> Compiled:
+    rules = RuleSet.model_validate_json(canonical)
+    return Compiled(
+        rules,
+        rules.hash,
+        compile_items(rules),
+        compile_passes(rules),
+        compile_comparison(rules),
+        compile_findings(rules),
+    )
+
+
+def match(
+    warehouse: Warehouse,
+    *,
+    execution: str,
+    as_of: int,
+    scope: Scope = "incremental",
+    rules: RuleSet,
+    feeds: Sequence[FeedTerms] = (),
+    tenant: str = "main",
+) -> MatchResult:
+    """Match the facts of every execution not yet matched, `execution` among them, as known at `as_of` (UTC ns).
+
+    Idempotent by `execution`. `scope="all"` derives every component again, as after a change of rules.
+    Raises what the warehouse raises; then nothing was changed.
+    """
+    prepare(warehouse)
+    with warehouse.transaction():
+        joined = _unmatched(warehouse, execution)
+        as_of_ns = _record(warehouse, execution, joined, as_of)
+        return run(
+            warehouse, compile_rules(rules), execution=execution, joined=joined, as_of_ns=as_of_ns, scope=scope,
+            feeds=feeds, tenant=tenant,
+        )  # fmt: skip
+
+
+def run(
+    warehouse: Warehouse,
+    compiled: Compiled,
+    *,
+    execution: str,
+    joined: Sequence[str],
+    as_of_ns: int,
+    scope: Scope,
+    feeds: Sequence[FeedTerms],
+    tenant: str,
+) -> MatchResult:
+    """The run itself, inside the caller's transaction; `joined` are further executions whose facts become visible."""
+    clear_scratch(warehouse)
+    names = [*joined, execution]
+    if scope == "all":
+        names += _column(warehouse, "select distinct execution from execution_log")
+        _forget_state(warehouse)
+    warehouse.append("work_execution", pa.table({"execution": sorted(set(names))}))
+    _load_terms(warehouse, compiled.rules, feeds)
+    refresh_state(warehouse)
+    _add_due(warehouse, as_of_ns)
+    if _any(warehouse, "select 1 as found from work_component limit 1"):
+        _derive(warehouse, compiled, feeds, execution=execution, as_of_ns=as_of_ns, tenant=tenant)
+    return _result(warehouse, execution, as_of_ns)
+
+
+def _derive(
+    warehouse: Warehouse,
+    compiled: Compiled,
+    feeds: Sequence[FeedTerms],
+    *,
+    execution: str,
+    as_of_ns: int,
+    tenant: str,
+) -> None:
+    params: dict[str, object] = {
+        "as_of": timestamp(as_of_ns),
+        "tenant": tenant,
+        "execution": execution,
+        "rule_set_hash": compiled.rule_set_hash,
+    }
+    parties = {feed.party for feed in feeds if feed.role == "PB"}
+    grace = compiled.rules.default_grace_seconds
+    only_pb = next(iter(parties)) if len(parties) == 1 else None
+    warehouse.execute(compiled.items, {"only_pb": only_pb, "default_grace": grace})
+    _run_passes(warehouse, compiled.passes)
+    warehouse.execute(SIDES)
+    warehouse.execute(compiled.comparison)
+    _execute(warehouse, compiled.findings, params)
+    _execute(warehouse, SINGLES, params)
+    _execute(warehouse, DIFF, params)
+    breaks, changes = finish(warehouse, compiled.rules, as_of_ns=as_of_ns, execution=execution)
+    for step in BEFORE_FINISH:
+        _execute(warehouse, step, params)
+    warehouse.append("recon_break", breaks)
+    warehouse.append("break_change", changes)
+    for step in (*GROUP_STEPS, *TIMER_STEPS):
+        _execute(warehouse, step, params)
+
+
+def _execute(warehouse: Warehouse, sql: str, params: Mapping[str, object]) -> int:
+    """Run with only the parameters the statement names."""
+    return warehouse.execute(sql, {name: value for name, value in params.items() if f":{name}" in sql})
+
+
+def _run_passes(warehouse: Warehouse, passes: Sequence[Statement]) -> None:
+    """Every pass that can find something: both sides have free records, and someone has the ids it keys on."""
+    left, right = warehouse.execute(FREE_LEFT), warehouse.execute(FREE_RIGHT)
+    present = _present(warehouse)
+    for statement in passes:
+        if statement.file is not None and (not (left and right) or not present.issuperset(statement.needs)):
+            continue
+        if statement.unknown_pb and "no pb" not in present:
+            continue
+        for _ in range(_MOST_ROUNDS if statement.repeat else 1):
+            if warehouse.execute(statement.sql) == 0:
+                break
+            if statement.file is not None:
+                warehouse.execute(statement.file)
+                warehouse.execute(FORGET_PAIRS)
+            left -= warehouse.execute(TAKE_LEFT)
+            right -= warehouse.execute(TAKE_RIGHT)
+
+
+def _present(warehouse: Warehouse) -> set[str]:
+    """Id columns some free record has, as `l.uid`; and `no pb` when some trade of ours names no prime broker."""
+    counts = ", ".join(f"count({name}) as {name}" for name in OPTIONAL_KEYS)
+    found = set()
+    for leg in ("l", "r"):
+        row = warehouse.query(f"select {counts}, count(*) - count(pb) as no_pb from work_{leg}").to_pylist()[0]
+        found |= {f"{leg}.{name}" for name in OPTIONAL_KEYS if row[name]}
+        if leg == "l" and row["no_pb"]:
+            found.add("no pb")
+    return found
+
+
+def _unmatched(warehouse: Warehouse, execution: str) -> list[str]:
+    sql = (
+        "select distinct e.execution from trade_event e"
+        " where not exists (select 1 from execution_log x where x.execution = e.execution)"
+    )
+    return sorted({*_column(warehouse, sql)} - {execution})
+
+
+def _record(warehouse: Warehouse, execution: str, joined: Iterable[str], as_of: int) -> int:
+    """Log the run unless it is logged; returns the time it counts as: knowledge never goes back."""
+    newest = rows_of(warehouse.query("select max(as_of) as as_of, max(seq) as seq from execution_log"))[0]
+    as_of_ns = max(as_of, newest["as_of"] or 0)
+    if _any(
+        warehouse, "select 1 as f from execution_log where execution = :execution limit 1", {"execution": execution}
+    ):
+        return as_of_ns
+    params = {"as_of": timestamp(as_of_ns), "seq": (newest["seq"] or 0) + 1}
+    for name in [*joined, execution]:
+        kind = "joined" if name != execution else None
+        warehouse.execute(_LOG, {**params, "execution": name, "kind": kind})
+    return as_of_ns
+
+
+def _forget_state(warehouse: Warehouse) -> None:
+    for table in (*(own.name for own in OWN_TABLES), "trade_state"):
+        warehouse.execute(f"delete from {table}")
+    warehouse.execute(
+        "insert into work_component select component from match_group"
+        " union select component from recon_break where state <> 'CURED'"
+    )
+
+
+def _load_terms(warehouse: Warehouse, rules: RuleSet, feeds: Sequence[FeedTerms]) -> None:
+    columns = ("feed", "role", "party", "grace_seconds")
+    warehouse.append("work_feed", pa.table({name: [getattr(feed, name) for feed in feeds] for name in columns}))
+    codes = taxonomy()
+    warehouse.append(
+        "work_code", pa.table({"code": [*codes], "severity": [int(code.severity) for code in codes.values()]})
+    )
+    waits = [_waits(rule) for rule in rules.passes]
+    sure = [_WAITING_CONFIDENCE if isinstance(rule, AggregatePass) and rule.waits else _CONFIDENCE.get(rule.kind, "0")
+            for rule in rules.passes]  # fmt: skip
+    warehouse.append(
+        "work_pass", pa.table({"pass_id": [rule.id for rule in rules.passes], "waits": waits, "confidence": sure})
+    )
+
+
+def _waits(rule: Pass) -> bool:
+    """Whether this pass names what is left over, so that its breaks open only when grace has passed."""
+    return isinstance(rule, NearMissPass) or (isinstance(rule, AggregatePass) and rule.waits)
+
+
+def _add_due(warehouse: Warehouse, as_of_ns: int) -> None:
+    """Components in which some grace has ended, besides those that new facts touched."""
+    warehouse.execute(
+        "insert into work_component select distinct b.component from recon_break b"
+        " where b.state = 'EXPECTED' and b.due_at <= cast(:as_of as timestamp_ntz(9))"
+        " and not exists (select 1 from work_component c where c.component = b.component)",
+        {"as_of": timestamp(as_of_ns)},
+    )
+
+
+def _result(warehouse: Warehouse, execution: str, as_of_ns: int) -> MatchResult:
+    rows = warehouse.query(
+        "select break_id, kind from break_change where execution = :execution order by break_id, kind",
+        {"execution": execution},
+    ).to_pylist()
+    by_kind: dict[str, list[str]] = {}
+    for row in rows:
+        by_kind.setdefault(row["kind"], []).append(row["break_id"])
+    opened = tuple(sorted([*by_kind.get("OPENED", []), *by_kind.get("REOPENED", [])]))
+    changed, cured = tuple(by_kind.get("CHANGED", [])), tuple(by_kind.get("CURED", []))
+    groups = warehouse.query(
+        "select count(*) as n from match_group where as_of = cast(:as_of as timestamp_ntz(9))",
+        {"as_of": timestamp(as_of_ns)},
+    )
+    due = rows_of(warehouse.query("select min(due_at) as due from recon_break where state = 'EXPECTED'"))
+    return MatchResult(
+        changes=len(opened) + len(changed) + len(cured),
+        opened=len(opened),
+        cured=len(cured),
+        expected=len(by_kind.get("EXPECTED", [])),
+        groups=groups["n"][0].as_py(),
+        next_due=due[0]["due"],
+        opened_ids=opened,
+        changed_ids=changed,
+        cured_ids=cured,
+    )
+
+
+def _column(warehouse: Warehouse, sql: str) -> list[str]:
+    values: list[str] = warehouse.query(sql).column(0).to_pylist()
+    return values
+
+
+def _any(warehouse: Warehouse, sql: str, params: Mapping[str, object] | None = None) -> bool:
+    return bool(warehouse.query(sql, params).num_rows)

@@ -1,0 +1,91 @@
+"""The matchable records of the touched components, with the terms, ids and due time every pass compares."""
+
+from matching.rules import RuleSet
+from matching.tables import FREE_COLUMNS
+from matching.tolerance import price_tolerance
+
+# Wider values keep their exact columns and lose only the product: an average they enter is judged by its price band.
+WIDEST_QTY = 10**10
+WIDEST_PRICE = 10**8
+WIDEST_MULTIPLIER = 10**4
+
+
+def compile_items(rules: RuleSet) -> str:
+    """Fill work_item for the components in work_component; parameters `:only_pb` and `:default_grace` (seconds)."""
+    half_unit = price_tolerance(rules.tolerances.price, "i.price_scale", "i.trade_ccy")
+    return f"""
+insert into work_item
+with grace as (
+  select party, max(grace_seconds) as seconds from work_feed where role = 'PB' group by party
+), longest as (
+  select max(case when role = 'PB' then grace_seconds end) as pb_seconds,
+    max(case when role = 'INTERNAL' then grace_seconds end) as internal_seconds
+  from work_feed
+), known_as as (
+  select leg, uid, trade_date, min(root_uid) as root_uid from match_version
+  where uid <> root_uid and not held group by leg, uid, trade_date
+), item as (
+  select v.record_id, b.component, v.leg, e.feed, e.level, v.root_id, v.status <> 'CANCEL' as live,
+    v.root_uid as uid, coalesce(k.root_uid, e.cross_uid) as cross_uid, e.order_id, e.client_order_id,
+    case when v.leg = 'L' then coalesce(e.pb_id, cast(:only_pb as varchar))
+      else coalesce(f.party, e.pb_id, e.source_id) end as pb,
+    coalesce(e.account_id, e.account_raw) as account, e.instrument_id, e.symbol, e.side,
+    case when e.side in ('BUY', 'BUY_COVER') then 'BUY'
+      when e.side in ('SELL', 'SELL_SHORT', 'SELL_SHORT_EXEMPT') then 'SELL' else e.side end as direction,
+    e.qty, e.price, e.price_scale, e.trade_date, e.settle_date, e.trade_ccy, coalesce(e.settle_ccy, e.trade_ccy)
+      as settle_ccy, e.commission, e.net_money, coalesce(e.multiplier, 1) as multiplier,
+    abs(e.qty) < {WIDEST_QTY} as fits_qty, abs(e.qty) < {WIDEST_QTY} and abs(e.price) < {WIDEST_PRICE} as fits,
+    v.event_at, e.event_time_precision, v.recv_at
+  from match_block b
+    join match_version v on v.block = b.block and v.is_tip and not v.held
+      and b.component in (select c.component from work_component c)
+    join trade_event e on e.record_id = v.terms_id
+    left join work_feed f on f.feed = e.feed
+    left join known_as k on k.uid = e.cross_uid and k.leg <> v.leg and k.trade_date = e.trade_date
+)
+select i.record_id, i.component, i.leg, i.pb, i.feed, i.level, i.root_id, i.live, i.uid, i.cross_uid, i.order_id,
+  i.client_order_id, i.account, i.instrument_id, i.symbol, i.side, i.direction, i.qty, i.price, {half_unit},
+  i.trade_date, i.settle_date, i.trade_ccy, i.settle_ccy, i.commission, i.net_money, i.multiplier,
+  case when i.fits_qty then cast(i.qty as number(19, 8)) end,
+  case when i.fits then cast(cast(i.qty as number(19, 8)) * cast(i.price as number(18, 8)) as number(38, 12)) end,
+  i.event_at, i.event_time_precision, i.recv_at,
+  dateadd('second', case when i.leg = 'L' then coalesce(g.seconds, n.pb_seconds, :default_grace)
+    else coalesce(n.internal_seconds, :default_grace) end, i.recv_at)
+from item i cross join longest n left join grace g on i.leg = 'L' and g.party = i.pb
+"""
+
+
+def _fill(leg: str) -> str:
+    names = ", ".join(FREE_COLUMNS)
+    return f"insert into work_{leg.lower()} ({names}) select {names} from work_item where leg = '{leg}' and live"
+
+
+FREE_LEFT, FREE_RIGHT = _fill("L"), _fill("R")
+
+
+def product(qty: str, price: str, multiplier: str) -> str:
+    """`qty x price x multiplier` as number(28, 6), two factors at a time; NULL (unknown) where it would not fit."""
+    units = f"cast(cast({qty} as number(19, 8)) * cast({multiplier} as number(9, 4)) as number(20, 6))"
+    return (
+        f"case when abs({qty}) < {WIDEST_QTY} and abs({price}) < {WIDEST_PRICE}"
+        f" and abs({multiplier}) < {WIDEST_MULTIPLIER}"
+        f" then cast(abs({units} * cast({price} as number(18, 8))) as number(28, 6)) end"
+    )
+
+
+def money_product(amount: str, multiplier: str) -> str:
+    """`amount x multiplier` as number(28, 6); NULL where it would not fit."""
+    return (
+        f"case when abs({amount}) < {10**18} and abs({multiplier}) < {WIDEST_MULTIPLIER}"
+        f" then cast(cast({amount} as number(24, 6)) * cast({multiplier} as number(9, 4)) as number(28, 6)) end"
+    )
+
+
+def plain(value: str) -> str:
+    """A decimal as text without the zeros its column adds: 5000.0000000000 reads 5000."""
+    return f"rtrim(rtrim(cast({value} as varchar), '0'), '.')"
+
+
+def digest(*parts: str) -> str:
+    """`domain.ids.digest128` over SQL text expressions."""
+    return f"left(sha2({' || chr(31) || '.join(parts)}, 256), 32)"

@@ -1,0 +1,292 @@
+"""Rule sets: the YAML rule file as checked values, its version hash, and errors that name the line."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from domain.taxonomy import Severity, taxonomy
+from matching.conditions import parse
+
+# What a pass may key on: columns of a matchable trade. A key `a=b` compares the left a with the right b.
+KEY_FIELDS = frozenset({
+    "account", "instrument", "side", "direction", "qty", "price", "trade_date", "settle_date", "ccy", "settle_ccy",
+    "order_id", "client_order_id", "uid", "cross_uid", "event_at", "commission", "pb",
+})  # fmt: skip
+FAMILIES = frozenset({
+    "existence", "qty", "price", "side", "account", "instrument", "settle_date", "trade_date", "ccy", "commission",
+    "net",
+})  # fmt: skip
+
+
+class RuleError(ValueError):
+    """A rule file that cannot be used; the message has one line per fault, each with its line number and key."""
+
+
+def _decimal(value: object) -> Decimal:
+    if not isinstance(value, str):
+        raise ValueError(f'write {value!r} as a quoted decimal, such as "{value}"')
+    return Decimal(value)
+
+
+def _key(value: str) -> str:
+    for name in value.split("="):
+        if name not in KEY_FIELDS:
+            raise ValueError(f"unknown field {name!r}; known: {', '.join(sorted(KEY_FIELDS))}")
+    return value
+
+
+Exact = Annotated[Decimal, BeforeValidator(_decimal)]
+Key = Annotated[str, BeforeValidator(_key)]
+Keys = Annotated[tuple[Key, ...], Field(min_length=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ExactPass(_Strict):
+    """Pairs one record with one record on ids; the rest may differ, but `agree_at_least` economics must not."""
+
+    id: str
+    kind: Literal["exact"]
+    keys: Keys
+    agree_at_least: int = Field(default=0, ge=0, le=5)
+
+
+class EconomicsPass(_Strict):
+    """Pairs equal economics by count: identical twins are interchangeable."""
+
+    id: str
+    kind: Literal["economics"]
+    keys: Keys
+    pair_by: tuple[Key, ...] = ()
+
+
+class AggregatePass(_Strict):
+    """Groups many records with one block: equal quantity and notional, or a difference listed in `allow`.
+
+    A pass that `waits` opens its breaks only when grace has passed: more records of the block may be on their way.
+    """
+
+    id: str
+    kind: Literal["aggregate"]
+    keys: Keys
+    allow: tuple[Literal["qty", "price"], ...] = ()
+    right_level: Literal["FILL", "ALLOCATION"] | None = None
+    waits: bool = False
+
+
+class TolerancePass(_Strict):
+    """Pairs one with one on keys, price within tolerance; the nearest candidates choose each other."""
+
+    id: str
+    kind: Literal["tolerance"]
+    keys: Keys
+    within: tuple[Literal["price"], ...] = ("price",)
+    nearest: tuple[Literal["price", "commission", "settle_date"], ...] = ("price",)
+
+
+class CancelledPass(_Strict):
+    """Names a live record whose counterpart is cancelled (T22)."""
+
+    id: str
+    kind: Literal["cancelled"]
+    keys: Keys
+
+
+class DuplicatePass(_Strict):
+    """Names a left-over record that repeats a matched one (T03 at the prime broker, T04 internal)."""
+
+    id: str
+    kind: Literal["duplicate"]
+    keys: Keys
+    same: Keys
+    internal_same: Keys
+
+
+class NearMissPass(_Strict):
+    """Pairs left-over records that agree in all keys and differ in one field."""
+
+    id: str
+    kind: Literal["near_miss"]
+    keys: Keys
+    differs: Key
+
+
+class OneSidedPass(_Strict):
+    """Names whatever is left."""
+
+    id: str
+    kind: Literal["one_sided"]
+    left: str
+    right: str
+
+
+Pass = Annotated[
+    ExactPass | EconomicsPass | AggregatePass | TolerancePass | CancelledPass | DuplicatePass | NearMissPass
+    | OneSidedPass,
+    Field(discriminator="kind"),
+]  # fmt: skip
+
+
+class BreakRule(_Strict):
+    """When a compared group is a break, and which."""
+
+    id: str
+    code: str
+    family: str
+    when: str
+
+    @field_validator("code")
+    @classmethod
+    def _known_code(cls, value: str) -> str:
+        if value not in taxonomy():
+            raise ValueError(f"unknown break code {value!r}")
+        return value
+
+    @field_validator("family")
+    @classmethod
+    def _known_family(cls, value: str) -> str:
+        if value not in FAMILIES:
+            raise ValueError(f"unknown family {value!r}; known: {', '.join(sorted(FAMILIES))}")
+        return value
+
+    @field_validator("when")
+    @classmethod
+    def _readable(cls, value: str) -> str:
+        parse(value)
+        return value
+
+
+class PriceTolerance(_Strict):
+    """Half a unit of the coarser precision shown, or the absolute amount per currency, whichever is greater."""
+
+    least_scale: int = Field(ge=0, le=12)
+    absolute: Mapping[str, Exact]
+
+
+class MoneyTolerance(_Strict):
+    """The greater of an absolute amount per currency and a ratio of our own amount."""
+
+    absolute: Mapping[str, Exact]
+    ratio: Exact
+
+
+class Tolerances(_Strict):
+    """All tolerances; each `absolute` map needs a `default`."""
+
+    price: PriceTolerance
+    commission: MoneyTolerance
+    net: MoneyTolerance
+
+    @model_validator(mode="after")
+    def _defaults(self) -> "Tolerances":
+        for name in ("price", "commission", "net"):
+            if "default" not in getattr(self, name).absolute:
+                raise ValueError(f"tolerances.{name}.absolute has no default")
+        return self
+
+
+class MoneyLevel(_Strict):
+    """An exposure in base currency from which a break is at least this severe."""
+
+    at_least: Exact
+    severity: Literal["LOW", "MEDIUM", "HIGH", "CRITICAL"]
+
+
+class SeverityRule(_Strict):
+    """Exposure counts `urgent_factor` times when a break opens within `urgent_minutes` of its deadline."""
+
+    urgent_minutes: int = Field(ge=0)
+    urgent_factor: Exact
+    money: tuple[MoneyLevel, ...]
+
+    def of(self, base: Severity, exposure: Decimal | None, minutes_left: float | None) -> Severity:
+        """The severity of a break; an unknown exposure neither raises nor lowers it."""
+        if exposure is None:
+            return base
+        urgent = minutes_left is not None and minutes_left <= self.urgent_minutes
+        weighed = exposure * self.urgent_factor if urgent else exposure
+        return max([base, *(Severity[level.severity] for level in self.money if weighed >= level.at_least)])
+
+
+class RuleSet(_Strict):
+    """A whole rule file."""
+
+    version: Literal[1]
+    name: str
+    base_ccy: str = Field(pattern=r"^[A-Z]{3}$")
+    default_grace_seconds: int = Field(ge=0)
+    tolerances: Tolerances
+    severity: SeverityRule
+    passes: Annotated[tuple[Pass, ...], Field(min_length=1)]
+    breaks: tuple[BreakRule, ...]
+
+    @model_validator(mode="after")
+    def _complete(self) -> "RuleSet":
+        names = [item.id for item in (*self.passes, *self.breaks)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"id used twice: {', '.join(twice)}")
+        if self.passes[-1].kind != "one_sided" or sum(p.kind == "one_sided" for p in self.passes) != 1:
+            raise ValueError("the last pass, and only it, must be one_sided: nothing may fall through")
+        return self
+
+    @property
+    def canonical(self) -> str:
+        """The content as JSON with sorted keys and decimals as text."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the canonical content: the rule set's version."""
+        return hashlib.sha256(self.canonical.encode()).hexdigest()
+
+
+def _line(node: yaml.Node | None, path: tuple[Any, ...]) -> int:
+    """Line (from 1) of the deepest part of `path` that the document has."""
+    line = node.start_mark.line + 1 if node else 1
+    for part in path:
+        if isinstance(node, yaml.MappingNode):
+            found = [(key, value) for key, value in node.value if key.value == part]
+            if not found:
+                continue  # a discriminator tag, which is no key of the document
+            line, node = found[0][0].start_mark.line + 1, found[0][1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+    return line
+
+
+def parse_rules(text: str, name: str = "rules") -> RuleSet:
+    """The rule set in `text`; raises RuleError with one `name:line: key: fault` line for each fault."""
+    try:
+        data = yaml.safe_load(text)
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        raise RuleError(f"{name}:{line}: not YAML: {getattr(error, 'problem', error)}") from error
+    try:
+        return RuleSet.model_validate(data)
+    except ValidationError as error:
+        faults = [
+            f"{name}:{_line(node, fault['loc'])}: {'.'.join(str(part) for part in fault['loc']) or 'file'}:"
+            f" {fault['msg'].removeprefix('Value error, ')}"
+            for fault in error.errors()
+        ]
+        raise RuleError("\n".join(faults)) from error
+
+
+def load_rules(path: Path | None = None) -> RuleSet:
+    """The rule file at `path`, or the default rule set shipped with Tieout; raises RuleError or OSError."""
+    if path is not None:
+        return parse_rules(path.read_text(encoding="utf-8"), str(path))
+    return parse_rules(resources.files("matching").joinpath("rules.yaml").read_text(encoding="utf-8"), "rules.yaml")

@@ -1,0 +1,254 @@
+"""Live versions and connected components: which record of each chain counts, and what must be matched together.
+
+Both are pure functions of the set of records, so the order of arrival never matters. A run touches only the chains
+its new records belong to and the components those chains were or now are in.
+"""
+
+import pyarrow as pa
+
+from warehouse.port import Warehouse
+
+# A chain longer than this (or a circle of references) stops here; its least id stands for the root.
+_LONGEST_CHAIN = 200
+
+_MATCHABLE = (
+    "((e.source_role = 'INTERNAL' and e.level = 'FILL')"
+    " or (e.source_role = 'PB' and e.level in ('FILL', 'ALLOCATION')))"
+    " and e.status in ('NEW', 'CORRECT', 'CANCEL')"
+)
+
+# Rows of one message that share an id (an allocation per account) are siblings, not versions of each other.
+NEW_VERSIONS = f"""
+insert into work_version
+select s.record_id, s.feed, s.leg, s.trade_uid || s.suffix,
+  case when s.status <> 'NEW' then coalesce(s.prev_uid, s.trade_uid) || s.suffix end,
+  s.trade_date, s.status, s.version, s.event_time_utc, s.sent_time_utc, s.recv_time_utc,
+  cast(s.trade_date as varchar) || '|' || s.instrument_id
+from (
+  select e.record_id, e.feed, case when e.source_role = 'INTERNAL' then 'L' else 'R' end as leg,
+    coalesce(e.trade_uid, e.record_id) as trade_uid, e.prev_uid, e.trade_date, e.status, coalesce(e.version, 1) as version,
+    e.event_time_utc, e.sent_time_utc, e.recv_time_utc, e.instrument_id,
+    case when count(*) over (partition by e.feed, e.message_id, e.trade_uid) > 1 then '/' || e.account_id else '' end
+      as suffix
+  from trade_event e
+  where e.execution in (select x.execution from work_execution x) and {_MATCHABLE}
+) s
+where not exists (select 1 from match_version v where v.record_id = s.record_id)
+"""
+
+# Every stored chain that a new record continues, precedes or was waited for by.
+FAMILY_ROOTS = """
+insert into work_family
+select o.root_id from match_version o join work_version n on n.feed = o.feed and n.uid = o.uid
+union
+select o.root_id from match_version o join work_version n on n.feed = o.feed and n.ref_uid = o.uid
+union
+select o.root_id from match_version o join work_version n on n.feed = o.feed and n.uid = o.ref_uid
+"""
+FAMILY = """
+insert into work_version
+select v.record_id, v.feed, v.leg, v.uid, v.ref_uid, v.trade_date, v.status, v.version, v.event_at, v.sent_at,
+  v.recv_at, v.own_block
+from match_version v where v.root_id in (select f.root_id from work_family f)
+"""
+
+# The version a record refers to: same trade date first, then the nearest earlier, then the nearest later.
+PLACES = """
+insert into work_place
+with known as (
+  select distinct feed, uid, trade_date from work_version where ref_uid is null or ref_uid <> uid
+), target as (
+  select r.record_id, k.feed || '|' || cast(k.trade_date as varchar) || '|' || k.uid as node
+  from work_version r join known k on k.feed = r.feed and k.uid = r.ref_uid
+  qualify row_number() over (
+    partition by r.record_id
+    order by case when k.trade_date = r.trade_date then 0 when k.trade_date < r.trade_date then 1 else 2 end,
+      abs(datediff('day', k.trade_date, r.trade_date))
+  ) = 1
+), placed as (
+  select v.record_id, v.uid, v.ref_uid, v.feed || '|' || cast(v.trade_date as varchar) || '|' || v.uid as own_node,
+    case when v.ref_uid is not null then coalesce(t.node, v.feed || '|?|' || v.ref_uid) end as parent
+  from work_version v left join target t on t.record_id = v.record_id
+)
+select record_id, case when ref_uid = uid then parent else own_node end,
+  case when ref_uid <> uid then parent end, case when ref_uid = uid then 1 else 0 end
+from placed
+"""
+
+ROOTS = f"""
+insert into work_root
+with recursive step as (
+  select node, min(parent) as parent from work_place where parent is not null group by node
+), walk as (
+  select distinct node, node as ancestor, 0 as depth from work_place
+  union all
+  select w.node, s.parent, w.depth + 1 from walk w join step s on s.node = w.ancestor
+  where w.depth < {_LONGEST_CHAIN}
+)
+select node, case when max(depth) < {_LONGEST_CHAIN} then max_by(ancestor, depth) else min(ancestor) end, max(depth)
+from walk group by node
+"""
+
+TOUCHED_BEFORE = """
+insert into work_touched
+select distinct v.block from match_version v where exists (
+  select 1 from work_version w where w.record_id = v.record_id)
+"""
+
+FORGET_VERSIONS = (
+    "delete from match_version where exists (select 1 from work_version w where w.record_id = match_version.record_id)"
+)
+FORGET_LINKS = (
+    "delete from match_link where exists (select 1 from work_version w where w.record_id = match_link.record_id)"
+)
+FORGET_EDGES = (
+    "delete from match_edge where record_a in (select w.record_id from work_version w)"
+    " or record_b in (select w.record_id from work_version w)"
+)
+FORGET_STATE = (
+    "delete from trade_state where exists (select 1 from work_version w where w.record_id = trade_state.record_id)"
+)
+
+VERSIONS = """
+insert into match_version
+with placed as (
+  select v.*, p.node, r.root, r.depth + p.extra_step as step
+  from work_version v join work_place p on p.record_id = v.record_id join work_root r on r.node = p.node
+), ranked as (
+  select p.*,
+    max(case when p.status = 'NEW' and p.node = p.root then 1 else 0 end) over (partition by p.root) as begun,
+    row_number() over (
+      partition by p.root
+      order by p.step desc, p.version desc, p.event_at desc, p.sent_at desc nulls last, p.record_id desc) as age,
+    row_number() over (
+      partition by p.root order by case when p.status = 'CANCEL' then 1 else 0 end,
+        p.step desc, p.version desc, p.event_at desc, p.sent_at desc nulls last, p.record_id desc) as terms_age,
+    row_number() over (
+      partition by p.root order by case when p.node = p.root then 0 else 1 end, p.step, p.record_id) as first_rank
+  from placed p
+)
+select r.record_id, r.feed, r.leg, r.uid, r.ref_uid, r.trade_date, r.status, r.version, r.event_at, r.sent_at,
+  r.recv_at, r.own_block, r.root, f.uid, r.age = 1, r.begun = 0, t.record_id, t.own_block
+from ranked r join ranked t on t.root = r.root and t.terms_age = 1
+  join ranked f on f.root = r.root and f.first_rank = 1
+"""
+
+LINKS = """
+insert into match_link
+with part as (
+  select v.record_id, v.leg, v.uid, v.trade_date, v.block, e.cross_uid, e.order_id, e.client_order_id,
+    e.instrument_id || '|' || left(e.side, 1) || '|' || cast(e.qty as varchar) as fit
+  from work_version w join match_version v on v.record_id = w.record_id join trade_event e on e.record_id = w.record_id
+  where not v.held
+)
+select record_id, leg, 'x|' || uid, trade_date, fit, block from part
+union all
+select record_id, leg, 'x|' || cross_uid, trade_date, fit, block from part where cross_uid is not null
+union all
+select record_id, leg, 'o|' || order_id, trade_date, '', block from part where order_id is not null
+union all
+select record_id, leg, 'c|' || client_order_id, trade_date, '', block from part where client_order_id is not null
+"""
+
+EDGES = """
+insert into match_edge
+select distinct n.record_id, m.record_id, n.block, m.block
+from match_link n join work_version w on w.record_id = n.record_id
+  join match_link m on m.link_key = n.link_key and m.leg <> n.leg and m.block <> n.block
+where m.trade_date = n.trade_date or (m.fit = n.fit and n.fit <> '')
+"""
+
+TOUCHED_AFTER = """
+insert into work_touched
+select v.block from match_version v join work_version w on w.record_id = v.record_id
+union
+select e.block_b from match_edge e join work_version w on w.record_id = e.record_a
+"""
+
+_NEIGHBOURS = """
+select b.block, b.component from match_block b where b.component in (
+  select c.component from match_block c where c.block in (select t.block from work_touched t))
+union
+select t.block, cast(null as varchar) from work_touched t
+"""
+
+_EDGES_AMONG = """
+select distinct e.block_a, e.block_b from match_edge e
+where e.block_a in (select b.block from work_block b) or e.block_b in (select b.block from work_block b)
+"""
+
+_STATE = """
+insert into trade_state (record_id, root_id, feed, is_live, held, component)
+select v.record_id, v.root_id, v.feed, v.is_tip and not v.held and v.status <> 'CANCEL', v.held, b.component
+from match_version v join match_block b on b.block = v.block
+where {condition}
+"""
+
+WRITE_STATE = _STATE.format(condition="exists (select 1 from work_version w where w.record_id = v.record_id)")
+
+FORGET_RELABELLED = """
+delete from trade_state where record_id in (
+  select v.record_id from match_version v join work_block b on b.block = v.block)
+"""
+WRITE_RELABELLED = _STATE.format(condition="exists (select 1 from work_block b where b.block = v.block)")
+
+STEPS_BEFORE_BLOCKS = (
+    FAMILY_ROOTS, FAMILY, PLACES, ROOTS, TOUCHED_BEFORE, FORGET_VERSIONS, FORGET_LINKS, FORGET_EDGES, FORGET_STATE, VERSIONS, LINKS,
+    EDGES, TOUCHED_AFTER,
+)  # fmt: skip
+
+
+def refresh_state(warehouse: Warehouse) -> int:
+    """Bring versions, links, blocks and trade_state up to the executions in work_execution.
+
+    Returns how many new records there were; fills work_component with every component to match again.
+    """
+    new = warehouse.execute(NEW_VERSIONS)
+    if new == 0:
+        return 0
+    for step in STEPS_BEFORE_BLOCKS:
+        warehouse.execute(step)
+    _relabel(warehouse)
+    warehouse.execute(WRITE_STATE)
+    return new
+
+
+def _relabel(warehouse: Warehouse) -> None:
+    """Recompute the components of all touched blocks: a component is named after its least block."""
+    rows = warehouse.query(_NEIGHBOURS).to_pylist()
+    before: dict[str, str | None] = {}
+    for row in rows:
+        before[row["block"]] = row["component"] or before.get(row["block"])
+    blocks = sorted(before)
+    warehouse.append("work_block", pa.table({"block": blocks, "component": blocks}))
+    label = {block: block for block in blocks}
+    for row in warehouse.query(_EDGES_AMONG).to_pylist():
+        _join(label, row["block_a"], row["block_b"])
+    after = {block: _find(label, block) for block in blocks}
+    affected = sorted({name for name in (*before.values(), *after.values()) if name is not None})
+    warehouse.append("work_component", pa.table({"component": affected}))
+    warehouse.execute("delete from work_block")
+    changed = [block for block in blocks if before[block] != after[block]]
+    if not changed:
+        return
+    warehouse.append("work_block", pa.table({"block": changed, "component": [after[block] for block in changed]}))
+    warehouse.execute("delete from match_block where block in (select b.block from work_block b)")
+    warehouse.execute("insert into match_block select block, component from work_block")
+    if any(before[block] is not None for block in changed):
+        warehouse.execute(FORGET_RELABELLED)
+        warehouse.execute(WRITE_RELABELLED)
+        warehouse.execute(FORGET_STATE)
+
+
+def _find(label: dict[str, str], block: str) -> str:
+    while label[block] != block:
+        label[block] = label[label[block]]
+        block = label[block]
+    return block
+
+
+def _join(label: dict[str, str], one: str, other: str) -> None:
+    """Union by name: the lesser block becomes the root, so the label does not depend on the order of edges."""
+    a, b = _find(label, one), _find(label, other)
+    if a != b:
+        label[max(a, b)] = min(a, b)

@@ -1,0 +1,186 @@
+"""Tables of this room's own: chain versions, links and blocks (derived), and the session's scratch tables."""
+
+import re
+
+from domain.derived import MATCH_GROUP, RECON_BREAK
+from domain.fields import Kind, Table, columns
+from domain.schema import TYPES, ddl
+from warehouse.port import Warehouse
+
+MATCH_VERSION = Table(
+    "match_version",
+    Kind.DERIVED,
+    columns("""
+        record_id str ! identity
+        feed str !
+        leg str ! | L internal, R prime broker
+        uid str ! | identity inside the feed
+        ref_uid str | identity of the version it refers to
+        trade_date date !
+        status str !
+        version int !
+        event_at ts !
+        sent_at ts
+        recv_at ts !
+        own_block str ! | this version's trade date and instrument
+        root_id str ! | feed, date and uid of the first version
+        root_uid str ! | uid of the first version: what the other side knows the trade by
+        is_tip bool ! | newest version of its chain
+        held bool ! | its first version has not been seen
+        terms_id str ! | the chain's newest version that is no cancellation: whose terms count
+        block str ! | trade date and instrument of those terms
+    """),
+)
+
+MATCH_LINK = Table(
+    "match_link",
+    Kind.DERIVED,
+    columns("""
+        record_id str ! identity
+        leg str !
+        link_key str ! | an id both sides may know
+        trade_date date !
+        fit str ! | instrument, direction and quantity: what must agree when the dates differ
+        block str !
+    """),
+)
+
+MATCH_EDGE = Table(
+    "match_edge",
+    Kind.DERIVED,
+    columns("""
+        record_a str !
+        record_b str !
+        block_a str !
+        block_b str !
+    """),
+)
+
+MATCH_BLOCK = Table(
+    "match_block",
+    Kind.DERIVED,
+    columns("""
+        block str ! identity
+        component str !
+    """),
+)
+
+OWN_TABLES = (MATCH_VERSION, MATCH_LINK, MATCH_EDGE, MATCH_BLOCK)
+
+# Derived tables of the shared schema that a rebuild wipes together with our own.
+SHARED_TABLES = (
+    "trade_state",
+    "match_group",
+    "match_member",
+    "recon_break",
+    "recon_break_member",
+    "break_change",
+    "timer",
+)
+
+_ITEM = """
+    record_id varchar, component varchar, leg varchar, pb varchar, feed varchar, level varchar, root_id varchar,
+    live boolean, uid varchar, cross_uid varchar, order_id varchar, client_order_id varchar, account varchar,
+    instrument varchar, symbol varchar, side varchar, direction varchar, qty number(28, 10), price number(28, 12),
+    half_unit number(28, 12), trade_date date, settle_date date, ccy varchar, settle_ccy varchar, commission number(28, 6),
+    net number(28, 6), multiplier number(28, 10), small_qty number(19, 8), notional number(38, 12),
+    event_at timestamp_ntz(9), event_precision varchar, recv_at timestamp_ntz(9), due_at timestamp_ntz(9)
+"""
+
+_SIDE_FIELDS = (
+    ("account", "varchar"),
+    ("instrument", "varchar"),
+    ("direction", "varchar"),
+    ("side", "varchar"),
+    ("trade_date", "date"),
+    ("settle_date", "date"),
+    ("ccy", "varchar"),
+    ("settle_ccy", "varchar"),
+)
+SIDE_FIELDS = tuple(name for name, _ in _SIDE_FIELDS)
+
+
+# What passes look at: the free records of one side.
+FREE_COLUMNS = (
+    "record_id", "component", "pb", "level", "uid", "cross_uid", "order_id", "client_order_id", "account",
+    "instrument", "side", "direction", "qty", "price", "half_unit", "trade_date", "settle_date", "ccy", "settle_ccy",
+    "commission", "small_qty", "notional", "event_at", "event_precision",
+)  # fmt: skip
+
+
+def _free() -> str:
+    kinds = dict(part.strip().split(" ", 1) for part in re.split(r",(?![^(]*\))", _ITEM))
+    return ", ".join(f"{name} {kinds[name]}" for name in FREE_COLUMNS)
+
+
+_SIDE = (
+    ", ".join(f"{name} {kind}, {name}_top {kind}" for name, kind in _SIDE_FIELDS)
+    + ", n bigint, blocks bigint, qty number(38, 10), small_qty number(38, 8), price number(28, 12),"
+    " price_top number(28, 12), half_unit number(28, 12), notional number(38, 12), commission number(38, 6),"
+    " net number(38, 6), pb varchar, root_id varchar, order_key varchar, symbol varchar, multiplier number(28, 10),"
+    " due_at timestamp_ntz(9)"
+)
+SIDE_COLUMNS = tuple(part.strip().split(" ")[0] for part in re.split(r",(?![^(]*\))", _SIDE))
+
+
+def _comparison() -> str:
+    parts = [part.strip() for part in re.split(r",(?![^(]*\))", _SIDE)]
+    return (
+        "group_key varchar, group_id varchar, pass_id varchar, component varchar, level varchar, anchor varchar,"
+        " amount number(28, 6), d_qty number(38, 10), d_price number(38, 12), t_price number(38, 12),"
+        " d_commission number(38, 6), t_commission number(38, 6), d_net number(38, 6), t_net number(38, 6), "
+    ) + ", ".join(f"{leg}_{part}" for leg in ("l", "r") for part in parts)
+
+
+_FINDING = """
+    break_id varchar, level varchar, pb varchar, anchor varchar, family varchar, code varchar, due_at timestamp_ntz(9),
+    instrument varchar, symbol varchar, account varchar, side varchar, trade_date date, settle_date date, ccy varchar,
+    exposure number(28, 6), left_value varchar, right_value varchar, delta number(28, 6), rule_id varchar,
+    pass_id varchar, group_id varchar, group_key varchar, component varchar, qty number(38, 10), price number(28, 12),
+    severity bigint
+"""
+
+
+def _like(table: Table) -> str:
+    return ", ".join(f"{field.name} {TYPES[field.type].sql}" for field in table.fields)
+
+
+_SCRATCH = {
+    "work_execution": "execution varchar",
+    "work_feed": "feed varchar, role varchar, party varchar, grace_seconds bigint",
+    "work_pass": "pass_id varchar, waits boolean, confidence number(28, 12)",
+    "work_code": "code varchar, severity bigint",
+    "work_version": "record_id varchar, feed varchar, leg varchar, uid varchar, ref_uid varchar, trade_date date,"
+    " status varchar, version bigint, event_at timestamp_ntz(9), sent_at timestamp_ntz(9), recv_at timestamp_ntz(9),"
+    " own_block varchar",
+    "work_family": "root_id varchar",
+    "work_place": "record_id varchar, node varchar, parent varchar, extra_step bigint",
+    "work_root": "node varchar, root varchar, depth bigint",
+    "work_block": "block varchar, component varchar",
+    "work_touched": "block varchar",
+    "work_component": "component varchar",
+    "work_item": _ITEM,
+    "work_member": "record_id varchar, leg varchar, group_key varchar, pass_id varchar, code varchar, other_id varchar",
+    "work_l": _free(),
+    "work_r": _free(),
+    "work_pair": "left_id varchar, right_id varchar",
+    "work_side": f"group_key varchar, leg varchar, pass_id varchar, component varchar, {_SIDE}",
+    "work_comparison": _comparison(),
+    "work_finding": _FINDING,
+    "work_group": _like(MATCH_GROUP),
+    "work_diff": _like(RECON_BREAK) + ", kind varchar, qty number(38, 10), price number(28, 12), differs boolean",
+}
+
+
+def prepare(warehouse: Warehouse) -> None:
+    """Create this room's tables where absent; outside a transaction, because Snowflake commits at DDL."""
+    for table in OWN_TABLES:
+        warehouse.execute(ddl(table))
+    for name, body in _SCRATCH.items():
+        warehouse.execute(f"create temporary table if not exists {name} ({body})")
+
+
+def clear_scratch(warehouse: Warehouse) -> None:
+    """Empty every scratch table: a run starts from nothing, whatever a previous one left behind."""
+    for name in _SCRATCH:
+        warehouse.execute(f"delete from {name}")
