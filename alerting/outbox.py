@@ -60,11 +60,20 @@ WHERE (b.code IN ({{always}})
 ORDER BY b.severity DESC, b.opened_at, b.break_id LIMIT :row_limit
 """
 _FOLLOW_UPS = f"""
-WITH wanted AS (
+WITH ticket AS (
   SELECT break_id, generation,
     sum(CASE WHEN operation IN ('open', 'reopen') THEN 1 WHEN operation = 'resolve' THEN -1 ELSE 0 END) AS balance,
     count(*) AS rows_so_far
   FROM ticket_outbox GROUP BY break_id, generation
+), untold AS (
+  SELECT DISTINCT c.break_id, c.generation
+  FROM break_change c JOIN ticket t ON t.break_id = c.break_id AND t.generation = c.generation
+  WHERE NOT EXISTS (SELECT 1 FROM ticket_outbox o WHERE o.break_id = c.break_id AND o.change_id = c.change_id)
+), wanted AS (
+  SELECT t.break_id, t.generation, t.balance, t.rows_so_far
+  FROM ticket t JOIN recon_break b ON b.break_id = t.break_id
+  LEFT JOIN untold u ON u.break_id = t.break_id AND u.generation = t.generation
+  WHERE u.break_id IS NOT NULL OR (t.generation < b.generation AND t.balance > 0)
 ), {LATEST_CHANGE}, {_SCORES}
 SELECT b.*, b.generation AS current_generation, w.generation AS ticket_generation, w.balance, w.rows_so_far,
   l.change_id, s.score, s.p_value, s.reasons, s.model_version
@@ -75,7 +84,9 @@ LEFT JOIN scores s ON s.break_id = w.break_id AND s.generation = w.generation
 WHERE (w.generation < b.generation AND w.balance > 0)
   OR (w.generation = b.generation AND b.state <> 'EXPECTED' AND NOT EXISTS (
     SELECT 1 FROM ticket_outbox o
-    WHERE o.break_id = w.break_id AND o.generation = w.generation AND o.change_id = l.change_id))
+    WHERE o.break_id = w.break_id AND o.generation = w.generation AND o.change_id = l.change_id)
+  AND NOT (b.state = 'OPEN' AND w.balance <= 0 AND EXISTS (
+    SELECT 1 FROM action a WHERE a.break_id = w.break_id AND a.kind = 'resolve' AND a.change_id = l.change_id)))
 ORDER BY b.break_id, w.generation LIMIT :row_limit
 """
 _EVIDENCE = """

@@ -1,7 +1,6 @@
 """The embedded ServiceNow-compatible service: the Table API over SQLite as an ASGI application of its own."""
 
 import base64
-import binascii
 import hmac
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,7 +17,7 @@ from starlette.routing import Route
 
 from alerting.service.faults import FaultMiddleware, FaultOrder, FaultSwitch
 from alerting.service.present import Presenter, Style
-from alerting.service.query import Sql, parse, plain_filters
+from alerting.service.query import MAX_CONDITIONS, Sql, parse, plain_filters
 from alerting.service.records import Actor, Records, Refusal, not_found
 from alerting.service.store import Store
 from alerting.service.tables import TABLES, ServiceTable
@@ -27,6 +26,8 @@ from domain.ids import digest128
 
 _MAX_BODY_BYTES = 5 * 1024 * 1024
 _DEFAULT_LIMIT = 10_000
+_MAX_DIGITS = 9
+_MAX_LINK_URL = 8_000  # the Link header repeats the address four times; clients bound their headers
 _BODY_VERBS = frozenset({"POST", "PUT", "PATCH"})
 _VERBS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -164,7 +165,7 @@ class TableApi:
         if not rows and empty_is_404:
             raise not_found()
         headers = {"X-Total-Count": str(total)}
-        if not _flag(request, "sysparm_suppress_pagination_header"):
+        if not _flag(request, "sysparm_suppress_pagination_header") and len(str(request.url)) <= _MAX_LINK_URL:
             headers["Link"] = _links(request, total, limit, offset)
         style = _style(request)
         return JSONResponse({"result": [self._presenter.show(table, row, style) for row in rows]}, 200, headers)
@@ -174,9 +175,11 @@ class TableApi:
         if text is None:
             pairs = [
                 (key, value) for key, value in request.query_params.multi_items() if not key.startswith("sysparm_")
-            ]
+            ][:MAX_CONDITIONS]
             return plain_filters(table, pairs), "t.rowid"
         query = parse(table, text)
+        if query.conditions > MAX_CONDITIONS:
+            raise Refusal(400, "Query too long", f"{query.conditions} conditions; the limit is {MAX_CONDITIONS}")
         if query.ignored and self._strict:
             raise Refusal(400, "Invalid query detected", f"not understood: {', '.join(query.ignored)}")
         return query.where, query.order
@@ -197,7 +200,7 @@ def _basic(header: str) -> tuple[str, str]:
         return "", ""
     try:
         name, _, password = base64.b64decode(encoded, validate=True).decode("utf-8").partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         return "", ""
     return name, password
 
@@ -225,7 +228,7 @@ def _flag(request: Request, name: str) -> bool:
 
 def _number(request: Request, name: str, default: int) -> int:
     text = request.query_params.get(name, "")
-    return min(int(text), _DEFAULT_LIMIT * 100) if text.isascii() and text.isdigit() else default
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else default
 
 
 def _style(request: Request) -> Style:

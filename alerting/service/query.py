@@ -16,6 +16,7 @@ _CONDITION = re.compile(
 )
 _CARET = "\x00"  # stands for an escaped ^^ while the text is split
 _MAX_DEPTH = 3
+MAX_CONDITIONS = 500  # SQLite bounds the depth of an expression
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Query:
     where: Sql
     order: str
     ignored: tuple[str, ...]
+    conditions: int
 
 
 def expression(table: ServiceTable, path: str, alias: str = "t", depth: int = 0) -> tuple[str, Column] | None:
@@ -199,7 +201,7 @@ def parse(table: ServiceTable, text: str) -> Query:
     groups = [_group(table, part, order, ignored) for part in text.split("^NQ")]
     wanted = [group for group in groups if group is not None]
     where = _joined("OR", wanted) if wanted else Sql("1 = 1")
-    return Query(where, ", ".join([*order, "t.rowid"]), tuple(ignored))
+    return Query(where, ", ".join([*order, "t.rowid"]), tuple(ignored), text.count("^") + 1)
 
 
 def plain_filters(table: ServiceTable, pairs: Sequence[tuple[str, str]]) -> Sql:

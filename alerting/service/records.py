@@ -56,7 +56,7 @@ def _text(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, Mapping):  # {"value": ..., "link": ...} as the service itself answers references
         return _text(value.get("value"))
-    return "" if value is None else str(value)
+    return "" if value is None else str(value).encode("utf-8", "replace").decode()
 
 
 class Records:

@@ -1,6 +1,6 @@
 """A warehouse with breaks in it, and the embedded ticket service over real HTTP."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -21,6 +21,15 @@ from warehouse.duckdb import DuckDbWarehouse
 from warehouse.migrations import migrate
 
 FAULT_TOKEN = "fault-token"
+WRITTEN = (
+    "recon_break",
+    "break_change",
+    "break_score",
+    "action",
+    "execution_log",
+    "ticket_outbox",
+    "ticket_delivery",
+)
 START_NS = 1_770_000_000_000_000_000
 
 
@@ -108,9 +117,10 @@ def limits() -> DeliveryLimits:
 class Book:
     """Writes breaks, changes, scores and actions as matching, anomaly and the console do."""
 
-    def __init__(self) -> None:
-        self.warehouse = DuckDbWarehouse(":memory:")
-        migrate(self.warehouse)
+    def __init__(self, warehouse: DuckDbWarehouse) -> None:
+        self.warehouse = warehouse
+        for table in WRITTEN:
+            warehouse.execute(f"DELETE FROM {table}")
         self.clock = ManualClock(START_NS)
         self._number = 0
 
@@ -225,18 +235,14 @@ class Book:
         return {row["outcome"]: row["n"] for row in rows.to_pylist()}
 
 
-@pytest.fixture
-def book() -> Iterator[Book]:
-    made = Book()
+@pytest.fixture(scope="session")
+def warehouse() -> Iterator[DuckDbWarehouse]:
+    made = DuckDbWarehouse(":memory:")
+    migrate(made)
     yield made
-    made.warehouse.close()
+    made.close()
 
 
 @pytest.fixture
-def expect_open(book: Book) -> Callable[[int], None]:
-    """Asserts how many rows of the outbox open a ticket."""
-
-    def check(count: int) -> None:
-        assert sum(operation == "open" for _, _, operation in book.operations()) == count
-
-    return check
+def book(warehouse: DuckDbWarehouse) -> Book:
+    return Book(warehouse)

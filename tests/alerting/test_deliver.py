@@ -182,18 +182,18 @@ def test_two_workers_and_lost_replies_open_each_break_once(book, service, limits
     book.many(1_000)
     write(book.warehouse, "e1", book.clock.now_ns(), POLICY)
     service.fault("drop_reply", rate=0.08, seed=7)
-    patient = replace(limits, breaker_failures=10_000, attempts_per_run=6, workers=4)
+    patient = replace(limits, breaker_failures=10_000, attempts_per_run=6)
 
-    def work():
+    def work(rows):
         with ServiceNow(service.url, "tieout", "secret") as adapter:
-            for _ in range(10):
+            for _ in range(40):
                 try:
-                    if deliver(book.warehouse, adapter, book.clock, patient).pending == 0:
+                    if deliver(book.warehouse, adapter, book.clock, replace(patient, rows=rows)).pending == 0:
                         return
                 except TransientError:
                     continue
 
-    workers = [threading.Thread(target=work) for _ in range(2)]
+    workers = [threading.Thread(target=work, args=(rows,)) for rows in (2_000, 300)]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -249,6 +249,16 @@ def test_a_change_after_an_analyst_resolved_opens_the_ticket_again(book, service
     send()
     (incident,) = service.incidents()
     assert incident["state"] == "2" and "ALPHA booked 700" in incident["short_description"]
+
+
+def test_resolving_a_change_the_ticket_has_not_heard_of_does_not_open_it_again(book, service, send, ticketing, limits):
+    book.opened("b1")
+    send()
+    change = book.changed("b1", headline="ALPHA booked 700")
+    book.action("b1", "resolve", reason="seen and settled", change_id=change)
+    mirror_action(book.warehouse, ticketing, "b1", POLICY, book.clock, limits)
+    assert send().delivered == 0
+    assert service.incidents()[0]["state"] == "6"
 
 
 def test_a_resolved_break_never_ticketed_stays_without_one(book, service, send):

@@ -1,6 +1,8 @@
 """The encoded query grammar, run against real SQLite rows; values never become SQL."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from alerting.service.query import parse
 from alerting.service.records import Actor, Records
@@ -107,6 +109,19 @@ def test_values_never_become_sql(store, operator, value):
 def test_names_come_from_the_dictionary_only(text):
     query = parse(INCIDENT, text)
     assert query.ignored == (text,) and (query.where.text, query.order) == ("1 = 1", "t.rowid")
+
+
+FIELDS = st.sampled_from(["impact", "correlation_id", "assignment_group.name", "work_notes", "x", ""])
+WORDS = st.sampled_from(
+    ["=", "!=", "LIKE", "IN", "BETWEEN", "ISEMPTY", "^", "^OR", "^NQ", "^^", "ORDERBY", "SAMEAS", "@"]
+)
+
+
+@given(st.lists(st.one_of(FIELDS, WORDS, st.text(max_size=5)), max_size=12))
+@settings(max_examples=100, deadline=None)
+def test_any_text_is_a_query(store, parts):
+    query = parse(INCIDENT, "".join(parts))
+    store.select(INCIDENT, query.where, query.order, 10, 0)
 
 
 def test_what_was_ignored_is_named():

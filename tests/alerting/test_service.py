@@ -8,6 +8,7 @@ from alerting.service.server import running, serve_service
 from domain.clock import SystemClock
 
 TABLE = "/api/now/table/incident"
+JSON = {"Content-Type": "application/json"}
 ID = "0123456789abcdef0123456789abcdef"
 
 
@@ -153,6 +154,18 @@ def test_journals_live_in_their_own_table(service, api):
         ("work_notes", "mine", "maria"),
     ]
     assert api.get(f"{TABLE}/{ID}").json()["result"]["work_notes"] == ""
+
+
+def test_hostile_requests_get_an_answer_not_a_crash(service, api):
+    strange = api.post(
+        TABLE, content=b'{"short_description": "\\ud800 \\u0000", "impact": 1e999, "sys_id": null}', headers=JSON
+    )
+    assert strange.status_code == 201
+    assert api.get(TABLE, params={"sysparm_limit": "9" * 5_000, "sysparm_offset": "-1"}).status_code == 200
+    assert api.get(TABLE, params={"sysparm_query": "^".join(["impact=1"] * 501)}).status_code == 400
+    assert api.get(TABLE, params={"sysparm_query": "impactIN" + ",".join(["1"] * 10_000)}).status_code == 200
+    raw = {"Authorization": b"Basic \xff\xfe"}
+    assert httpx.get(service.url + TABLE, headers=raw).status_code == 401
 
 
 def test_delete_and_head(api):
