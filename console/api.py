@@ -12,6 +12,7 @@ from console.ports import ConsoleDeps
 from console.security import Gate, same_origin, set_cookie
 from console.view import Deps
 from console.wording import instant
+from domain.errors import PermanentError
 
 MAX_BULK = 200
 BreakId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.:-]{1,80}$")]
@@ -89,7 +90,10 @@ def _act(deps: ConsoleDeps, break_id: str, body: ActionBody) -> str:
     payload: dict[str, object] = dict(body.payload)
     # What the person saw: a resolve counts only until the break changes again.
     payload.setdefault("change_id", row["latest_change_id"])
-    return deps.actions.record(break_id, deps.actor, body.kind, body.reason, payload)
+    try:
+        return deps.actions.record(break_id, deps.actor, body.kind, body.reason, payload)
+    except PermanentError as error:
+        raise HTTPException(409, str(error)) from None
 
 
 def act(deps: Deps, break_id: BreakId, body: ActionBody) -> dict[str, Any]:
@@ -134,7 +138,10 @@ def redrive(deps: Deps, name: RunName) -> dict[str, Any]:
         raise HTTPException(404, f"no run {name}")
     if found.status not in runs.REDRIVABLE:
         raise HTTPException(409, f"only a failed run can be redriven; this one is {found.status.lower()}")
-    deps.engine.redrive(name)
+    try:
+        deps.engine.redrive(name)
+    except PermanentError as error:
+        raise HTTPException(409, str(error)) from None
     return {"name": name, "status": str(deps.engine.describe(name).get("status", ""))}
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from console.diff import FieldGroup, Span, compare_sides, show, spans
-from console.queue import ticket_word
+from console.diff import FieldGroup, Span, compare_sides, show
+from console.queue import ticket_word, value_spans
 from console.rows import Row, decimal, epoch_ms, rows, text, whole
 from console.wording import STATE_WORDS, break_name, headline, money, severity_word, span_words
 from domain.taxonomy import BreakCode, taxonomy
@@ -246,7 +246,7 @@ def load(warehouse: Warehouse, break_id: str, now: datetime, base_ccy: str) -> D
         code=taxonomy().get(text(row, "code")),
         left_label="Internal" + (f" ({len(left)})" if len(left) > 1 else ""),
         right_label=(text(row, "pb_id") or "Counterparty") + (f" ({len(right)})" if len(right) > 1 else ""),
-        values=spans(text(row, "left_value") or "—", text(row, "right_value") or "—"),
+        values=value_spans(row),
         groups=compare_sides(left, right),
         members=tuple(found),
         score=_float(row, "score"),

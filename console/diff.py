@@ -62,19 +62,23 @@ SUMMED = frozenset({"qty", "gross_money", "commission", "accrued_interest", "net
 def spans(left: str, right: str) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
     """Both values cut into unchanged and changed pieces; equal values come back whole and unmarked."""
     if left == right:
-        return (Span(left, False),), (Span(right, False),)
+        return _whole(left, False), _whole(right, False)
     if MISSING in (left, right) or max(len(left), len(right)) > MAX_COMPARED_CHARACTERS:
-        return (Span(left, True),), (Span(right, True),)
+        return _whole(left, True), _whole(right, True)
     if len(left) == len(right):
         pairs = list(zip(left, right, strict=True))
         return _runs([(a, a != b) for a, b in pairs]), _runs([(b, a != b) for a, b in pairs])
     matcher = SequenceMatcher(None, left, right, autojunk=False)
     if matcher.ratio() < MIN_ALIKE:
-        return (Span(left, True),), (Span(right, True),)
+        return _whole(left, True), _whole(right, True)
     left_marks, right_marks = [True] * len(left), [True] * len(right)
     for i, j, size in matcher.get_matching_blocks():
         left_marks[i : i + size] = right_marks[j : j + size] = [False] * size
     return _runs(list(zip(left, left_marks, strict=True))), _runs(list(zip(right, right_marks, strict=True)))
+
+
+def _whole(value: str, changed: bool) -> tuple[Span, ...]:
+    return (Span(value, changed),) if value else ()
 
 
 def _runs(characters: Sequence[tuple[str, bool]]) -> tuple[Span, ...]:

@@ -19,6 +19,7 @@ FIRST_WINDOW_ROWS = 80
 MAX_RUN_ROWS = 200
 _NAME = re.compile(r"^[A-Za-z0-9_.:-]{1,120}$")
 _RUN_STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
+_FIELD_KEYS = ("tag", "name", "value", "meaning")
 _LISTS = ("severity", "pb", "code")
 
 
@@ -41,10 +42,12 @@ def home() -> RedirectResponse:
 def breaks(request: Request, deps: Deps) -> HTMLResponse:
     """The ticket queue with its first rows already in the page."""
     try:
-        chosen = QueueRequest.model_validate(_query(request) | {"limit": FIRST_WINDOW_ROWS, "offset": 0})
+        chosen = QueueRequest.model_validate(
+            _query(request) | {"limit": FIRST_WINDOW_ROWS, "offset": 0, "facets": True}
+        )
     except ValidationError as error:
         fields = ", ".join(sorted({str(e["loc"][0]) for e in error.errors() if e["loc"]}))
-        message = f"This link has a filter the queue does not know: {fields}."
+        message = f"The queue does not know this filter: {fields}."
         return page(request, "error.html", "breaks", status=400, title="Unknown filter", message=message)
     first = queue_window(deps, chosen)
     return page(request, "queue.html", "breaks", first=first, chosen=chosen)
@@ -64,13 +67,14 @@ def breaks_csv(request: Request, deps: Deps) -> Response:
 
 
 def _messages(deps: ConsoleDeps, break_id: str) -> list[dict[str, Any]]:
-    explained = deps.explain(break_id)
-    found = explained.get("messages", []) if explained else []
-    for message in found:
+    found = []
+    for message in deps.explain(break_id).get("messages") or ():
         when = message.get("recv_ts")
         at = instant(when) if isinstance(when, int) else when if isinstance(when, datetime) else None
-        message["received"] = stamp(at)
-    return list(found)
+        fields = [{key: str(item.get(key) or "") for key in _FIELD_KEYS} for item in message.get("fields") or ()]
+        shown = {key: str(message.get(key) or "") for key in ("side", "feed", "message_id")}
+        found.append(shown | {"received": stamp(at), "fields": fields})
+    return found
 
 
 def one_break(request: Request, deps: Deps, break_id: str) -> HTMLResponse:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from console.diff import MISSING, spans
+from console.diff import MISSING, Span, spans
 from console.filters import QueueFilter
 from console.rows import Row, decimal, epoch_ms, rows, text, whole
-from console.wording import STATE_WORDS, break_name, compact, money, severity_word
+from console.wording import STATE_WORDS, break_name, compact, money, readable_value, severity_word
 from warehouse.port import Warehouse
 from warehouse.sql import timestamp
 
@@ -198,9 +198,15 @@ def summarise(cells: list[Cell], chosen: QueueFilter, base_ccy: str) -> dict[str
     }
 
 
-def _pair(left: str, right: str) -> tuple[list[list[object]], list[list[object]]]:
-    a, b = spans(left or MISSING, right or MISSING)
-    return [[s.text, int(s.changed)] for s in a], [[s.text, int(s.changed)] for s in b]
+def value_spans(row: Mapping[str, object]) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
+    """The break's own two values, readable and with the differing characters marked."""
+    family = text(row, "field_family")
+    left, right = (readable_value(text(row, name), family) or MISSING for name in ("left_value", "right_value"))
+    return spans(left, right)
+
+
+def _json_spans(parts: tuple[Span, ...]) -> list[list[object]]:
+    return [[part.text, int(part.changed)] for part in parts]
 
 
 def ticket_word(row: Mapping[str, object]) -> str:
@@ -214,7 +220,7 @@ def ticket_word(row: Mapping[str, object]) -> str:
 
 def row_json(row: Row, now: datetime, base_ccy: str) -> dict[str, object]:
     """One queue row for the grid: text already worded, times as epoch milliseconds, values cut into marked spans."""
-    left, right = _pair(text(row, "left_value"), text(row, "right_value"))
+    left, right = value_spans(row)
     deadline = row.get("deadline_at")
     score = decimal(row, "score")
     resolved = row.get("state") == "RESOLVED"
@@ -229,8 +235,8 @@ def row_json(row: Row, now: datetime, base_ccy: str) -> dict[str, object]:
         "symbol": text(row, "symbol") or text(row, "instrument_id"),
         "account": text(row, "account_id"),
         "pb": text(row, "pb_id"),
-        "left": left,
-        "right": right,
+        "left": _json_spans(left),
+        "right": _json_spans(right),
         "exposure": money(decimal(row, "exposure_base"), base_ccy),
         "score": None if score is None else round(float(score), 3),
         "opened": epoch_ms(row.get("opened_at") or row.get("first_seen")),

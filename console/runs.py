@@ -181,6 +181,11 @@ def build(definition: Mapping[str, Any], described: Mapping[str, Any], history: 
         failed.status = "FAILED"
         failed.error = failed.error or str(described.get("error") or "")
         failed.cause = failed.cause or str(described.get("cause") or "")
+        if failed.type == "Fail":
+            # A Fail state only passes on an error that was caught: the state that raised it failed, too.
+            culprits = [s for s in states.values() if s.status == "CAUGHT" and (s.exited or 0) <= (failed.entered or 0)]
+            if culprits:
+                max(culprits, key=lambda s: s.exited or 0).status = "FAILED"
     return Run(
         name=str(described.get("name", "")),
         status=status,
@@ -224,6 +229,7 @@ def summaries(engine: Engine, status: str | None, limit: int) -> list[dict[str, 
                 "started": started,
                 "duration_ms": None if started is None or stopped is None else stopped - started,
                 "error": str(item.get("error") or ""),
+                "cause": str(item.get("cause") or ""),
                 "kind": str(labels.get("kind", "")),
                 "lane": str(labels.get("lane", "")),
                 "count": labels.get("count"),

@@ -1,5 +1,6 @@
 """Words for people: break names, severities, amounts, ages, clocks and the one-sentence headline."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -15,6 +16,10 @@ _WORDS = {
 }  # fmt: skip
 _NAMES = {"T02": "Missing internally", "T16": "Commission", "T05": "Quantity", "T06": "Price", "T27": "Unaffirmed"}
 _SCALES = ((Decimal(10) ** 12, "tn"), (Decimal(10) ** 9, "bn"), (Decimal(10) ** 6, "m"), (Decimal(10) ** 4, "k"))
+# The stored headline ends with the money and the clock as they were at detection; the page tells both as they are now.
+_TOLD_AT_DETECTION = re.compile(r", (?:[A-Z]{3} [\d,.]+ at risk|fix by \d\d:\d\d|to be fixed at once)")
+_PLAIN_NUMBER = re.compile(r"(?<![\w.,:/-])\d{4,}(?:\.\d+)?(?![\w,:/-])")
+_COUNTED_FAMILIES = frozenset({"qty", "price", "commission", "net", "existence", "gross", "fee"})
 STATE_WORDS = {"OPEN": "Open", "ASSIGNED": "Assigned", "REOPENED": "Reopened", "RESOLVED": "Resolved"}
 
 
@@ -36,6 +41,13 @@ def severity_word(level: int) -> str:
         return Severity(level).name.capitalize()
     except ValueError:
         return f"Level {level}"
+
+
+def readable_value(value: str, family: str) -> str:
+    """A side's value for people: quantities, prices and money get thousands separators; ids and dates stay as sent."""
+    if family not in _COUNTED_FAMILIES:
+        return value
+    return _PLAIN_NUMBER.sub(lambda found: number(Decimal(found.group())), value)
 
 
 def compact(value: Decimal) -> str:
@@ -102,7 +114,7 @@ def headline(row: Mapping[str, object], now: datetime, base_ccy: str) -> str:
     """What differs, how much money, by when and what to do next, as short sentences in that order."""
     code = str(row.get("code") or "")
     known = taxonomy().get(code)
-    what = str(row.get("headline") or "") or break_name(code)
+    what = _TOLD_AT_DETECTION.split(str(row.get("headline") or ""))[0] or break_name(code)
     exposure = row.get("exposure_base")
     at_risk = f"{money(exposure, base_ccy)} at risk" if isinstance(exposure, Decimal) else "money at risk unknown"
     deadline = row.get("deadline_at")

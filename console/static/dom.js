@@ -60,12 +60,12 @@ const post = (address, body) => fetch(address, {
   method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body),
 });
 
+let session = document.body.dataset.openReads !== "yes";
+
 export async function send(address, body = {}) {
-  let response = await post(address, body);
-  // In the open demo mode pages are readable without the cookie; the first write asks for it.
-  if (response.status === 401 && document.body.dataset.openReads === "yes" && (await post("/api/session", {})).ok) {
-    response = await post(address, body);
-  }
+  // In the open demo mode pages are readable without the cookie; it is asked for once, before the first write.
+  if (!session) session = (await post("/api/session", {})).ok;
+  const response = await post(address, body);
   if (!response.ok) throw new Error(await problem(response));
   return response.json();
 }

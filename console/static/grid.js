@@ -17,11 +17,13 @@ export class Grid {
     this.loading = new Map();
     this.nodes = new Map();
     this.frame = 0;
+    this.turn = 0;
     viewport.addEventListener("scroll", () => this.schedule(), { passive: true });
     new ResizeObserver(() => this.schedule()).observe(viewport);
   }
 
   reset(total, rows) {
+    this.turn += 1;
     for (const controller of this.loading.values()) controller.abort();
     this.loading.clear();
     this.pages.clear();
@@ -108,7 +110,12 @@ export class Grid {
     const [first, last] = this.visible();
     const wanted = [];
     for (let page = Math.floor(first / PAGE_ROWS); page * PAGE_ROWS < last; page += 1) wanted.push(page);
+    this.turn += 1;
+    const mine = this.turn;
+    for (const controller of this.loading.values()) controller.abort();
+    this.loading.clear();
     const fresh = await Promise.all(wanted.map(async (page) => [page, await this.load(page * PAGE_ROWS, PAGE_ROWS)]));
+    if (mine !== this.turn) return;
     this.pages = new Map(fresh);
     this.firstRows = null;
     this.draw(true);

@@ -210,7 +210,8 @@ const KEYS = {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || $("dialog[open]")) return;
   if (event.key === "Escape") {
-    if (typing(event)) $("#grid").focus(); else if (openId) closeDrawer();
+    // Escape would empty a search field; here it only leaves it.
+    if (typing(event)) { event.preventDefault(); $("#grid").focus(); } else if (openId) closeDrawer();
     return;
   }
   if (typing(event)) return;

@@ -1,0 +1,220 @@
+"""The console in Chromium: 5,000 rows, the keyboard, the graph, themes, and a console without errors."""
+
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from console.app import create_console
+from console.ports import Actions
+from domain.clock import SystemClock
+from warehouse.duckdb import DuckDbWarehouse
+
+CHROMIUM = Path("/usr/bin/chromium")
+ROWS = 5_000
+playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium: apt-get install chromium"),
+]
+
+
+@dataclass
+class Site:
+    """A running console and what it shows."""
+
+    base: str
+    break_id: str
+    actions: Actions
+
+
+@pytest.fixture(scope="module")
+def site(seeded) -> Iterator[Site]:  # type: ignore[no-untyped-def]
+    warehouse: DuckDbWarehouse = seeded.warehouse
+    ids = seeded.seed_breaks(warehouse, ROWS)
+    seeded.seed_members(warehouse, ids[0])
+    deps = seeded.make_deps(warehouse, open_reads_on_loopback=True, poll_seconds=0.3, stream_seconds=60.0)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(create_console(deps), log_level="error", timeout_graceful_shutdown=1)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        clock = SystemClock()
+        while not server.started:
+            clock.sleep(0.02)
+        yield Site(f"http://127.0.0.1:{listener.getsockname()[1]}", ids[0], deps.actions)
+        server.should_exit = True
+        thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    with playwright_api.sync_playwright() as play:
+        found = play.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def page(browser, site: Site):  # type: ignore[no-untyped-def]
+    context = browser.new_context(viewport={"width": 1440, "height": 860}, reduced_motion="reduce")
+    context.set_default_timeout(15_000)
+    found = context.new_page()
+    problems: list[str] = []
+    found.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
+    found.on("pageerror", lambda error: problems.append(str(error)))
+    yield found
+    context.close()
+    assert problems == []
+
+
+def open_queue(page, site: Site, query: str = ""):  # type: ignore[no-untyped-def]
+    page.goto(f"{site.base}/breaks{query}")
+    page.wait_for_selector(".row .c-sev")
+    return page
+
+
+def active_id(page) -> str:  # type: ignore[no-untyped-def]
+    return str(page.get_attribute(".row.active", "data-id"))
+
+
+def test_five_thousand_rows_scroll_with_few_nodes(page, site: Site) -> None:  # type: ignore[no-untyped-def]
+    open_queue(page, site)
+    assert page.get_attribute("#grid", "aria-rowcount") == str(ROWS + 1)
+    page.keyboard.press("End")
+    page.wait_for_selector(f'.row[aria-rowindex="{ROWS + 1}"] .c-sev')
+    assert 10 < page.locator(".row").count() < 80
+    assert page.get_attribute("#grid", "aria-activedescendant") == f"row-{ROWS - 1}"
+    page.evaluate("document.querySelector('#viewport').scrollTop = 38 * 2500")
+    page.wait_for_selector('.row[aria-rowindex="2510"] .c-sev')
+
+
+def test_keyboard_flow(page, site: Site) -> None:  # type: ignore[no-untyped-def]
+    open_queue(page, site)
+    page.keyboard.press("j")
+    mine = active_id(page)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(f'#drawer .break[data-break="{mine}"]')
+    assert page.url.endswith(f"#{mine}")
+    page.keyboard.press("c")
+    page.keyboard.type("Asked the broker <b>today</b>")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_selector("#drawer .tl-person:has-text('Asked the broker <b>today</b>')")
+    page.keyboard.press("r")
+    page.click("#act-go")
+    assert "Say why" in page.inner_text("#act-problem"), "a resolve without a reason is refused"
+    page.fill("#act-reason", "Broker corrected its fill")
+    page.click("#act-go")
+    page.wait_for_selector("#drawer .bs-resolved")
+    page.wait_for_function("n => document.querySelector('#grid').getAttribute('aria-rowcount') === String(n)", arg=ROWS)
+    page.wait_for_selector(f'.row[data-id="{mine}"]', state="detached")
+    page.keyboard.press("Escape")
+    assert page.locator("#drawer").is_hidden()
+    page.goto(f"{site.base}/breaks?state=RESOLVED")
+    page.wait_for_selector(f'.row[data-id="{mine}"]')
+    page.keyboard.press("r")
+    assert page.inner_text("#act-title") == "Reopen"
+    page.fill("#act-reason", "It is back")
+    page.click("#act-go")
+    page.wait_for_selector("#empty:not([hidden])")
+
+
+def test_select_and_assign_two(page, site: Site) -> None:  # type: ignore[no-untyped-def]
+    open_queue(page, site)
+    for key in ("x", "j", "x"):
+        page.keyboard.press(key)
+    assert page.inner_text("#selected") == "2 selected"
+    page.keyboard.press("a")
+    assert "2 selected breaks" in page.inner_text("#act-what")
+    page.fill("#act-assignee", "Bo Trader")
+    page.click("#act-go")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.row .c-state')].filter(n => n.textContent === 'Bo Trader').length === 2"
+    )
+
+
+def test_filters_live_in_the_address(page, site: Site) -> None:  # type: ignore[no-untyped-def]
+    open_queue(page, site)
+    page.keyboard.press("/")
+    page.keyboard.type("aapl")
+    page.wait_for_url("**/breaks?q=aapl")
+    page.keyboard.press("Escape")
+    page.check("input[name=severity][value='4']", force=True)
+    page.wait_for_url(re.compile(r"severity=4"))
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.row .c-sev')].every(n => n.textContent === 'Critical')"
+    )
+    page.wait_for_function("() => document.querySelector('#foot').textContent !== '5,000 breaks'")
+    shown = page.inner_text("#foot")
+    page.reload()
+    page.wait_for_selector(".row .c-sev")
+    assert page.inner_text("#foot") == shown and page.input_value("#q") == "aapl"
+    page.click("[data-sort=exposure]")
+    page.wait_for_url(re.compile(r"sort=exposure"))
+    assert page.get_attribute(".c-money[role=columnheader]", "aria-sort") == "descending"
+    page.click("#clear")
+    page.wait_for_function(
+        "n => document.querySelector('#grid').getAttribute('aria-rowcount') === String(n)", arg=ROWS + 1
+    )
+
+
+def test_hostile_text_stays_text(page, site: Site) -> None:  # type: ignore[no-untyped-def]
+    page.goto(f"{site.base}/breaks/{site.break_id}")
+    assert "<script>alert(1)</script>" in page.inner_text(".message:last-of-type")
+    assert page.locator(".break script, .break b:has-text('BOLD')").count() == 0
+
+
+def test_shortcuts_do_nothing_while_typing_and_help_opens(page, site: Site) -> None:  # type: ignore[no-untyped-def]
+    open_queue(page, site)
+    page.focus("#q")
+    page.keyboard.type("xac")
+    assert page.locator("dialog[open]").count() == 0 and page.inner_text("#selected") == ""
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    page.wait_for_selector("#keys[open]")
+
+
+def test_changes_by_others_appear_by_themselves(page, site: Site) -> None:  # type: ignore[no-untyped-def]
+    open_queue(page, site, "?sort=symbol")
+    page.wait_for_selector("#live[data-state=on]")
+    page.wait_for_timeout(400)
+    mine = page.get_attribute('.row[data-index="3"]', "data-id")
+    site.actions.record(mine, "Someone", "assign", "", {"assignee": "Elsewhere"})
+    page.wait_for_selector(".row .c-state:has-text('Elsewhere')")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_graph_shows_the_failed_state(page, site: Site, scheme: str) -> None:  # type: ignore[no-untyped-def]
+    page.emulate_media(color_scheme=scheme)
+    page.goto(f"{site.base}/runs/run-bad")
+    node = page.locator('.graph [data-state="Ticket"]')
+    assert "Failed" in node.text_content()
+    red, green, _ = (int(float(n)) for n in re.findall(r"[\d.]+", page.evaluate(
+        "getComputedStyle(document.querySelector('.graph [data-state=\"Ticket\"] rect')).stroke"))[:3])  # fmt: skip
+    assert red > 150 > green or red - green > 60
+    assert page.inner_text(".state:not([hidden]) h2").startswith("Ticket")
+    page.locator('.graph [data-state="Match"]').click()
+    assert page.inner_text(".state:not([hidden]) h2").startswith("Match")
+    page.click("#tab-events")
+    page.check("#only-failed")
+    assert page.locator("#events tbody tr:visible").count() == 2
+    page.click("#redrive")
+    page.wait_for_function("() => document.querySelector('#toast').textContent === 'Redrive started.'")
+
+
+def test_pages_are_quiet_and_the_theme_is_kept(page, site: Site) -> None:  # type: ignore[no-untyped-def]
+    for path in ("/runs", "/runs/run-good", "/feeds", "/health", "/help"):
+        page.goto(site.base + path)
+    page.click("#theme")
+    assert page.get_attribute("html", "data-theme") == "dark"
+    page.goto(f"{site.base}/feeds")
+    assert page.get_attribute("html", "data-theme") == "dark"
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.click("#theme")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != dark
