@@ -172,7 +172,7 @@ def start_session(request: Request) -> Response:
     if not same_origin(request):
         raise HTTPException(403, "only this console's own pages may ask for a session")
     response = JSONResponse({"actor": request.app.state.deps.actor})
-    set_cookie(response, gate)
+    set_cookie(request, response, gate)
     return response
 
 

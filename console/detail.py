@@ -29,6 +29,7 @@ _CHANGE_WORDS = {
     "CURED": "Break cured by later records",
     "REOPENED": "Break came back",
 }
+_FIELD_WORDS = {"left_value": "internal", "right_value": "broker", "account_id": "account", "delta": "difference"}
 _ACTION_WORDS = {"assign": "Assigned", "comment": "Comment", "resolve": "Resolved", "reopen": "Reopened"}
 _OUTCOME_WORDS = {"DELIVERED": "delivered", "RETRY": "will be retried", "DEAD": "refused"}
 
@@ -142,7 +143,7 @@ def _change_detail(before: object, after: object) -> str:
         return ""
     old = old if isinstance(old, Mapping) else {}
     shown = [
-        f"{key.replace('_', ' ')}: {show(old.get(key))} → {show(new[key])}" if key in old else ""
+        f"{_FIELD_WORDS.get(key, key.replace('_', ' '))}: {show(old.get(key))} → {show(new[key])}" if key in old else ""
         for key in new
         if old.get(key) != new[key] and not isinstance(new[key], (list, dict))
     ]

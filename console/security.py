@@ -34,6 +34,12 @@ def cookie_value(token: str) -> str:
     return hmac.new(token.encode(), b"tieout console cookie v1", hashlib.sha256).hexdigest()
 
 
+def cookie_name(request: Request) -> str:
+    """One cookie per port: browsers share cookies between ports, and two services must not sign each other out."""
+    port = request.headers.get("host", "").rpartition(":")[2]
+    return f"{COOKIE}_{port}" if port.isdigit() else COOKIE
+
+
 def host_name(request: Request) -> str:
     """The Host header without its port, lower case; IPv6 keeps its brackets."""
     host = request.headers.get("host", "").lower()
@@ -72,7 +78,7 @@ class Gate:
 
     def has_cookie(self, request: Request) -> bool:
         """True when the request carries the cookie this token gives."""
-        found = request.cookies.get(COOKIE, "")
+        found = request.cookies.get(cookie_name(request), "")
         return bool(self.token) and hmac.compare_digest(found.encode(), cookie_value(self.token).encode())
 
     def may_read(self, request: Request) -> bool:
@@ -96,9 +102,9 @@ class Gate:
         return None
 
 
-def set_cookie(response: Response, gate: Gate) -> None:
+def set_cookie(request: Request, response: Response, gate: Gate) -> None:
     """Hand the browser its cookie: not readable by scripts, never sent from another site."""
-    response.set_cookie(COOKIE, cookie_value(gate.token), httponly=True, samesite="strict", path="/")
+    response.set_cookie(cookie_name(request), cookie_value(gate.token), httponly=True, samesite="strict", path="/")
 
 
 def _take_token(request: Request, gate: Gate) -> Response | None:
@@ -111,7 +117,7 @@ def _take_token(request: Request, gate: Gate) -> Response | None:
     # A path such as //elsewhere would be a link to another host: keep exactly one leading slash.
     path = "/" + request.url.path.lstrip("/\\")
     response = RedirectResponse(path + ("?" + rest if rest else ""), status_code=303)
-    set_cookie(response, gate)
+    set_cookie(request, response, gate)
     return response
 
 

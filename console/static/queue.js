@@ -57,6 +57,9 @@ function showCounts(answer) {
   for (const node of $$("[data-facet]")) node.textContent = shortCount(facets[node.dataset.facet][node.dataset.value] ?? 0);
   $("#foot").textContent = `${count(total)} ${total === 1 ? "break" : "breaks"}`;
   $("#empty").hidden = total > 0;
+  const filtered = !$("#clear").hidden;
+  $("#empty-title").textContent = filtered ? "No break matches these filters" : "No open break";
+  $("#empty-text").hidden = filtered;
 }
 
 function showFilters() {

@@ -67,6 +67,12 @@ def test_wrong_token_gives_no_cookie(visitor: TestClient) -> None:
     assert answer.status_code == 401 and "set-cookie" not in answer.headers
 
 
+def test_every_port_has_its_own_cookie(visitor: TestClient) -> None:
+    headers = {"host": "127.0.0.1:8080"}
+    answer = visitor.get(f"/breaks?token={TOKEN}", headers=headers)
+    assert answer.headers["set-cookie"].startswith(f"{COOKIE}_8080=")
+
+
 def test_cookie_of_another_token_is_refused(visitor: TestClient) -> None:
     visitor.cookies.set(COOKIE, cookie_value("old-token"))
     assert visitor.get("/breaks").status_code == 401
@@ -84,7 +90,8 @@ def test_loopback_names_are_served(client: TestClient, host: str) -> None:
 
 def write(client: TestClient, **headers: str) -> int:
     sent = {"content-type": "application/json"} | {k.replace("_", "-"): v for k, v in headers.items()}
-    return client.post("/api/breaks/none/actions", content='{"kind":"comment","reason":"x"}', headers=sent).status_code
+    answer = client.post("/api/breaks/none/actions", content='{"kind":"comment","reason":"x"}', headers=sent)
+    return int(answer.status_code)
 
 
 def test_write_with_cookie_needs_our_own_origin(visitor: TestClient) -> None:
