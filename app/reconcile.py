@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.reconcile_inputs import Loaded, ReconcileError, load, read_map, sources, write_draft
-from app.reconcile_links import infer_prime_brokers, link_instruments
+from app.reconcile_links import align_names, infer_prime_brokers, link_instruments
 from app.reconcile_rules import rule_set
 from app.report import Context, FileNote, Report, build_report
 from app.report_files import csv_text, json_text, write_folder
@@ -86,10 +86,12 @@ def parse_as_of(text: str | None) -> int | None:
 
 
 def _match(loaded: Sequence[Loaded], rules: RuleSet, as_of_ns: int | None) -> Report:
-    merged, left_out = _known_at(_merge([item.batch.normalised for item in loaded]), as_of_ns)
+    merged, notes = _known_at(_merge([item.batch.normalised for item in loaded]), as_of_ns)
     parties = sorted({item.source.feed.party for item in loaded if item.source.feed.role == "PB"})
-    trades, linked = link_instruments(merged.trades)
-    trades, accounts, notes = infer_prime_brokers(trades, parties)
+    merged, accounts, linked = _linked(merged, parties)
+    merged, away = _held_elsewhere(merged, parties)
+    notes = [*linked, *away, *notes]
+    trades = merged.trades
     latest_ns = _latest(trades)
     merged = Normalised(
         trades, merged.fees, merged.identifiers, _received_at(merged.messages, latest_ns),
@@ -106,11 +108,19 @@ def _match(loaded: Sequence[Loaded], rules: RuleSet, as_of_ns: int | None) -> Re
         counts = store(warehouse, merged, execution)
         result = match(warehouse, execution=execution, as_of=until_ns, rules=rules, feeds=terms)
         inside = _expected(warehouse) if result.expected else 0
-        told = [note for note in (linked, *notes, _late(left_out), _waiting(inside)) if note]
-        context = _context(loaded, counts, rules, until_ns, accounts, told, merged.messages)
+        context = _context(loaded, counts, rules, until_ns, accounts, [*notes, *_waiting(inside)], merged.messages)
         return build_report(warehouse, context)
     finally:
         warehouse.close()
+
+
+def _linked(batch: Normalised, parties: Sequence[str]) -> tuple[Normalised, dict[str, str], list[str]]:
+    """The batch with what the files say about each other applied; account → prime broker as inferred; notes."""
+    trades, recognised = link_instruments(batch.trades)
+    trades, renamed = align_names(trades, parties)
+    trades, accounts, notes = infer_prime_brokers(trades, parties)
+    linked = Normalised(trades, batch.fees, batch.identifiers, batch.messages, batch.quarantine)
+    return linked, accounts, [*([recognised] if recognised else []), *renamed, *notes]
 
 
 def _merge(parts: Sequence[Normalised]) -> Normalised:
@@ -123,19 +133,42 @@ def _merge(parts: Sequence[Normalised]) -> Normalised:
     )
 
 
-def _known_at(batch: Normalised, as_of_ns: int | None) -> tuple[Normalised, int]:
-    """The batch as it was known at `as_of_ns`: trades sent later are left out and their rows count as ignored."""
+def _known_at(batch: Normalised, as_of_ns: int | None) -> tuple[Normalised, list[str]]:
+    """The batch as it was known at `as_of_ns`: trades sent later are left out."""
     if as_of_ns is None:
-        return batch, 0
+        return batch, []
     later = pc.greater(batch.trades["recv_time_utc"].cast(pa.int64()), as_of_ns)
-    trades = batch.trades.filter(pc.invert(later))
-    if not trades.num_rows:
+    if pc.all(later).as_py():
         raise ReconcileError("--as-of: every trade in the files is later than this")
-    gone = pc.is_in(batch.messages["message_id"], batch.trades.filter(later)["message_id"].combine_chunks())
-    outcome = pc.if_else(gone, _IGNORED, batch.messages["outcome"])
+    batch, rows = _leave_out(batch, later)
+    return batch, [f"{rows} row{' is' if rows == 1 else 's are'} later than --as-of and left out"] if rows else []
+
+
+def _held_elsewhere(batch: Normalised, parties: Sequence[str]) -> tuple[Normalised, list[str]]:
+    """Our trades at prime brokers whose file was not given are out of scope, not breaks."""
+    trades = batch.trades
+    ours = pc.equal(trades["source_role"], "INTERNAL")
+    known = pc.or_kleene(pc.is_null(trades["pb_id"]), pc.is_in(trades["pb_id"], pa.array(parties, pa.string())))
+    away = pc.and_(ours, pc.invert(known))
+    names = sorted(set(trades.filter(away)["pb_id"].to_pylist()))
+    if not names:
+        return batch, []
+    batch, rows = _leave_out(batch, away)
+    told = f"{rows} of our rows {'is' if rows == 1 else 'are'} held at {', '.join(names)}: no file given, left out"
+    return batch, [told]
+
+
+def _leave_out(batch: Normalised, rows: pa.ChunkedArray) -> tuple[Normalised, int]:
+    """The batch without some trades; messages that are left without any count as ignored. Returns how many."""
+    trades = batch.trades.filter(pc.invert(rows))
+    gone = pc.is_in(batch.messages["message_id"], batch.trades.filter(rows)["message_id"].combine_chunks())
+    stays = pc.is_in(batch.messages["message_id"], trades["message_id"].combine_chunks())
+    ignored = pc.and_(gone, pc.invert(stays))
+    outcome = pc.if_else(ignored, _IGNORED, batch.messages["outcome"])
     at = batch.messages.schema.get_field_index("outcome")
     messages = batch.messages.set_column(at, batch.messages.schema.field(at), outcome)
-    return Normalised(trades, batch.fees, batch.identifiers, messages, batch.quarantine), int(pc.sum(gone).as_py() or 0)
+    count = int(pc.sum(ignored).as_py() or 0)
+    return Normalised(trades, batch.fees, batch.identifiers, messages, batch.quarantine), count
 
 
 def _latest(trades: pa.Table) -> int:
@@ -152,14 +185,9 @@ def _expected(warehouse: DuckDbWarehouse) -> int:
     return int(warehouse.query("SELECT count(*) AS n FROM recon_break WHERE state = 'EXPECTED'")["n"][0].as_py())
 
 
-def _late(rows: int) -> str:
-    return f"{rows} row{' is' if rows == 1 else 's are'} later than --as-of and were left out" if rows else ""
-
-
-def _waiting(breaks: int) -> str:
-    return (
-        f"{breaks} open item{' is' if breaks == 1 else 's are'} still inside grace and not breaks yet" if breaks else ""
-    )
+def _waiting(breaks: int) -> list[str]:
+    told = f"{breaks} open item{' is' if breaks == 1 else 's are'} still inside grace and not yet a break"
+    return [told] if breaks else []
 
 
 def _context(

@@ -119,7 +119,7 @@ def _must_hold_trades(source: Source, batch: FileBatch) -> None:
     received = batch.normalised.messages.num_rows
     if not received:
         raise FileRefused(source.name, 0, "no_rows", "a header and no rows")
-    bad = batch.normalised.quarantine.to_pylist()
+    bad = batch.normalised.quarantine.select(["message_id", "detail"]).to_pylist()
     unit = "message" if batch.kind == "fix" else "row"
     if not bad:
         raise FileRefused(source.name, 0, "no_trades", f"no trade in {received} {unit}s")

@@ -55,6 +55,41 @@ def _keys(row: Mapping[str, str | None]) -> list[tuple[str, str, str]]:
     return found
 
 
+def align_names(trades: pa.Table, parties: Sequence[str]) -> tuple[pa.Table, list[str]]:
+    """Our trades with prime brokers named as their files are, and notes.
+
+    A name of ours that no file has becomes the file's name where they share accounts (most shared first), or where one
+    name and one file are left over.
+    """
+    rows = trades.select(["source_role", "pb_id", "account_id"]).to_pylist()
+    accounts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for row in rows:
+        if row["pb_id"]:
+            accounts[row["source_role"], row["pb_id"]][row["account_id"]] += 1
+    named = sorted(name for role, name in accounts if role == "INTERNAL")
+    strangers = [name for name in named if name not in parties]
+    files = [party for party in parties if party not in named]
+    shared = [
+        (-len(accounts["INTERNAL", name].keys() & accounts["PB", party].keys()), name, party)
+        for name in strangers
+        for party in files
+    ]
+    alias: dict[str, str] = {}
+    for score, name, party in sorted(shared):
+        if score < 0 and name not in alias and party not in alias.values():
+            alias[name] = party
+    left = [name for name in strangers if name not in alias], [party for party in files if party not in alias.values()]
+    if len(left[0]) == len(left[1]) == 1:
+        alias[left[0][0]] = left[1][0]
+    if not alias:
+        return trades, []
+    renamed = [
+        alias.get(row["pb_id"], row["pb_id"]) if row["source_role"] == "INTERNAL" else row["pb_id"] for row in rows
+    ]
+    notes = [f"{name} in our trades taken as {party}" for name, party in sorted(alias.items())]
+    return _replace(trades, "pb_id", renamed), notes
+
+
 def infer_prime_brokers(trades: pa.Table, parties: Sequence[str]) -> tuple[pa.Table, dict[str, str], list[str]]:
     """Our trades with a prime broker where the record names none; account → prime broker as inferred; notes.
 

@@ -17,6 +17,8 @@ def rule_set(rules: Path | None, tolerances: Path | None) -> RuleSet:
         chosen = load_rules(rules)
     except RuleError as error:
         raise ReconcileError(str(error).splitlines()[0]) from None
+    except ArithmeticError:
+        raise ReconcileError(f"{rules}: a quoted amount is not a decimal number") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ReconcileError(f"{rules}: {_reason(error)}") from None
     return chosen if tolerances is None else _with_tolerances(chosen, tolerances)
@@ -39,6 +41,8 @@ def _with_tolerances(chosen: RuleSet, path: Path) -> RuleSet:
     document["tolerances"] = _merged(document["tolerances"], changes.get("tolerances", changes))
     try:
         return RuleSet.model_validate(document)
+    except ArithmeticError:
+        raise ReconcileError(f"{path}: an amount is not a decimal number") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"] if part != "tolerances")

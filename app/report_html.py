@@ -45,7 +45,10 @@ def html_text(report: Report) -> str:
 
 def _marked(item: Mapping[str, Any]) -> tuple[list[tuple[str, bool]], list[tuple[str, bool]]]:
     """What differs, both sides cut into equal and changed pieces."""
-    left, right = spans(*report_words.values(item))
+    ours, theirs = report_words.values(item)
+    if report_words.MISSING in (ours, theirs):
+        return [(ours, False)], [(theirs, False)]
+    left, right = spans(ours, theirs)
     return [(piece.text, piece.changed) for piece in left], [(piece.text, piece.changed) for piece in right]
 
 

@@ -80,7 +80,7 @@ def _fix_log(data: bytes, file: str, feed: Feed, reference: Reference) -> FileBa
     log_text = [(number, RawRow(piece.line, piece.raw, "IGNORED")) for number, piece in spare]
     messages = pa.concat_tables([normalised.messages, _messages(log_text, session, feed)])
     lines = {f"{session}:{number}": piece.line for number, piece in enumerate(found, 1)}
-    notes = (f"{len(spare)} lines of log text hold no message",) if spare else ()
+    notes = (f"{len(spare)} line{'' if len(spare) == 1 else 's'} of log text without a message",) if spare else ()
     whole = Normalised(
         normalised.trades, normalised.fees, normalised.identifiers, messages.sort_by("number"), normalised.quarantine
     )

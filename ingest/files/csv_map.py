@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -60,6 +61,14 @@ class CsvMap(BaseModel):
         if isinstance(value, dict):
             return {str(key): str(item) for key, item in value.items() if item is not None}
         return value
+
+    @field_validator("zone")
+    @classmethod
+    def _zone_exists(cls, value: str) -> str:
+        try:
+            return value and str(ZoneInfo(value))
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"no such time zone: {value}") from None
 
     @field_validator("columns")
     @classmethod
@@ -123,7 +132,7 @@ def resolve(header: Sequence[str], mapping: CsvMap, file: str, line: int) -> dic
     lacking = missing(chosen, mapping)
     if lacking:
         names = ", ".join(name for name in header if name)
-        detail = f"no column for {lacking[0]} (needed: {describe(lacking[0])}); the header reads: {names}"
+        detail = f"no column found for {lacking[0]}, {describe(lacking[0])}; the header reads: {names}"
         raise FileRefused(file, line, "missing_column", detail, draft_map(header, chosen, lacking, mapping))
     return {name: chosen[name] for name in aliases() if name in chosen}
 
@@ -159,10 +168,9 @@ def draft_map(header: Sequence[str], chosen: Mapping[str, str], lacking: Sequenc
         lines += ["# Columns of the file that are not used yet:"]
         lines += [f"#   {_quoted(name)}" for name in unused]
     constants = dict(mapping.constants)
-    lines += ["constants: {}" if not constants else "constants:"]
+    lines += ["constants:   # a value that is the same in every row, for example trade_ccy: USD"]
     lines += [f"  {name}: {_quoted(value)}" for name, value in constants.items()]
     lines += [
-        "  # for a value that is the same in every row, for example trade_ccy: USD (then remove the {} above)",
         f'date_format: "{mapping.date_format}"   # needed only when 03/04/2026 could be March or April: '
         "DD/MM/YYYY or MM/DD/YYYY",
         f'zone: "{mapping.zone}"   # of times without a zone, for example America/New_York; empty is UTC',

@@ -22,7 +22,7 @@ _TOTALS_COLUMNS = 3
 _COUNTED = r"(?:record|row|trade|line|item)s?"
 _TOTALS = (
     rf"^\W*((grand\s+|sub[\s-]?)?totals?|trailer|trl|tlr|eof|end\s+of\s+(file|report)|{_COUNTED}[\s_]*(count|total)s?"
-    rf"|(number|count|no\.?)\s+of\s+{_COUNTED})\b"
+    rf"|(number|count|no\.?)\s+of\s+{_COUNTED}|\d{{1,9}}\s+{_COUNTED})\b|^\W*{_COUNTED}\s*[:=]"
 )
 _DECLARED = re.compile(
     rf"(?:{_COUNTED}[\s_]*(?:count|total)s?|{_COUNTED}|count|trailer|trl|tlr)[\s:=,;|\t\"]{{1,4}}(\d{{1,12}})(?![.\d])"
