@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 
 import numpy as np
 import pyarrow as pa
@@ -16,10 +15,11 @@ from ingest.fix.decode import Rows, effective_tags, whole_messages
 from ingest.fix.index import INTEGRITY, Bools, Flag, Ints, index_fields
 from ingest.fix.plans import FAMILIES
 from ingest.fix.sniff import is_wire_form, to_wire
-from ingest.fix.values import texts
+from ingest.fix.values import objects, texts
+from ingest.normalise_hash import sha256_hex
 from ingest.normalise_part import Part
 from ingest.normalise_reference import Reference
-from ingest.normalise_status import IGNORED, SESSION, message_status
+from ingest.normalise_status import IGNORED, SESSION, STATUS_TAGS, message_status
 from ingest.normalise_trades import (
     FEE_SCHEMA,
     IDENTIFIER_SCHEMA,
@@ -33,7 +33,7 @@ from ingest.quarantine import GARBLED, MALFORMED, MISSING_FIELD, UNDECODABLE, Pr
 MESSAGE_SCHEMA = arrow_schema(TABLES["raw_message"])
 QUARANTINE_SCHEMA = arrow_schema(TABLES["quarantine"])
 FACT, QUARANTINE, DUPLICATE = "FACT", "QUARANTINE", "DUPLICATE"
-PART_MESSAGES = 2048  # one part's working set stays in the processor's cache
+PART_MESSAGES = 8192
 _POSITION = "position"
 
 
@@ -78,6 +78,14 @@ class Normalised:
     quarantine: pa.Table
 
 
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    message_ids: pa.Array
+    sessions: pa.Array
+    sha256: pa.Array
+    lines: pa.Array
+
+
 @dataclass(slots=True)
 class _Collected:
     outcomes: list[str]
@@ -94,15 +102,20 @@ def normalise(batch: RawBatch, reference: Reference) -> Normalised:
     Raises PermanentError when a feed names a dialect that does not exist.
     """
     count = len(batch.messages)
-    digests = [sha256(raw).hexdigest() for raw in batch.messages]
+    columns = _Columns(
+        pa.array(batch.message_ids, pa.string()),
+        pa.array(batch.sessions, pa.string()),
+        sha256_hex(batch.messages),
+        pa.array(batch.lines, pa.int64()) if batch.lines is not None else pa.nulls(count, pa.int64()),
+    )
     found = _Collected([QUARANTINE] * count, [None] * count, {}, [], [], [])
     for feed, positions in _parts(batch.feeds):
-        _normalise_part(batch, feed, positions, digests, reference, found)
+        _normalise_part(batch, feed, positions, columns, reference, found)
     return Normalised(
         _in_order(found.trades, TRADE_SCHEMA),
         pa.concat_tables([FEE_SCHEMA.empty_table(), *found.fees]),
         pa.concat_tables([IDENTIFIER_SCHEMA.empty_table(), *found.identifiers]),
-        _message_table(batch, digests, found),
+        _message_table(batch, columns, found),
         _quarantine_table(batch, found.problems),
     )
 
@@ -119,12 +132,12 @@ def _parts(feeds: Sequence[Feed]) -> Iterator[tuple[Feed, Sequence[int]]]:
 
 
 def _normalise_part(
-    batch: RawBatch, feed: Feed, positions: Sequence[int], digests: Sequence[str], reference: Reference, out: _Collected
+    batch: RawBatch, feed: Feed, positions: Sequence[int], columns: _Columns, reference: Reference, out: _Collected
 ) -> None:
-    part, unframed = _open_part(batch, feed, positions, digests, reference)
+    part, unframed = _open_part(batch, feed, positions, columns, reference)
     _check_framing(part, unframed, batch, positions)
     status = message_status(part)
-    decodable = status.to_pylist()
+    decodable = objects(status)
     trades: list[pa.Table] = []
     fees: list[pa.Table] = []
     identifiers: list[pa.Table] = []
@@ -135,25 +148,24 @@ def _normalise_part(
         messages = messages[~np.isin(messages, list(part.problems.found))]
         if not len(messages):
             continue
-        extract, columns = family_trades(part, family, messages, status)
-        fees.append(fee_rows(extract, columns["record_id"]))
-        identifiers.append(identifier_rows(extract, columns["record_id"]))
+        extract, record = family_trades(part, family, messages, status)
+        fees.append(fee_rows(extract, record["record_id"]))
+        identifiers.append(identifier_rows(extract, record["record_id"]))
         without = np.setdiff1d(messages, extract.message)
         part.problems.add_each(without.tolist(), MISSING_FIELD, f"Group {family.count_tag} has no entries.")
-        columns[_POSITION] = pa.array(np.asarray(positions)[extract.message], pa.int64())
-        trades.append(_clean(columns, ~np.isin(extract.message, list(part.problems.found))))
+        record[_POSITION] = pa.array(np.asarray(positions)[extract.message], pa.int64())
+        trades.append(_clean(record, ~np.isin(extract.message, list(part.problems.found))))
     kept = pa.concat_tables(trades)["record_id"] if trades else pa.array([], pa.string())
     out.trades += trades
     out.fees += [_of(table, kept) for table in fees]
     out.identifiers += [_of(table, kept) for table in identifiers]
-    types = part.message_type.to_pylist()
+    types = objects(part.message_type)
     for place, position in enumerate(positions):
         out.types[position] = types[place]
-        problem = part.problems.found.get(place)
-        if problem is not None:
-            out.problems[position] = problem
-        else:
-            out.outcomes[position] = decodable[place] if decodable[place] in (SESSION, IGNORED) else FACT
+        out.outcomes[position] = decodable[place] if decodable[place] in (SESSION, IGNORED) else FACT
+    for place, problem in part.problems.found.items():
+        out.problems[positions[place]] = problem
+        out.outcomes[positions[place]] = QUARANTINE
 
 
 def _of(table: pa.Table, record_ids: pa.Array) -> pa.Table:
@@ -161,16 +173,16 @@ def _of(table: pa.Table, record_ids: pa.Array) -> pa.Table:
 
 
 def _open_part(
-    batch: RawBatch, feed: Feed, positions: Sequence[int], digests: Sequence[str], reference: Reference
+    batch: RawBatch, feed: Feed, positions: Sequence[int], columns: _Columns, reference: Reference
 ) -> tuple[Part, Bools]:
     """The part's index, and which of its messages hold no FIX message at all."""
     dialect = reference.dialects.get(feed.dialect)
     if dialect is None:
         raise PermanentError(f"feed {feed.name}: no dialect named {feed.dialect!r}")
+    raws = [batch.messages[p] for p in positions]
     wire, reframed, unframed = [], np.zeros(len(positions), np.bool_), np.zeros(len(positions), np.bool_)
-    for place, position in enumerate(positions):
-        raw = batch.messages[position]
-        if is_wire_form(raw) or (batch.live and raw.startswith(b"8=FIX")):
+    for place, raw in enumerate(raws):
+        if raw.startswith(b"8=FIX") if batch.live else is_wire_form(raw):
             wire.append(raw)
             continue
         framed = None if batch.live else to_wire(raw)
@@ -183,16 +195,17 @@ def _open_part(
         odd = np.add.reduceat(index.octets > 127, index.message_start, dtype=np.int64) > 0
         index.flags[odd] |= Flag.NON_ASCII
     tags = effective_tags(index)
-    rows = Rows(index, tags, whole_messages(index, np.arange(index.count)), (35, 43, 97))
+    rows = Rows(index, tags, whole_messages(index, np.arange(index.count)), (35, 43, 97, *STATUS_TAGS))
     for tag, flag in ((43, Flag.POSS_DUP), (97, Flag.POSS_RESEND)):
         fields = rows.find(tag)
         yes = (fields >= 0) & (index.octets[index.value_start[np.maximum(fields, 0)]] == ord("Y"))
         index.flags[yes] |= flag
+    here = pa.array(positions, pa.int64())
     part = Part(
-        feed, dialect, reference, index, tags, texts(index, rows.find(35)),
-        [batch.message_ids[p] for p in positions], [batch.sessions[p] for p in positions],
-        [digests[p] for p in positions], np.asarray(batch.recv_ts, dtype=np.int64)[np.asarray(positions)],
-        batch.file, [batch.lines[p] for p in positions] if batch.lines is not None else None, reframed,
+        feed, dialect, reference, index, tags, rows, texts(index, rows.find(35)),
+        columns.message_ids.take(here), columns.sessions.take(here), columns.sha256.take(here),
+        np.asarray(batch.recv_ts, dtype=np.int64)[np.asarray(positions)],
+        batch.file, columns.lines.take(here), reframed,
     )  # fmt: skip
     return part, unframed
 
@@ -226,25 +239,27 @@ def _in_order(tables: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:
     return table.drop_columns([_POSITION]).cast(schema)
 
 
-def _message_table(batch: RawBatch, digests: Sequence[str], found: _Collected) -> pa.Table:
+def _message_table(batch: RawBatch, columns: _Columns, found: _Collected) -> pa.Table:
     count = len(batch.messages)
-    columns: dict[str, object] = {
-        "message_id": list(batch.message_ids),
+    values: dict[str, object] = {
+        "message_id": columns.message_ids,
         "lane": [batch.lane] * count,
-        "session": list(batch.sessions),
+        "session": columns.sessions,
         "number": list(batch.numbers),
         "feed": [feed.name for feed in batch.feeds],
         "recv_ts": np.asarray(batch.recv_ts, dtype=np.int64),
-        "sha256": list(digests),
+        "sha256": columns.sha256,
         "length": [len(raw) for raw in batch.messages],
         "msg_type": found.types,
         "outcome": found.outcomes,
         "raw": list(batch.messages),
         "execution": [""] * count,
     }
-    return pa.Table.from_arrays(
-        [pa.array(columns[field.name], field.type) for field in MESSAGE_SCHEMA], schema=MESSAGE_SCHEMA
-    )
+    arrays = [
+        value if isinstance(value := values[field.name], pa.Array) else pa.array(value, field.type)
+        for field in MESSAGE_SCHEMA
+    ]
+    return pa.Table.from_arrays(arrays, schema=MESSAGE_SCHEMA)
 
 
 def _quarantine_table(batch: RawBatch, problems: dict[int, Problem]) -> pa.Table:

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from ingest.fix.index import Flag
 from ingest.fix.times import read_dates
-from ingest.fix.values import mapped
+from ingest.fix.values import KEY_SEPARATOR, joined, mapped
 from ingest.normalise_part import Extract, nulls_of
 from ingest.normalise_reference import Instruments
 from ingest.quarantine import MISSING_FIELD, SIDE_UNMAPPED
@@ -121,13 +121,19 @@ def instrument_columns(extract: Extract, terms: dict[str, pa.Array], trade_day: 
         for name, code in (("isin", "4"), ("sedol", "2"), ("cusip", "1"), ("figi", "S"))
     }
     symbol, suffix = extract.text("symbol"), extract.text("symbol_suffix")
-    evidence = [symbol, suffix, source, security, *shown.values(), extract.text("alt_ric"),
-                extract.text("maturity_month"), terms["expiry"].cast(pa.string()), terms["put_call"],
-                terms["strike"].cast(pa.string()), trade_day.cast(pa.string())]  # fmt: skip
-    keys = pc.binary_join_element_wise(*evidence, "\x1f", null_handling="replace", null_replacement="")
-    encoded = keys.dictionary_encode()
     known = extract.part.reference.instruments
-    resolved = [_resolve(key, known) for key in encoded.dictionary.to_pylist()]
+    day = trade_day.cast(pa.string()) if known else pa.nulls(len(extract), pa.string())
+    evidence = {
+        "symbol": symbol, "suffix": suffix, "source": source, "security": security, **shown,
+        "ric": extract.text("alt_ric"), "month": extract.text("maturity_month"), "put_call": terms["put_call"],
+        "expiry": _shown(terms["expiry"]), "strike": _shown(terms["strike"]), "day": day,
+    }  # fmt: skip
+    present = {name: column for name, column in evidence.items() if column.null_count < len(column)}
+    encoded = joined(present.values() or [symbol]).dictionary_encode()
+    resolved = [
+        _resolve(dict(zip(present, key.split(KEY_SEPARATOR), strict=True)), known)
+        for key in encoded.dictionary.to_pylist()
+    ]
     ids = pa.array(resolved, pa.string()).take(encoded.indices)
     missing = nulls_of(ids)
     if missing.any():
@@ -136,15 +142,20 @@ def instrument_columns(extract: Extract, terms: dict[str, pa.Array], trade_day: 
     return {"instrument_id": ids, "symbol": symbol, **shown}
 
 
-def _resolve(key: str, known: Instruments) -> str | None:
-    symbol, suffix, source, security, isin, sedol, cusip, figi, ric, month, expiry, put_call, strike, day = key.split(
-        "\x1f"
-    )
-    ids = [("4", isin), ("2", sedol), ("1", cusip), ("5", ric), ("S", figi), (source or "?", security)]
-    when = expiry or (f"{month[:4]}-{month[4:6]}" if len(month) >= 6 else "")
+def _shown(column: pa.Array) -> pa.Array:
+    return column.cast(pa.string()) if column.null_count < len(column) else pa.nulls(len(column), pa.string())
+
+
+def _resolve(said: dict[str, str], known: Instruments) -> str | None:
+    pairs = [("4", "isin"), ("2", "sedol"), ("1", "cusip"), ("5", "ric"), ("S", "figi")]
+    ids = [(code, said[name]) for code, name in pairs if said.get(name)]
+    if said.get("security"):
+        ids.append((said.get("source") or "?", said["security"]))
+    month, strike, day = said.get("month", ""), said.get("strike", ""), said.get("day", "")
+    when = said.get("expiry") or (f"{month[:4]}-{month[4:6]}" if len(month) >= 6 else "")
     price = strike.rstrip("0").rstrip(".") if "." in strike else strike
-    contract = "".join(f":{term}" for term in (when, put_call[:1], price) if term)
-    evidence = Evidence(symbol or None, suffix or None, tuple(dict.fromkeys(pair for pair in ids if pair[1])), contract)
+    contract = "".join(f":{term}" for term in (when, said.get("put_call", "")[:1], price) if term)
+    evidence = Evidence(said.get("symbol") or None, said.get("suffix") or None, tuple(dict.fromkeys(ids)), contract)
     return instrument_id(evidence, known, date.fromisoformat(day) if day else None)
 
 
@@ -154,15 +165,15 @@ def account_columns(extract: Extract, trade_day: pa.Array) -> dict[str, pa.Array
     raw = extract.text("account_raw")
     if dialect.default_account is not None:
         raw = pc.fill_null(raw, dialect.default_account)
-    extract.require("account_raw", nulls_of(raw))
+    extract.require("account_raw", nulls_of(raw), "default_account")
     shown = raw
     if dialect.account_pattern is not None:
         shown = pc.coalesce(_first_group(raw, dialect.account_pattern), raw)
-    keys = pc.binary_join_element_wise(shown, trade_day.cast(pa.string()), "\x1f", null_handling="replace")
+    keys = joined([shown, trade_day.cast(pa.string())])
     encoded = keys.dictionary_encode()
     matches = []
     for key in encoded.dictionary.to_pylist():
-        alias, _, day = key.rpartition("\x1f")
+        alias, _, day = key.rpartition(KEY_SEPARATOR)
         matches.append(reference.account(feed.party, alias, date.fromisoformat(day) if day else None))
 
     def spread(values: list[str | None]) -> pa.Array:

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from domain.schema import TYPES
+from ingest.fix.index import Flag
 from ingest.fix.values import scales
 from ingest.normalise_part import Extract, nulls_of
 from ingest.quarantine import BAD_QUANTITY
@@ -36,7 +37,7 @@ def money_columns(extract: Extract, side: pa.Array, price_type: pa.Array) -> dic
     settle_minor = pc.if_else(pc.is_null(settle_ccy), minor, settle_minor)
     net = _cents(extract, "net_money", extract.decimal("net_money", "money"), settle_minor)
     buying = pc.and_(pc.fill_null(pc.is_in(side, _BUY_SIDES), False), pc.fill_null(pc.greater(net, _zero()), False))
-    extract.require("trade_ccy", nulls_of(trade_ccy))
+    extract.require("trade_ccy", nulls_of(trade_ccy), "default_ccy")
     return {
         "qty": qty,
         "price": price,
@@ -94,6 +95,8 @@ def _qty_and_price(extract: Extract) -> tuple[pa.Array, pa.Array, pa.Array]:
     qty, price = (
         pc.if_else(bare, pc.fill_null(column, pa.scalar(Decimal(0), column.type)), column) for column in (qty, price)
     )
+    bare_messages = extract.message[bare.to_numpy(zero_copy_only=False)]
+    np.bitwise_or.at(extract.part.index.flags, bare_messages, int(Flag.NO_ECONOMICS))
     extract.require("qty", nulls_of(qty))
     extract.require("price", nulls_of(price))
     if extract.part.dialect.qty_sign != "unsigned":

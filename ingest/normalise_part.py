@@ -1,6 +1,6 @@
 """One feed's messages while they are normalised: index, problems, and columns looked up by field name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,13 +27,14 @@ class Part:
     reference: Reference
     index: FieldIndex
     tags: Ints
+    whole: Rows
     message_type: pa.Array
-    message_ids: Sequence[str]
-    sessions: Sequence[str]
-    sha256: Sequence[str]
+    message_ids: pa.Array
+    sessions: pa.Array
+    sha256: pa.Array
     recv_ns: Ints
     file: str | None
-    lines: Sequence[int] | None
+    lines: pa.Array
     reframed: Bools
     problems: Problems = field(default_factory=Problems)
 
@@ -53,7 +54,7 @@ class Extract:
             name: (*custom.get(name, ()), *tags) for name, tags in family.columns.items()
         }
         wanted = [tag for tags in self.columns.values() for tag in tags]
-        self.rows = Rows(part.index, part.tags, segments, wanted)
+        self.rows = Rows(part.index, part.tags, segments, wanted, family.message_tags)
         self.message = segments.message
         self._fields: dict[str, Ints] = {}
 
@@ -78,9 +79,8 @@ class Extract:
         return texts(self.part.index, self.fields(name))
 
     def label(self, name: str) -> str:
-        """How the field is named to a reader: `LastPx(31)`."""
-        tag = self.columns[name][0] if self.columns[name] else 0
-        return f"{tag_name(tag) or name}({tag})"
+        """How the field is named to a reader: `LastPx(31)`, `SideLastQty(1009) or LastQty(32)`."""
+        return " or ".join(f"{tag_name(tag) or name}({tag})" for tag in self.columns[name])
 
     def decimal(self, name: str, kind: str) -> pa.Array:
         """The field as an exact decimal of field type `kind`; a value it cannot hold is a problem of its message."""
@@ -91,20 +91,22 @@ class Extract:
         self.refuse(name, refused)
         return column
 
-    def refuse(self, name: str, refused: Bools) -> None:
-        """Report the values at the refused rows as unusable."""
+    def refuse(self, name: str, refused: Bools, *, number: bool = True) -> None:
+        """Report the values at the refused rows as unusable; `number` False for times and dates."""
         for row in np.flatnonzero(refused).tolist():
             position = int(self.fields(name)[row])
             tag = int(self.part.index.tag[position])
             value = self.part.index.value(position).decode("latin-1")
-            problem = value_problem(f"{tag_name(tag) or name}({tag})", value)
+            problem = value_problem(f"{tag_name(tag) or name}({tag})", value, number=number)
             self.part.problems.add(int(self.message[row]), problem.reason, problem.detail)
 
-    def require(self, name: str, missing: Bools) -> None:
-        """Report the field as missing at the given rows."""
+    def require(self, name: str, missing: Bools, setting: str | None = None) -> None:
+        """Report the field as missing at the given rows; `setting` is the dialect key that could stand for it."""
         if missing.any():
-            messages = self.message[missing].tolist()
-            self.part.problems.add_each(messages, MISSING_FIELD, f"{self.label(name)} is missing.")
+            detail = f"{self.label(name)} is missing"
+            if setting is not None:
+                detail += f" and dialect {self.part.dialect.name} sets no {setting}"
+            self.part.problems.add_each(self.message[missing].tolist(), MISSING_FIELD, f"{detail}.")
 
 
 def nulls_of(column: pa.Array) -> Bools:

@@ -7,15 +7,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest.fix.decode import Rows, whole_messages
 from ingest.fix.plans import FAMILIES
 from ingest.fix.tags import MESSAGE_TYPES, SESSION_TYPES
-from ingest.fix.values import texts
+from ingest.fix.values import KEY_SEPARATOR, joined, texts
 from ingest.normalise_part import Part
-from ingest.quarantine import ENUM_UNMAPPED, MISSING_FIELD, PLACEHOLDER, is_placeholder, swallowed_field, value_problem
+from ingest.quarantine import ENUM_UNMAPPED, MISSING_FIELD, is_placeholder, swallowed_field, value_problem
 
 SESSION, IGNORED = "SESSION", "IGNORED"
-_STATUS_TAGS = (20, 150, 39, 32, 487, 856, 939, 71, 87, 666, 665)
+STATUS_TAGS = (20, 150, 39, 32, 487, 856, 939, 71, 87, 666, 665)
 _WITHOUT_QUANTITY = frozenset("03456789ABCDEIJKL")
 _MESSAGE_TYPE = re.compile(r"[A-Za-z0-9]{1,4}")
 _Verdict = tuple[str | None, str]  # status, or None and the tag and value that could not be read
@@ -23,15 +22,13 @@ _Verdict = tuple[str | None, str]  # status, or None and the tag and value that 
 
 def message_status(part: Part) -> pa.Array:
     """Per message SESSION, IGNORED or the trade status NEW, CORRECT, CANCEL; null where a problem was recorded."""
-    rows = Rows(part.index, part.tags, whole_messages(part.index, np.arange(part.index.count)), _STATUS_TAGS)
-    columns = [part.message_type] + [texts(part.index, rows.find(tag)) for tag in _STATUS_TAGS]
-    keys = pc.binary_join_element_wise(*columns, "\x1f", null_handling="replace", null_replacement="")
+    columns = [part.message_type] + [texts(part.index, part.whole.find(tag)) for tag in STATUS_TAGS]
     # Quantities differ from message to message; only their presence matters here.
-    has_quantity = pc.if_else(pc.is_valid(columns[1 + _STATUS_TAGS.index(32)]), "y", "")
-    columns[1 + _STATUS_TAGS.index(32)] = has_quantity
-    keys = pc.binary_join_element_wise(*columns, "\x1f", null_handling="replace", null_replacement="")
-    encoded = keys.dictionary_encode()
-    verdicts = [_verdict(key.split("\x1f")) for key in encoded.dictionary.to_pylist()]
+    quantity = 1 + STATUS_TAGS.index(32)
+    columns[quantity] = pc.if_else(pc.is_valid(columns[quantity]), "y", pa.scalar(None, pa.string()))
+    shown = [n for n, column in enumerate(columns) if column.null_count < len(column)] or [0]
+    encoded = joined(columns[n] for n in shown).dictionary_encode()
+    verdicts = [_verdict(shown, key.split(KEY_SEPARATOR)) for key in encoded.dictionary.to_pylist()]
     codes = encoded.indices.to_numpy()
     for code, (status, wrong) in enumerate(verdicts):
         if status is None:
@@ -50,8 +47,9 @@ def _describe(wrong: str) -> tuple[str, str]:
     return ENUM_UNMAPPED, f"{label} value {value!r} is not one this service knows."
 
 
-def _verdict(values: list[str]) -> _Verdict:
-    kind, fields = values[0], dict(zip(_STATUS_TAGS, values[1:], strict=True))
+def _verdict(shown: list[int], values: list[str]) -> _Verdict:
+    found = dict(zip(shown, values, strict=True))
+    kind, fields = found.get(0, ""), {tag: found.get(n, "") for n, tag in enumerate(STATUS_TAGS, start=1)}
     if not kind:
         return None, "MsgType(35)"
     if kind in SESSION_TYPES:
@@ -116,23 +114,3 @@ _RULES: dict[str, Callable[[dict[int, str]], _Verdict]] = {
     "ALLOCATION": _allocation,
     "CONFIRMATION": _confirmation,
 }
-
-
-def suspicious(part: Part) -> bool:
-    """True when the bytes hint at templates or lost separators, so that text fields deserve a closer look."""
-    data = part.index.data
-    equals = int(np.count_nonzero(part.index.octets == ord("=")))
-    return equals > int(np.count_nonzero(part.index.tag >= 0)) or any(
-        mark in data for mark in (b"<", b"XXX", b"xxx", b"***", b"???", b"{")
-    )
-
-
-def check_texts(part: Part, columns: dict[str, pa.Array], messages: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
-    """Placeholders and swallowed fields in the text columns a trade cannot do without."""
-    for label, column in columns.items():
-        for row, text in enumerate(column.to_pylist()):
-            if text is not None and (is_placeholder(text) or swallowed_field(text)):
-                problem = value_problem(label, text)
-                if label == "Symbol(55)" and problem.reason == PLACEHOLDER and text.upper() in ("N/A", "[N/A]", "NA"):
-                    continue
-                part.problems.add(int(messages[row]), problem.reason, problem.detail)

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from hashlib import sha256
 
 import numpy as np
 import pyarrow as pa
@@ -14,8 +13,10 @@ from ingest.fix.decode import group_rows, whole_messages
 from ingest.fix.index import Flag, Ints
 from ingest.fix.plans import Family
 from ingest.fix.times import PRECISIONS, local_days, read_dates, read_times, to_utc
-from ingest.fix.values import decimals, texts
+from ingest.fix.values import decimals, joined, objects, texts
+from ingest.normalise_checks import check_texts
 from ingest.normalise_ext import custom_fields, flag_names
+from ingest.normalise_hash import sha256_hex
 from ingest.normalise_identity import (
     account_columns,
     asset_columns,
@@ -26,12 +27,12 @@ from ingest.normalise_identity import (
 )
 from ingest.normalise_money import money_columns
 from ingest.normalise_part import Extract, Part, nulls_of
-from ingest.normalise_status import check_texts, suspicious
 from ingest.quarantine import GROUP_COUNT, value_problem
 
 TRADE_SCHEMA = arrow_schema(TABLES["trade_event"])
 FEE_SCHEMA = arrow_schema(TABLES["trade_fee"])
 IDENTIFIER_SCHEMA = arrow_schema(TABLES["trade_identifier"])
+_UNIT_SEPARATOR = "\x1f"  # as domain.ids joins
 EVENT_KEY_FIELDS = (
     "feed", "level", "trade_uid", "prev_uid", "status", "trade_date", "account_id", "side", "qty", "price",
     "settle_date", "commission", "net_money", "instrument_id",
@@ -60,9 +61,7 @@ def family_trades(part: Part, family: Family, messages: Ints, status: pa.Array) 
     for name in ("order_id", "client_order_id", "cross_uid", "uti", "settle_type", "strategy", "exec_broker_id"):
         columns[name] = extract.text(name)
     columns["venue_mic"], columns["capacity"] = extract.text("venue_mic"), capacity_column(extract)
-    if suspicious(part):
-        needed = {extract.label(n): extract.text(n) for n in ("trade_uid", "account_raw", "symbol", "security_id")}
-        check_texts(part, needed, extract.message)
+    check_texts(extract)
     columns |= _provenance_columns(extract)
     columns["event_key"] = _event_keys(columns)
     return extract, columns
@@ -79,7 +78,7 @@ def _time_columns(extract: Extract) -> dict[str, pa.Array]:
         nanos[local], doubtful = to_utc(nanos[local], part.dialect.tz60)
         zone[local] = part.dialect.tz60
         _mark(extract, np.flatnonzero(local)[doubtful], Flag.TIME_AMBIGUOUS)
-    extract.refuse("event_time", ~ok & (fields >= 0))
+    extract.refuse("event_time", ~ok & (fields >= 0), number=False)
     extract.require("event_time", fields < 0)
     _mark(extract, np.flatnonzero(odd), Flag.TIME_ODD)
     sent, _, sent_ok, _ = read_times(part.index, extract.fields("sending_time"))
@@ -107,7 +106,7 @@ def _date_columns(extract: Extract, event_time: pa.Array) -> dict[str, pa.Array]
     part = extract.part
     fields = extract.fields("trade_date")
     days, ok = read_dates(part.index, fields)
-    extract.refuse("trade_date", ~ok & (fields >= 0))
+    extract.refuse("trade_date", ~ok & (fields >= 0), number=False)
     absent = fields < 0
     if absent.any():
         known = ~nulls_of(event_time)
@@ -116,7 +115,7 @@ def _date_columns(extract: Extract, event_time: pa.Array) -> dict[str, pa.Array]
         ok = ok | (absent & known)
     settles = extract.fields("settle_date")
     settle_days, settle_ok = read_dates(part.index, settles)
-    extract.refuse("settle_date", ~settle_ok & (settles >= 0))
+    extract.refuse("settle_date", ~settle_ok & (settles >= 0), number=False)
     return {
         "trade_date": pa.array(days.astype(np.int32), pa.date32(), mask=~ok),
         "settle_date": pa.array(settle_days, pa.date32(), mask=~settle_ok),
@@ -132,6 +131,7 @@ def _id_columns(extract: Extract, account: pa.Array) -> dict[str, pa.Array]:
     block = extract.text("block_id")
     if extract.family.count_tag == 78:
         share = pc.coalesce(alloc, account)
+        share = _numbered(extract.message, share)
         uid, previous = (pc.binary_join_element_wise(c, share, "/", null_handling="emit_null") for c in (uid, previous))
     version = pc.if_else(pc.equal(extract.status, "NEW"), 1, 2).cast(pa.int64())
     status = extract.status
@@ -141,6 +141,20 @@ def _id_columns(extract: Extract, account: pa.Array) -> dict[str, pa.Array]:
         "trade_uid": uid, "prev_uid": previous, "alloc_id": alloc, "block_id": block, "level": level,
         "version": version, "status": status,
     }  # fmt: skip
+
+
+def _numbered(messages: Ints, share: pa.Array) -> pa.Array:
+    """The allocation's name, with `#2`, `#3`... where one message names it again: two shares, not a repeated one."""
+    codes = share.dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    pairs = messages * (len(share) + 1) + codes
+    if len(np.unique(pairs)) == len(pairs):
+        return share
+    seen: dict[int, int] = {}
+    names = []
+    for pair, name in zip(pairs.tolist(), objects(share), strict=True):
+        seen[pair] = seen.get(pair, 0) + 1
+        names.append(name if name is None or seen[pair] == 1 else f"{name}#{seen[pair]}")
+    return pa.array(names, pa.string())
 
 
 def _levels(extract: Extract, types: pa.Array) -> pa.Array:
@@ -170,43 +184,41 @@ def _suffix_versions(
 
 def _provenance_columns(extract: Extract) -> dict[str, pa.Array]:
     part, rows = extract.part, extract.rows.segments
-    picked = extract.message.tolist()
+    picked = pa.array(extract.message)
+    sha = part.sha256.take(picked)
     n = len(extract)
     start = part.index.start[rows.first] - part.index.message_start[extract.message]
     end = part.index.value_end[rows.last - 1] + 1 - part.index.message_start[extract.message]
     reframed = part.reframed[extract.message]
     return {
-        "record_id": pa.array(_record_ids(part, picked, rows.ordinal.tolist()), pa.string()),
-        "message_id": pa.array([part.message_ids[m] for m in picked], pa.string()),
+        "record_id": _record_ids(part, sha, rows.ordinal),
+        "message_id": part.message_ids.take(picked),
         "execution": pa.array([""] * n, pa.string()),
         "feed": pa.array([part.feed.name] * n, pa.string()),
-        "source_id": pa.array([part.sessions[m] for m in picked], pa.string()),
+        "source_id": part.sessions.take(picked),
         "source_role": pa.array([part.feed.role] * n, pa.string()),
-        "raw_sha256": pa.array([part.sha256[m] for m in picked], pa.string()),
+        "raw_sha256": sha,
         "raw_start": pa.array(start, pa.int64(), mask=reframed),
         "raw_end": pa.array(end, pa.int64(), mask=reframed),
         "file": pa.array([part.file] * n, pa.string()),
-        "line": pa.array([part.lines[m] for m in picked] if part.lines is not None else [None] * n, pa.int64()),
+        "line": part.lines.take(picked),
         "flags": flag_names(part.index.flags[extract.message]),
         "ext": custom_fields(part, extract.message),
     }
 
 
-def _record_ids(part: Part, messages: Sequence[int], ordinals: Sequence[int]) -> list[str]:
-    """As domain.ids.record_id, with the constant parts joined once per batch."""
-    head, tail = f"{part.feed.name}\x1f", "\x1ftrade_event"
-    return [
-        sha256(f"{head}{part.sha256[m]}\x1f{n}{tail}".encode()).hexdigest()[:32]
-        for m, n in zip(messages, ordinals, strict=True)
-    ]
+def _record_ids(part: Part, sha: pa.Array, ordinal: Ints) -> pa.Array:
+    """As domain.ids.record_id, for all rows at once."""
+    count = len(sha)
+    source, kind = (pa.array([text] * count, pa.string()) for text in (part.feed.name, "trade_event"))
+    texts_to_hash = joined([source, sha, pa.array(ordinal, pa.int64()).cast(pa.string()), kind], _UNIT_SEPARATOR)
+    return sha256_hex(objects(texts_to_hash.cast(pa.binary())), digits=32)
 
 
 def _event_keys(columns: dict[str, pa.Array]) -> pa.Array:
     """digest128 over the content fields: what makes a repeated report the same event."""
     parts = [columns[name].cast(pa.string()) for name in EVENT_KEY_FIELDS]
-    joined = pc.binary_join_element_wise(*parts, "\x1f", null_handling="replace", null_replacement="")
-    keys = [sha256(content).hexdigest()[:32] for content in joined.cast(pa.binary()).to_pylist()]
-    return pa.array(keys, pa.string())
+    return sha256_hex(objects(joined(parts, _UNIT_SEPARATOR).cast(pa.binary())), digits=32)
 
 
 def event_key(values: Sequence[str]) -> str:

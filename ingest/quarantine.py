@@ -64,14 +64,14 @@ def swallowed_field(text: str) -> bool:
     return _SWALLOWED.search(text) is not None
 
 
-def value_problem(label: str, text: str) -> Problem:
+def value_problem(label: str, text: str, *, number: bool = True) -> Problem:
     """Why a value of a needed field cannot be used. `label` names the tag, as in `LastPx(31)`."""
     shown = text if len(text) <= 60 else text[:57] + "..."
     if is_placeholder(text):
         return Problem(PLACEHOLDER, f"{label} holds the placeholder {shown!r}.")
     if swallowed_field(text):
         return Problem(MISSING_DELIMITER, f"{label} value {shown!r} seems to contain another field.")
-    if _NUMBER.fullmatch(text):
+    if number and _NUMBER.fullmatch(text):
         return Problem(NOT_EXACT, f"{label} value {shown!r} has more digits than the record can hold exactly.")
     return Problem(BAD_VALUE, f"{label} value {shown!r} cannot be read.")
 

@@ -59,7 +59,7 @@ class Dialect(BaseModel):
     default_account: str | None = None
     default_ccy: str | None = None
     pb_id: Literal["party", "account"] = "party"
-    qty_sign: Literal["unsigned", "signed", "cancel"] = "unsigned"
+    qty_sign: Literal["unsigned", "signed"] = "unsigned"
     exec_id_version_suffix: str | None = None
 
     @field_validator("tz60", "market_tz")

@@ -122,9 +122,17 @@ def group_rows(index: FieldIndex, tags: Ints, messages: Ints, count_tag: int) ->
 class Rows:
     """Field positions by row and tag, looked up from one dense table per family of messages."""
 
-    __slots__ = ("_anywhere", "_root", "_single", "_slot", "_table", "index", "row_of_field", "segments")
+    __slots__ = ("_anywhere", "_message_tags", "_root", "_slot", "_table", "index", "row_of_field", "segments")
 
-    def __init__(self, index: FieldIndex, tags: Ints, segments: Segments, wanted: Iterable[int]) -> None:
+    def __init__(
+        self,
+        index: FieldIndex,
+        tags: Ints,
+        segments: Segments,
+        wanted: Iterable[int],
+        message_tags: frozenset[int] = frozenset(),
+    ) -> None:
+        self._message_tags = message_tags
         self.index, self.segments = index, segments
         self._slot = {tag: slot for slot, tag in enumerate(dict.fromkeys(wanted))}
         table = np.full(_TABLE_SIZE, -1, dtype=np.int16)
@@ -140,17 +148,19 @@ class Rows:
         if not whole:
             outside = (slots >= 0) & ~inside
             self._root = _first_positions(slots, index.message, outside, count, index.count)
-            self._anywhere = _first_positions(slots, index.message, slots >= 0, count, index.count)
+            anywhere = _first_positions(slots, index.message, slots >= 0, count, index.count)
             flat = slots[slots >= 0].astype(np.int64) * index.count + index.message[slots >= 0]
-            self._single = (np.bincount(flat, minlength=count * index.count) == 1).reshape(count, index.count)
+            single = np.bincount(flat, minlength=count * index.count) == 1
+            self._anywhere = np.where(single.reshape(count, index.count), anywhere, -1)
 
     def __len__(self) -> int:
         return len(self.segments.message)
 
     def find(self, *tags: int) -> Ints:
-        """Per row the field of the first tag present: in the row, else at message level, else where it is the only one.
+        """Per row the field of the first tag present, -1 where there is none.
 
-        -1 where no tag is present.
+        A tag is looked for in the row, else before the group; a message tag also behind the group, if it is the only
+        one of its message.
         """
         result = np.full(len(self), -1, dtype=np.int64)
         for tag in tags:
@@ -159,8 +169,8 @@ class Rows:
             if self._root is not None:
                 message = self.segments.message
                 position = np.where(position >= 0, position, self._root[slot][message])
-                single = np.where(self._single[slot], self._anywhere[slot], -1)[message]
-                position = np.where(position >= 0, position, single)
+                if tag in self._message_tags:
+                    position = np.where(position >= 0, position, self._anywhere[slot][message])
             result = np.where(result >= 0, result, position)
         return result
 

@@ -14,7 +14,8 @@ class Family:
     """Message types decoded alike: tags per canonical field in order of preference.
 
     `count_tag` counts the group whose entries are the rows; `own` names the fields that are looked up only inside a
-    row, because the message level holds the block's total under the same tag.
+    row, because the message level holds the block's total under the same tag. `message_tags` never belong to one row
+    alone: where the only one stands behind the group, it counts for every row.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Family:
     columns: Columns
     count_tag: int | None = None
     own: frozenset[str] = field(default_factory=frozenset)
+    message_tags: frozenset[int] = field(default_factory=frozenset)
 
 
 _COMMON: Columns = {
@@ -79,6 +81,11 @@ _COMMON: Columns = {
     "alloc_id": (467,),
 }
 
+_MESSAGE_TAGS = frozenset(
+    {15, 22, 31, 32, 43, 48, 52, 55, 60, 63, 64, 65, 75, 122, 155, 167, 200, 201, 202, 205, 223, 231, 423, 460, 461,
+     541, 769, 854, 1194, 527, 818, *(alt_id(source) for source in "1245S")}
+)  # fmt: skip
+
 EXECUTION = Family(
     "EXECUTION",
     frozenset({"8"}),
@@ -109,6 +116,7 @@ CAPTURE = Family(
         }
     ),
     count_tag=552,
+    message_tags=_MESSAGE_TAGS | {571, 572, 880, 1003, 1126},
 )
 ALLOCATION = Family(
     "ALLOCATION",
@@ -132,6 +140,7 @@ ALLOCATION = Family(
     ),
     count_tag=78,
     own=frozenset({"account_raw", "qty", "net_money", "commission", "commission_type", "accrued_interest", "alloc_id"}),
+    message_tags=_MESSAGE_TAGS | {6, 11, 37, 54, 70, 72, 120, 755, 795},
 )
 CONFIRMATION = Family(
     "CONFIRMATION",
@@ -149,6 +158,3 @@ CONFIRMATION = Family(
     ),
 )
 FAMILIES = (EXECUTION, CAPTURE, ALLOCATION, CONFIRMATION)
-
-# What a missing required field is called when it is reported, by canonical field.
-REQUIRED = ("trade_uid", "side", "qty", "price", "trade_ccy", "account_raw")

@@ -38,11 +38,10 @@ def plain_bytes(data: bytes) -> bytes:
         return _narrow(data, "utf-16")
     if data.startswith(b"\xef\xbb\xbf"):
         return data[3:]
-    if data.startswith(b"8\x00=\x00") or b"8\x00=\x00F\x00I\x00X\x00" in data[:4096]:
-        return _narrow(data, "utf-16-le")
-    if b"\x008\x00=\x00F\x00I\x00X" in data[:4096]:
-        return _narrow(data, "utf-16-be")
-    return data
+    wide = data.find(b"8\x00=\x00F\x00I\x00X", 0, 4096)
+    if wide < 0:
+        return data
+    return _narrow(data, "utf-16-be" if wide % 2 else "utf-16-le")
 
 
 def _narrow(data: bytes, encoding: str) -> bytes:

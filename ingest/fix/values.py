@@ -1,7 +1,8 @@
 """Field values of a batch as Arrow columns: text, exact decimals, and mapped codes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ import pyarrow.compute as pc
 
 from ingest.fix.index import FieldIndex, Ints
 
+KEY_SEPARATOR = "\x01"  # the one character no field value holds
 _INLINE_BYTES = 12
 _MASKS = np.array([(1 << (8 * n)) - 1 for n in range(8)] + [2**64 - 1], dtype=np.uint64)
 
@@ -41,7 +43,18 @@ def texts(index: FieldIndex, fields: Ints) -> pa.Array:
     try:
         return binary.cast(pa.string())
     except pa.ArrowInvalid:
-        return pa.array([None if v is None else as_text(v) for v in binary.to_pylist()], pa.string())
+        return pa.array([None if v is None else as_text(v) for v in objects(binary)], pa.string())
+
+
+def objects(column: pa.Array) -> list[Any]:
+    """Text or bytes as Python objects, None for null; many times faster than `to_pylist`."""
+    found: list[Any] = column.to_numpy(zero_copy_only=False).tolist()
+    return found
+
+
+def joined(columns: Iterable[pa.Array], separator: str = KEY_SEPARATOR) -> pa.Array:
+    """Text columns joined row by row, null as empty: the key of a look-up, which splits at KEY_SEPARATOR again."""
+    return pc.binary_join_element_wise(*columns, separator, null_handling="replace", null_replacement="")
 
 
 def as_text(value: bytes) -> str:
@@ -62,7 +75,7 @@ def decimals(column: pa.Array, kind: pa.Decimal128Type) -> tuple[pa.Array, npt.N
     try:
         return column.cast(kind), np.zeros(len(column), dtype=np.bool_)
     except pa.ArrowInvalid:
-        values = [None if text is None else exact(text, kind) for text in column.to_pylist()]
+        values = [None if text is None else exact(text, kind) for text in objects(column)]
         found = pa.array(values, kind)
         refused = pc.and_(pc.is_valid(column), pc.is_null(found))
         return found, refused.to_numpy(zero_copy_only=False)

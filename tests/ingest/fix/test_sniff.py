@@ -1,0 +1,65 @@
+"""Finding messages in logs and re-framing them, whatever the separator."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.fix.sniff import find_messages, separator_of, to_wire
+
+SEPARATORS = ["|", ";", "#", "^", "^A", "^A ", "{SOH}", "<SOH>", " | ", " ", "\t", "~", "\\x01", "\\u0001", "&#x01;"]
+
+
+@pytest.mark.parametrize("separator", SEPARATORS)
+def test_every_separator_becomes_soh(fill: Callable[..., bytes], separator: str) -> None:
+    wire = fill({58: "done for day"})
+    pasted = wire.replace(b"\x01", separator.encode())
+    assert to_wire(pasted) == wire
+    assert separator_of(pasted) == separator.encode()
+
+
+def test_separator_inside_a_value_stays(fill: Callable[..., bytes]) -> None:
+    wire = fill({58: "S^E^B pricing"})
+    assert to_wire(wire.replace(b"\x01", b"^")) == wire
+
+
+def test_prefixes_and_several_messages_per_line(fill: Callable[..., bytes]) -> None:
+    one, two = fill(), fill({17: "E2"})
+    log = b"20260604 [in] : " + one + b" " + two + b"\r\n\r\nsession started\n[out] " + one + b"\n"
+    found = list(find_messages(log))
+    assert [(f.line, f.is_message, f.prefix) for f in found] == [
+        (1, True, b"20260604 [in] : "),
+        (1, True, b" "),
+        (3, False, b""),
+        (4, True, b"[out] "),
+    ]
+    assert [f.raw for f in found if f.is_message] == [one, two, one]
+    assert found[2].raw == b"session started"
+
+
+def test_line_breaks_inside_a_proven_message_survive(fill: Callable[..., bytes]) -> None:
+    wire = fill({58: "line one\nline 8=FIX two\r\n"})
+    found = [f for f in find_messages(b"x " + wire + b"\n" + wire) if f.is_message]
+    assert [f.raw for f in found] == [wire, wire]
+    assert [f.line for f in found] == [1, 4]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"])
+def test_encodings_of_log_files(fill: Callable[..., bytes], encoding: str) -> None:
+    text = "in: " + fill().decode("latin-1") + "\n"
+    found = list(find_messages(text.encode(encoding)))
+    assert [f.raw for f in found] == [fill()]
+
+
+def test_declared_data_length_protects_the_separator(frame: Callable[..., bytes]) -> None:
+    data = b"a|58=not a field|b"
+    wire = frame(b"35=8|95=%d|96=" % len(data) + data.replace(b"|", b"\x02") + b"|17=E1|").replace(b"\x02", b"\x01")
+    assert to_wire(wire.replace(b"\x01", b"|")) == wire.replace(data.replace(b"|", b"\x01"), data)
+
+
+@given(st.binary(max_size=300))
+def test_garbage_never_raises(data: bytes) -> None:
+    for content in (data, b"8=FIX.4.2" + data, b"8=FIX.4.4|9=5|35=8|" + data):
+        to_wire(content)
+        assert all(f.raw for f in find_messages(content))
