@@ -2,8 +2,8 @@
 
 import json
 import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 
@@ -23,12 +23,13 @@ class ActionRefused(PermanentError):
 
 @dataclass(frozen=True, slots=True)
 class Actions:
-    """Records what a person decides about a break."""
+    """Records what a person decides about a break; `told` is called so that the ticket hears of it soon."""
 
     warehouse: Warehouse
     clock: Clock
+    told: Callable[[str], None]
 
-    def record(self, break_id: str, actor: str, kind: str, reason: str, payload: dict[str, Any]) -> str:
+    def record(self, break_id: str, actor: str, kind: str, reason: str, payload: Mapping[str, object]) -> str:
         """Append one action and return its id; raises ActionRefused for an unknown break, kind or missing reason."""
         if kind not in KINDS:
             raise ActionRefused(f"unknown action {kind!r}; use one of {', '.join(KINDS)}")
@@ -55,8 +56,9 @@ class Actions:
             "reason": reason or None,
             "assignee": assignee,
             "change_id": found[0]["latest_change_id"],
-            "payload": json.dumps(payload, sort_keys=True),
+            "payload": json.dumps(dict(payload), sort_keys=True),
             "acted_at": self.clock.now_ns(),
         }
         self.warehouse.append("action", pa.Table.from_pylist([row], schema=arrow_schema(ACTION)))
+        self.told(break_id)
         return str(row["action_id"])

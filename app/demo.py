@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from app.client import ServiceClient, ServiceError
+from app.client import ServiceClient
 from app.demo_setup import DemoSetup, prepare, trade_date
 from app.files import read_json
 from app.moto_child import moto_server
@@ -75,13 +75,14 @@ def run_demo(options: DemoOptions) -> int:
         _end_of_day(client, options.fault, stop, clock)
         summary = client.get("/api/summary")
         show(console, summary)
-        console.print(f"[dim]throughput[/]               {total:,} messages in {seconds:.1f} s, {total / seconds:,.0f} a second")
-        status = _failed_runs(client, console)
+        rate = f"{total:,} messages in {seconds:.1f} s, {total / seconds:,.0f} a second"
+        console.print(f"[dim]throughput[/]               {rate}")
+        _failed_runs(client, console)
         _goodbye(console, setup, ready, options)
         if options.exit_after:
             return 1 if summary["completeness"]["problems"] and not options.fault else 0
-        supervisor.run(stop)
-        return 0 if status is None else 0
+        stop.wait()
+        return 0
 
 
 @contextlib.contextmanager
@@ -120,7 +121,12 @@ def _client(setup: DemoSetup, ready: dict[str, Any]) -> ServiceClient:
 
 
 def _push(
-    setup: DemoSetup, ready: dict[str, Any], client: ServiceClient, console: Console, stop: threading.Event, clock: Clock
+    setup: DemoSetup,
+    ready: dict[str, Any],
+    client: ServiceClient,
+    console: Console,
+    stop: threading.Event,
+    clock: Clock,
 ) -> int:
     host, port = ready["acceptor"]["host"], ready["acceptor"]["port"]
     total = sum(len(stream) for stream in setup.day.streams.values())
@@ -172,15 +178,14 @@ def _end_of_day(client: ServiceClient, fault: str | None, stop: threading.Event,
         client.post("/api/fault", {"mode": "off"})
 
 
-def _failed_runs(client: ServiceClient, console: Console) -> str | None:
-    failed = [run for run in client.get("/api/runs", status="FAILED")["runs"]]
+def _failed_runs(client: ServiceClient, console: Console) -> None:
+    failed = client.get("/api/runs", status="FAILED")["runs"]
     if not failed:
-        return None
+        return
     console.print(f"\n[bold red]✕ {len(failed)} failed executions[/] (retried, then caught; nothing is lost):")
     for run in failed[:5]:
         console.print(f"  [red]{run['name']}[/]  {run['error']}: {run['cause']}")
     console.print("  The ticket service answers again. Continue them from the failed state:")
-    return str(failed[0]["name"])
 
 
 def _goodbye(console: Console, setup: DemoSetup, ready: dict[str, Any], options: DemoOptions) -> None:
@@ -201,5 +206,3 @@ def _relative(path: Path) -> Path:
         return path.relative_to(Path.cwd())
     return path
 
-
-__all__ = ["DemoOptions", "ServiceError", "run_demo"]

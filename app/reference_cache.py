@@ -2,8 +2,8 @@
 
 import threading
 
-from ingest.normalise import Reference
-from ingest.reference import load_reference
+from ingest.dialects.dialect import load_dialects
+from ingest.normalise_reference import Reference, load_reference
 from warehouse.port import Warehouse
 
 _VERSION_SQL = """
@@ -16,6 +16,7 @@ class ReferenceCache:
 
     def __init__(self, warehouse: Warehouse) -> None:
         self._warehouse = warehouse
+        self._dialects = load_dialects()
         self._lock = threading.Lock()
         self._version: tuple[int, int] | None = None
         self._reference: Reference | None = None
@@ -26,5 +27,5 @@ class ReferenceCache:
         version = (int(row["accounts"]), int(row["identifiers"]))
         with self._lock:
             if self._reference is None or version != self._version:
-                self._reference, self._version = load_reference(self._warehouse), version
+                self._reference, self._version = load_reference(self._warehouse, self._dialects), version
             return self._reference

@@ -1,30 +1,44 @@
 """Tasks: the functions behind the state machine's FunctionNames. Each is idempotent by execution name."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import json
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from alerting.deliver import deliver
-from alerting.outbox import write as write_outbox
+from alerting.deliver import DeliveryLimits
 from alerting.port import Ticketing
+from alerting.task import run_ticket
 from alerting.triage import TriagePolicy
 from anomaly.port import Scorer
 from anomaly.score import score_changes
 from app.reference_cache import ReferenceCache
 from app.settings import Settings
 from domain.clock import Clock
+from domain.errors import PermanentError
+from domain.facts import PARKED_BATCH
+from domain.schema import arrow_schema
 from ingest.feeds import Feed
-from ingest.normalise import RawBatch, normalise
+from ingest.normalise import Normalised, RawBatch, normalise
 from ingest.store import store
 from ingest.streams.marks import accept
 from ingest.streams.port import Envelope, Stream
-from matching.engine import match
+from matching.engine import FeedTerms, match
 from matching.rules import RuleSet
 from warehouse.port import Warehouse
 
 Json = dict[str, Any]
+
+# Read back by execution, so that a rerun after a crash answers the same as the run that was cut off.
+_FLAGGED_SQL = """
+SELECT count(*) AS n FROM break_score s JOIN break_change c ON c.change_id = s.change_id
+WHERE s.execution = :e AND (c.severity >= :severity OR s.score >= CAST(:score AS NUMBER(28, 12)))
+"""
+# Changes the ticket system may have to hear of besides flagged openings.
+_TELLABLE_SQL = "SELECT count(*) AS n FROM break_change WHERE execution = :e AND kind IN ('CHANGED', 'CURED')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +55,7 @@ class Tasks:
     ticketing: Ticketing
     policy: TriagePolicy
     clock: Clock
+    _reading: threading.Lock = field(default_factory=threading.Lock)
 
     def functions(self) -> Mapping[str, Callable[[Json], Json]]:
         """FunctionName in the state machine → task."""
@@ -49,11 +64,13 @@ class Tasks:
             "tieout-match": self.match,
             "tieout-score": self.score,
             "tieout-ticket": self.ticket,
+            "tieout-park": self.park,
         }
 
     def normalize(self, task: Json) -> Json:
         """Decode the range of the raw log named in the input and store facts and quarantine."""
-        batch = self.stream.read(task["lane"], task["after"], task["count"], until=task["until"])
+        with self._reading:
+            batch = self.stream.read(task["lane"], task["after"], task["count"], until=task["until"])
         envelopes, _marks = accept(batch.envelopes, task["marks"])
         counts = store(self.warehouse, self._normalised(task, envelopes), task["execution"])
         return {
@@ -67,40 +84,91 @@ class Tasks:
 
     def match(self, task: Json) -> Json:
         """Match what is new or due, write groups and break changes."""
-        result = match(self.warehouse, execution=task["execution"], as_of=task["as_of"], rules=self.rules)
-        return {
-            "changes": result.changes,
-            "opened": result.opened,
-            "cured": result.cured,
-            "expected": result.expected,
-            "groups": result.groups,
-            "next_due": result.next_due,
-        }
+        result = match(
+            self.warehouse,
+            execution=task["execution"],
+            as_of=task["as_of"],
+            rules=self.rules,
+            feeds=feed_terms(self.settings.feeds),
+            tenant=self.settings.tenant,
+        )
+        return dict(result.counts())
 
     def score(self, task: Json) -> Json:
-        """Score this execution's changed breaks and say how many need the ticket system."""
-        result = score_changes(self.warehouse, self.scorer, execution=task["execution"], as_of=task["as_of"])
-        return {"scored": result.scored, "flagged": result.flagged, "ticketable": result.scored}
+        """Score this execution's changed breaks and say how many changes the ticket system must hear of."""
+        limits, execution = self.settings.ticketing, task["execution"]
+        result = score_changes(
+            self.warehouse,
+            self.scorer,
+            execution=execution,
+            as_of=task["as_of"],
+            min_score=limits.min_score,
+            min_severity=limits.severity,
+        )
+        flagged = self._count(
+            _FLAGGED_SQL, {"e": execution, "severity": int(limits.severity), "score": str(limits.min_score)}
+        )
+        told = self._count(_TELLABLE_SQL, {"e": execution})
+        return {"scored": result.scored, "flagged": flagged, "ticketable": flagged + told}
+
+    def _count(self, sql: str, params: Json) -> int:
+        return int(self.warehouse.query(sql, params)["n"][0].as_py())
 
     def ticket(self, task: Json) -> Json:
         """Write the outbox rows of every undelivered change, then deliver what is pending."""
-        written = write_outbox(self.warehouse, execution=task["execution"], as_of=task["as_of"], policy=self.policy)
-        report = deliver(self.warehouse, self.ticketing, self.clock)
-        return {"written": written, "delivered": report.delivered, "dead": report.dead}
+        limits = DeliveryLimits(rows=self.settings.ticketing.deliver_limit)
+        return dict(
+            run_ticket(
+                self.warehouse, self.ticketing, task["execution"], task["as_of"], self.policy, self.clock, limits
+            )
+        )
 
-    def _normalised(self, task: Json, envelopes: tuple[Envelope, ...]) -> Any:
-        messages = [message for envelope in envelopes for message in envelope.messages]
+    def park(self, task: Json) -> Json:
+        """Fail once with the caught error, so that the execution ends FAILED; when redriven, let it go on.
+
+        Whether this parking was seen before is a fact in the warehouse, so the answer is the same on every engine.
+        """
+        count = int(task.get("parked", {}).get("count", 0))
+        failure = task.get("failure", {})
+        key = {"e": task["execution"], "c": count}
+        if self._count("SELECT count(*) AS n FROM parked_batch WHERE execution = :e AND count = :c", key):
+            return {"count": count + 1}
+        row = {
+            "execution": task["execution"],
+            "count": count,
+            "error": str(failure.get("Error", "")),
+            "cause": str(failure.get("Cause", "")),
+            "as_of": task["as_of"],
+        }
+        self.warehouse.append("parked_batch", pa.Table.from_pylist([row], schema=arrow_schema(PARKED_BATCH)))
+        raise PermanentError(f"parked after {row['error']}: {_cause_text(row['cause'])}")
+
+    def _normalised(self, task: Json, envelopes: Sequence[Envelope]) -> Normalised:
         sessions = [e.session for e in envelopes for _ in e.messages]
         numbers = [e.first + n for e in envelopes for n in range(len(e.messages))]
-        recv = np.array([e.recv_ts for e in envelopes for _ in e.messages], dtype=np.int64)
+        unknown = sorted({session for session in sessions if session not in self.feeds})
+        if unknown:
+            raise PermanentError(f"session {unknown[0]}: no feed in the settings claims it")
         raw = RawBatch(
-            messages=messages,
+            messages=[message for envelope in envelopes for message in envelope.messages],
             message_ids=[f"{session}:{number}" for session, number in zip(sessions, numbers, strict=True)],
             numbers=numbers,
             lane=task["lane"],
             sessions=sessions,
-            recv_ts=recv,
+            recv_ts=np.array([e.recv_ts for e in envelopes for _ in e.messages], dtype=np.int64),
             feeds=[self.feeds[session] for session in sessions],
-            live=True,
         )
         return normalise(raw, self.reference.current())
+
+
+def _cause_text(cause: str) -> str:
+    # Lambda wraps a raised error as a JSON object.
+    try:
+        return str(json.loads(cause)["errorMessage"])
+    except (ValueError, KeyError, TypeError):
+        return cause
+
+
+def feed_terms(feeds: Sequence[Feed]) -> list[FeedTerms]:
+    """What matching must know about each feed."""
+    return [FeedTerms(feed.name, feed.role, feed.party, feed.grace_seconds) for feed in feeds]

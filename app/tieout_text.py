@@ -74,7 +74,8 @@ def _totals(summary: Json) -> RenderableType:
         value = f"p50 {latency['p50_ms']:,.0f} ms, p99 {latency['p99_ms']:,.0f} ms over {latency['breaks']:,} breaks"
         table.add_row("arrival to break", value)
     proof = summary["completeness"]
-    state = Text("complete", style="green") if not proof["problems"] else Text("; ".join(proof["problems"]), style="red")
+    problems = "; ".join(proof["problems"])
+    state = Text(problems, style="red") if problems else Text("complete", style="green")
     table.add_row("completeness", state)
     table.add_row(
         "",

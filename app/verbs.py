@@ -52,7 +52,7 @@ def _either(config: Path | None) -> Iterator[tuple[ServiceClient | None, Install
 def show_status(config: Path | None) -> None:
     """Print the tie-out."""
     with _either(config) as (client, local):
-        data = client.get("/api/summary") if client else _required(local).summary()
+        data: Any = client.get("/api/summary") if client else _required(local).summary()
     console = Console()
     console.print("[green]running[/]" if client else "[dim]not running: read from the files[/]")
     show(console, data)
@@ -60,7 +60,8 @@ def show_status(config: Path | None) -> None:
 
 def explain_break(break_id: str, folder: Path | None, config: Path | None) -> str:
     """The evidence for one break as text; `break_id` may be a unique beginning."""
-    from app.explain import explain_from_dir, explain_text
+    from app.evidence import explain_text
+    from app.explain import explain_from_dir
 
     if folder is not None:
         try:

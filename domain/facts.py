@@ -217,3 +217,15 @@ BREAK_LATENCY = Table(
         committed_ts ts ! | commit of the Match that opened it
     """),
 )
+
+PARKED_BATCH = Table(
+    "parked_batch",
+    Kind.FACT,
+    columns("""
+        execution str ! identity
+        count int ! identity | times this execution was parked before
+        error str !
+        cause str
+        as_of ts !
+    """),
+)

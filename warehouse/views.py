@@ -3,12 +3,15 @@
 BREAK_QUEUE = """
 CREATE OR REPLACE VIEW break_queue AS
 WITH latest_change AS (
-  SELECT break_id, change_id FROM break_change
-  QUALIFY row_number() OVER (PARTITION BY break_id ORDER BY generation DESC, as_of DESC, change_id DESC) = 1
+  SELECT c.break_id, c.change_id FROM break_change c LEFT JOIN execution_log x ON x.execution = c.execution
+  QUALIFY row_number() OVER (
+    PARTITION BY c.break_id ORDER BY c.generation DESC, coalesce(x.seq, 0) DESC, c.as_of DESC, c.change_id DESC) = 1
 ), latest_score AS (
   SELECT c.break_id, c.generation, s.score, s.p_value, s.reasons, s.model_version
   FROM break_score s JOIN break_change c ON c.change_id = s.change_id
-  QUALIFY row_number() OVER (PARTITION BY c.break_id, c.generation ORDER BY c.as_of DESC, c.change_id DESC) = 1
+  LEFT JOIN execution_log x ON x.execution = c.execution
+  QUALIFY row_number() OVER (
+    PARTITION BY c.break_id, c.generation ORDER BY coalesce(x.seq, 0) DESC, c.as_of DESC, c.change_id DESC) = 1
 ), assignment AS (
   SELECT break_id, assignee FROM action WHERE kind = 'assign'
   QUALIFY row_number() OVER (PARTITION BY break_id ORDER BY acted_at DESC, action_id DESC) = 1

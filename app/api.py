@@ -1,0 +1,88 @@
+"""API routes behind the command line: summary, progress, explain, sweep, redrive, rebuild, fault."""
+
+from typing import Any, Literal
+
+from fastapi import APIRouter, HTTPException
+from pydantic import BaseModel, ConfigDict
+
+from app.installation import Installation
+from app.worker import Worker
+from domain.errors import PermanentError
+from ingest.streams.port import Stream
+
+Json = dict[str, Any]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SweepRequest(_Body):
+    """`end`: as of the time the last grace ends, once every lane is quiet."""
+
+    as_of: Literal["end"] = "end"
+
+
+class RedriveRequest(_Body):
+    """An execution's name or its beginning, or `all`."""
+
+    run: str
+
+
+class FaultRequest(_Body):
+    """A fault of the embedded ticket service: `503`, or `off`."""
+
+    mode: Literal["503", "off"]
+
+
+def routes(installation: Installation, worker: Worker, raw_log: Stream) -> APIRouter:
+    """The routes; the console's access rules guard them."""
+    router = APIRouter(prefix="/api")
+
+    @router.get("/summary")
+    def summary() -> Json:
+        return installation.summary()
+
+    @router.get("/progress")
+    def progress() -> Json:
+        processed = installation.warehouse.query("SELECT count(*) AS n FROM raw_message")["n"][0].as_py()
+        accepted = accepted_messages(raw_log)
+        running = installation.engine.counts().get("RUNNING", 0)
+        idle = worker.idle and running == 0 and processed >= accepted
+        return {"accepted": accepted, "processed": processed, "running": running, "lag": worker.lag(), "idle": idle}
+
+    @router.get("/explain/{break_id}")
+    def explain(break_id: str) -> Json:
+        return _or_404(lambda: installation.explain(break_id))
+
+    @router.post("/sweep")
+    def sweep(_request: SweepRequest) -> Json:
+        worker.request_final_sweep()
+        return {"requested": True}
+
+    @router.post("/redrive")
+    def redrive(request: RedriveRequest) -> Json:
+        return {"redriven": _or_404(lambda: installation.redrive(request.run))}
+
+    @router.post("/rebuild")
+    def rebuild() -> Json:
+        return installation.rebuild()
+
+    @router.post("/fault")
+    def fault(request: FaultRequest) -> Json:
+        installation.set_fault(request.mode)
+        return {"mode": request.mode}
+
+    return router
+
+
+def accepted_messages(raw_log: Stream) -> int:
+    """Messages the acceptor made durable, over all lanes of the local raw log."""
+    return sum(raw_log.read(lane, None, 0).behind_messages for lane in raw_log.lanes())
+
+
+def _or_404(action: Any) -> Any:
+    try:
+        return action()
+    except (PermanentError, KeyError) as error:
+        raise HTTPException(404, str(error)) from None

@@ -1,0 +1,174 @@
+"""One installation's stores opened together: what the worker, the API and the command line work on."""
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from alerting import completeness as ticket_check
+from alerting.port import Ticketing
+from alerting.triage import TriagePolicy
+from anomaly.port import Scorer
+from app import build
+from app.evidence import evidence_of
+from app.paths import DataDir
+from app.reference import load_all
+from app.reference_cache import ReferenceCache
+from app.settings import Settings
+from app.summary import Completeness, summary
+from app.tasks import Tasks, feed_terms
+from domain.clock import Clock, SystemClock
+from domain.derived import BREAK_CHANGE, MATCH_GROUP, MATCH_MEMBER, RECON_BREAK, RECON_BREAK_MEMBER, TRADE_STATE
+from domain.errors import PermanentError
+from ingest.feeds import feeds_by_session
+from ingest.streams.port import Stream
+from matching import completeness as match_check
+from matching.rebuild import rebuild
+from matching.rules import RuleSet
+from orchestrator.definition import load_shipped
+from orchestrator.embedded import EmbeddedEngine
+from orchestrator.ledger import SqliteLedger
+from warehouse.duckdb import DuckDbWarehouse
+
+Json = dict[str, Any]
+SERIAL = ("tieout-match", "tieout-score", "tieout-ticket")
+REBUILT = (TRADE_STATE, MATCH_GROUP, MATCH_MEMBER, RECON_BREAK, RECON_BREAK_MEMBER, BREAK_CHANGE)
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """The opened stores of one tenant."""
+
+    settings: Settings
+    clock: Clock
+    warehouse: DuckDbWarehouse
+    stream: Stream
+    rules: RuleSet
+    scorer: Scorer
+    policy: TriagePolicy
+    ticketing: Ticketing
+    set_fault: Callable[[str], None]
+    engine: EmbeddedEngine
+    ledger: SqliteLedger
+    definition: Json
+
+    def completeness(self) -> Completeness:
+        """The three equations: messages, live facts, tickets."""
+        counts = self.warehouse.query(
+            "SELECT outcome, count(*) AS n FROM raw_message GROUP BY outcome"
+        ).to_pylist()
+        accounted = sum(row["n"] for row in counts if row["outcome"] in OUTCOMES)
+        received = self.warehouse.query("SELECT count(*) AS n FROM raw_message")["n"][0].as_py()
+        placed = match_check.completeness(self.warehouse)
+        told = ticket_check.completeness(self.warehouse, self.policy)
+        problems = []
+        if received != accounted:
+            problems.append(f"{received - accounted} messages have no outcome")
+        if not placed.holds:
+            problems.append(f"{len(placed.offenders)} live facts misplaced, {len(placed.unmatched)} not matched yet")
+        if not told.complete:
+            problems.append(f"{len(told.missing)} ticketable breaks without a delivered ticket")
+        grouped = placed.grouped + placed.broken + placed.expected
+        return Completeness(
+            received, accounted, placed.live, grouped, told.ticketable, told.ticketed, tuple(problems)
+        )
+
+    def summary(self) -> Json:
+        """The tie-out as it stands."""
+        return summary(self.warehouse, self.completeness())
+
+    def explain(self, break_id: str) -> Json:
+        """Evidence of the break whose id starts with `break_id`. Raises PermanentError for none or several."""
+        return evidence_of(self.warehouse, self._only(break_id), self.rules)
+
+    def redrive(self, run: str) -> list[Json]:
+        """Redrive one execution (or all failed ones) and wait for the outcome; raises PermanentError for none."""
+        failed = [e for e in self.engine.list(limit=1_000) if e.status in ("FAILED", "TIMED_OUT", "ABORTED")]
+        chosen = failed if run == "all" else [e for e in failed if e.name.startswith(run)]
+        if not chosen and run != "all":
+            raise PermanentError(f"no failed execution starts with {run!r}")
+        if len(chosen) > 1 and run != "all":
+            raise PermanentError(f"{len(chosen)} failed executions start with {run!r}; give more of the name")
+        for execution in chosen:
+            self.engine.redrive(execution.name)
+        done = [self.engine.wait(e.name, 60.0) for e in chosen]
+        return [{"name": e.name, "status": e.status, "error": e.error, "cause": e.cause} for e in done]
+
+    def rebuild(self) -> Json:
+        """Replay every Match run; `before` and `after` are hashes of the derived tables."""
+        before = self.derived_hash()
+        runs = rebuild(
+            self.warehouse, self.rules, feeds=feed_terms(self.settings.feeds), tenant=self.settings.tenant
+        )
+        return {"executions": runs, "before": before, "after": self.derived_hash()}
+
+    def derived_hash(self) -> str:
+        """SHA-256 over the rows of the derived tables in a fixed order."""
+        digest = hashlib.sha256()
+        for table in REBUILT:
+            order = ", ".join(str(n + 1) for n in range(len(table.columns)))
+            rows = self.warehouse.query(f"SELECT {', '.join(table.columns)} FROM {table.name} ORDER BY {order}")
+            digest.update(table.name.encode())
+            for row in rows.cast(rows.schema).to_pylist():
+                digest.update(repr(tuple(row.values())).encode())
+        return digest.hexdigest()
+
+    def due(self) -> tuple[int | None, int | None]:
+        """First and last end of grace among what is expected, UTC ns."""
+        row = self.warehouse.query(
+            "SELECT min(due_at) AS first, max(due_at) AS last FROM recon_break WHERE state = 'EXPECTED'"
+        )
+        first, last = (row[name].cast("int64")[0].as_py() for name in ("first", "last"))
+        return first, last
+
+    def _only(self, prefix: str) -> str:
+        found = self.warehouse.query(
+            "SELECT break_id FROM recon_break WHERE starts_with(break_id, :p) ORDER BY break_id LIMIT 2", {"p": prefix}
+        )["break_id"].to_pylist()
+        if len(found) != 1:
+            raise PermanentError(f"{'no break starts' if not found else 'several breaks start'} with {prefix!r}")
+        return str(found[0])
+
+
+OUTCOMES = ("SESSION", "DUPLICATE", "FACT", "QUARANTINE", "IGNORED")
+
+
+@contextmanager
+def open_installation(settings: Settings, clock: Clock | None = None) -> Iterator[Installation]:
+    """Open every store of the installation, the embedded ticket service among them, and close them afterwards.
+
+    Raises SettingsError for what cannot work and TransientError when another process holds the warehouse.
+    """
+    clock = clock or SystemClock()
+    data = DataDir(settings.data_dir).create()
+    rules = build.open_rules(settings)
+    stop = threading.Event()
+    warehouse = build.open_warehouse(settings, clock)
+    engine: EmbeddedEngine | None = None
+    try:
+        load_all(warehouse, settings, datetime.fromtimestamp(clock.now_ns() / 1e9, UTC).date())
+        stream = build.open_stream(settings, clock)
+        scorer, policy = build.open_scorer(settings), build.open_policy(settings)
+        ticketing, set_fault = build.open_ticketing(settings, clock, stop)
+        feeds, reference = feeds_by_session(settings.feeds), ReferenceCache(warehouse)
+        tasks = Tasks(
+            settings, warehouse, stream, feeds, reference, rules, scorer, ticketing, policy, clock
+        )  # fmt: skip
+        definition = load_shipped()
+        engine = EmbeddedEngine(
+            data.engine, definition, tasks.functions(), clock, serial=SERIAL, synchronous=settings.worker.synchronous
+        )
+        yield Installation(
+            settings, clock, warehouse, stream, rules, scorer, policy, ticketing, set_fault, engine,
+            SqliteLedger(engine), definition,
+        )  # fmt: skip
+    finally:
+        if engine is not None:
+            engine.close()
+        stop.set()
+        warehouse.close()
+
+

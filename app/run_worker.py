@@ -1,0 +1,123 @@
+"""The worker process: engine, warehouse, tickets, API and console; the only one that opens the warehouse."""
+
+import logging
+import os
+import socket
+import threading
+
+import uvicorn
+from fastapi import FastAPI
+
+from app.actions import Actions
+from app.api import routes
+from app.bookkeeping import Bookkeeper
+from app.feeds_status import FeedsStatus
+from app.files import read_json, write_json
+from app.installation import Installation, open_installation
+from app.metrics import Metrics
+from app.mirror import Mirror
+from app.paths import DataDir
+from app.settings import Settings, SettingsError
+from app.worker import Worker
+from console.app import create_console
+from console.explain import explain_break
+from console.ports import ConsoleDeps
+from domain.clock import Clock
+from domain.errors import TransientError
+from ingest.fix.tags import tag_name
+from ingest.streams.segment import SegmentStream
+from orchestrator.graph import render
+
+BIND_ATTEMPTS = 50
+BIND_PAUSE_SECONDS = 0.2
+ERROR_PAUSE_SECONDS = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+def run_worker_child(settings: Settings, clock: Clock, stop: threading.Event) -> None:
+    """Serve and work until `stop`. Raises SettingsError for what cannot work, such as a port that stays taken."""
+    data = DataDir(settings.data_dir).create()
+    token = str((read_json(data.service) or {}).get("token", ""))
+    with open_installation(settings, clock) as installation:
+        metrics = Metrics()
+        bookkeeper = Bookkeeper(installation.warehouse, installation.engine, metrics)
+        worker = Worker(
+            tenant=settings.tenant,
+            stream=installation.stream,
+            engine=installation.engine,
+            ledger=installation.ledger,
+            limits=settings.worker,
+            clock=clock,
+            due=installation.due,
+            on_ended=bookkeeper.ended,
+        )
+        mirror = Mirror(installation)
+        app = console_app(installation, worker, bookkeeper, mirror, token)
+        listener = _listen(settings.console.host, settings.console.port, clock)
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="console", daemon=True)
+        thread.start()
+        host, port = listener.getsockname()[:2]
+        write_json(data.ready / "worker.json", {"pid": os.getpid(), "host": host, "port": port})
+        _work(worker, settings.worker.poll_ms / 1000, clock, stop)
+        server.should_exit = True
+        thread.join(5)
+        mirror.close()
+
+
+def console_app(
+    installation: Installation, worker: Worker, bookkeeper: Bookkeeper, mirror: Mirror, token: str
+) -> FastAPI:
+    """The console with the API routes of the command line on it."""
+    settings, raw_log = installation.settings, SegmentStream(DataDir(installation.settings.data_dir).raw)
+    deps = ConsoleDeps(
+        warehouse=installation.warehouse,
+        engine=installation.engine,
+        definition=installation.definition,
+        graph=render,
+        actions=Actions(installation.warehouse, installation.clock, mirror.tell),
+        feeds_status=FeedsStatus(settings, installation.warehouse),
+        token=token,
+        clock=installation.clock,
+        metrics=lambda: bookkeeper.text(worker.lag()),
+        explain=lambda break_id: explain_break(installation.warehouse, break_id, tag_name),
+        tenant=settings.tenant,
+        actor="analyst",
+        base_ccy=settings.base_currency,
+        open_reads_on_loopback=True,
+    )
+    app = create_console(deps)
+    extra = routes(installation, worker, raw_log)
+    # Before the console's own, whose /api/{...} patterns would otherwise take some of these paths.
+    app.router.routes[0:0] = extra.routes
+    return app
+
+
+def _work(worker: Worker, poll_seconds: float, clock: Clock, stop: threading.Event) -> None:
+    while not stop.is_set():
+        try:
+            moved = worker.step()
+        except TransientError as error:
+            logger.warning("the worker waits: %s", error)
+            stop.wait(ERROR_PAUSE_SECONDS)
+            continue
+        if not moved:
+            stop.wait(poll_seconds)
+
+
+def _listen(host: str, port: int, clock: Clock) -> socket.socket:
+    for attempt in range(1, BIND_ATTEMPTS + 1):
+        # The protocol is named, else asyncio does not know it is TCP and leaves Nagle on: 40 ms an answer.
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+            listener.listen(128)
+            return listener
+        except OSError as error:
+            listener.close()
+            if attempt == BIND_ATTEMPTS:
+                raise SettingsError(f"console.port: cannot listen on {host}:{port}: {error.strerror}") from None
+            clock.sleep(BIND_PAUSE_SECONDS)
+    raise AssertionError("unreachable")

@@ -1,0 +1,162 @@
+"""The worker: cuts lanes into micro-batches, starts one execution each, and sweeps when something falls due."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.settings import WorkerSettings
+from domain.clock import Clock
+from domain.errors import PermanentError, TransientError
+from ingest.streams.marks import accept
+from ingest.streams.port import Batch, Stream
+from orchestrator.embedded import EmbeddedEngine
+from orchestrator.ledger import Ledger, Plan, execution_name
+
+logger = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+ENDED = frozenset({"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"})
+
+
+@dataclass(slots=True)
+class _Lane:
+    token: int
+    position: str | None
+    marks: dict[str, int]
+    running: str | None = None
+    started: float = float("-inf")
+    behind: int = 0
+
+
+@dataclass(slots=True)
+class Worker:
+    """Drives every lane of the stream; one execution of a lane at a time, so that its order is kept.
+
+    A range is planned and committed in the ledger before its execution starts and is never cut again; `as_of` is the
+    greatest receive time of the range, and never goes back. `due` gives the first and the last time (UTC ns) at which
+    the grace of something expected ends.
+    """
+
+    tenant: str
+    stream: Stream
+    engine: EmbeddedEngine
+    ledger: Ledger
+    limits: WorkerSettings
+    clock: Clock
+    due: Callable[[], tuple[int | None, int | None]]
+    on_ended: Callable[[str, str], None]
+    _lanes: dict[str, _Lane] = field(default_factory=dict)
+    _sweep: str | None = None
+    _final: bool = False
+    _as_of: int = 0
+
+    def step(self) -> bool:
+        """One round over the lanes; True when something was started or ended."""
+        moved = False
+        for name in self.stream.lanes():
+            try:
+                moved |= self._advance(name)
+            except TransientError as error:
+                logger.warning("lane waits: %s", error, extra={"lane": name})
+        moved |= self._sweep_if_due()
+        return moved
+
+    def request_final_sweep(self) -> None:
+        """Ask for the end-of-input sweep: once every lane is quiet, as of the time the last grace ends."""
+        self._final = True
+
+    @property
+    def idle(self) -> bool:
+        """True when no lane has anything durable that was not reconciled and nothing runs."""
+        quiet = all(lane.running is None and lane.behind == 0 for lane in self._lanes.values())
+        return quiet and self._sweep is None and not self._final and set(self._lanes) == set(self.stream.lanes())
+
+    def lag(self) -> dict[str, int]:
+        """Durable messages per lane that no execution has taken yet."""
+        return {name: lane.behind for name, lane in self._lanes.items()}
+
+    def _advance(self, name: str) -> bool:
+        lane = self._lanes.get(name) or self._open(name)
+        if lane.running is not None:
+            if not self._ended(lane.running):
+                return False
+            lane.running = None
+        if self.clock.monotonic() - lane.started < self.limits.batch_min_wait_ms / 1000:
+            return False
+        batch = self.stream.read(name, lane.position, self.limits.batch_max_messages)
+        lane.behind = batch.behind_messages + batch.count
+        if not batch.envelopes:
+            return False
+        self._plan(name, lane, batch)
+        return True
+
+    def _open(self, name: str) -> _Lane:
+        token = self.ledger.claim(name)
+        state = self.ledger.resume(name, token)
+        lane = _Lane(token, state.position, dict(state.marks))
+        if state.unfinished is not None:
+            self.engine.start(state.unfinished.name, state.unfinished.input)
+            lane.running = state.unfinished.name
+        self._lanes[name] = lane
+        return lane
+
+    def _plan(self, name: str, lane: _Lane, batch: Batch) -> None:
+        _, marks = accept(batch.envelopes, lane.marks)
+        self._as_of = max(self._as_of, *(envelope.recv_ts for envelope in batch.envelopes))
+        execution = execution_name(self.tenant, name, lane.position or "", batch.next)
+        task = self._input(execution, "batch", name, lane.position, batch.next, batch.count, lane.marks)
+        plan = Plan(
+            name=execution, after=lane.position, until=batch.next, marks=lane.marks, next_marks=marks, input=task
+        )
+        self.ledger.plan(name, lane.token, plan)
+        self.engine.start(execution, task)
+        lane.position, lane.marks, lane.running = batch.next, dict(marks), execution
+        lane.started, lane.behind = self.clock.monotonic(), batch.behind_messages
+
+    def _input(
+        self, execution: str, kind: str, lane: str, after: str | None, until: str | None, count: int, marks: Json
+    ) -> Json:
+        return {
+            "execution": execution,
+            "tenant": self.tenant,
+            "kind": kind,
+            "lane": lane,
+            "after": after,
+            "until": until,
+            "count": count,
+            "as_of": self._as_of,
+            "marks": dict(marks),
+        }
+
+    def _sweep_if_due(self) -> bool:
+        if self._sweep is not None:
+            if not self._ended(self._sweep):
+                return False
+            self._sweep = None
+        first, last = self.due()
+        now = self.clock.now_ns()
+        if self._final and all(lane.running is None and lane.behind == 0 for lane in self._lanes.values()):
+            self._final = False
+            self._start_sweep(max(now, last or 0))
+            return True
+        if first is None or first > now:
+            return False
+        self._start_sweep(now)
+        return True
+
+    def _start_sweep(self, as_of: int) -> None:
+        self._as_of = max(self._as_of, as_of)
+        name = f"sweep-{self._as_of}"
+        self.engine.start(name, self._input(name, "sweep", "", None, None, 0, {}))
+        self._sweep = name
+
+    def _ended(self, name: str) -> bool:
+        status = self.engine.describe(name).status
+        if status not in ENDED:
+            return False
+        try:
+            self.on_ended(name, status)
+        except (TransientError, PermanentError):
+            logger.exception("bookkeeping after an execution failed", extra={"execution": name})
+        return True

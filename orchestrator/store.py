@@ -1,0 +1,171 @@
+"""The durable store: executions, task outcomes, events, timers and the ledger in one SQLite file (WAL, one writer)."""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS exec (
+  name TEXT PRIMARY KEY, definition_hash TEXT NOT NULL, input TEXT NOT NULL, status TEXT NOT NULL,
+  output TEXT, error TEXT, cause TEXT, started_at INTEGER NOT NULL, stopped_at INTEGER,
+  redrive_count INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS exec_status ON exec (status, started_at);
+CREATE INDEX IF NOT EXISTS exec_started ON exec (started_at);
+CREATE TABLE IF NOT EXISTS definition (hash TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS task (
+  exec TEXT NOT NULL, key TEXT NOT NULL, visit TEXT NOT NULL, ok INTEGER NOT NULL, result TEXT, error TEXT,
+  cause TEXT, ended_at INTEGER NOT NULL, PRIMARY KEY (exec, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS event (
+  exec TEXT NOT NULL, seq INTEGER NOT NULL, type TEXT NOT NULL, state TEXT, ts INTEGER NOT NULL,
+  previous INTEGER NOT NULL, details TEXT NOT NULL, PRIMARY KEY (exec, seq)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS timer (
+  exec TEXT NOT NULL, key TEXT NOT NULL, due INTEGER NOT NULL, fired INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (exec, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS duration (
+  exec TEXT NOT NULL, state TEXT NOT NULL, seq INTEGER NOT NULL, ok INTEGER NOT NULL, ms REAL NOT NULL,
+  PRIMARY KEY (exec, seq)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS lane (
+  lane TEXT PRIMARY KEY, token INTEGER NOT NULL, position TEXT, marks TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS plan (
+  name TEXT PRIMARY KEY, lane TEXT NOT NULL, after TEXT, until TEXT NOT NULL, marks TEXT NOT NULL,
+  next_marks TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS plan_lane ON plan (lane);
+"""
+
+Synchronous = Literal["NORMAL", "FULL"]
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRow:
+    """A memoised task outcome; `visit` is the key without the attempt."""
+
+    key: str
+    visit: str
+    ok: bool
+    result: Any
+    error: str
+    cause: str
+    ended_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """One history event to store."""
+
+    seq: int
+    type: str
+    state: str
+    ts: int
+    previous: int
+    details: Mapping[str, Any]
+
+
+class Store:
+    """One connection behind a lock; every write is a transaction, readers see committed state."""
+
+    def __init__(self, path: Path | str, synchronous: Synchronous = "NORMAL") -> None:
+        if synchronous not in ("NORMAL", "FULL"):
+            raise ValueError(f"synchronous is NORMAL or FULL, not {synchronous!r}")
+        self._lock = threading.RLock()
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+        self._connection.row_factory = sqlite3.Row
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute(f"PRAGMA synchronous = {synchronous}")
+        self._connection.executescript(_SCHEMA)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing; nested use joins the outer transaction."""
+        with self._lock:
+            if self._connection.in_transaction:
+                yield
+                return
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def rows(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
+        """Rows of a query as mappings."""
+        with self._lock:
+            return [dict(row) for row in self._connection.execute(sql, params)]
+
+    def execute(self, sql: str, params: Sequence[object] = ()) -> int:
+        """Run one statement; returns the rows it changed."""
+        with self._lock:
+            return self._connection.execute(sql, params).rowcount
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        """Run one statement for many rows."""
+        with self._lock:
+            self._connection.executemany(sql, rows)
+
+    def close(self) -> None:
+        """Close the file; a second call does nothing."""
+        with self._lock:
+            self._connection.close()
+
+    def add_execution(self, name: str, definition_hash: str, definition: str, input_text: str, now: int) -> None:
+        """Insert a RUNNING execution and its definition."""
+        self.execute("INSERT OR IGNORE INTO definition VALUES (?, ?)", (definition_hash, definition))
+        self.execute(
+            "INSERT INTO exec (name, definition_hash, input, status, started_at) VALUES (?, ?, ?, 'RUNNING', ?)",
+            (name, definition_hash, input_text, now),
+        )
+
+    def execution(self, name: str) -> Row | None:
+        """The execution's row, or None."""
+        found = self.rows("SELECT * FROM exec WHERE name = ?", (name,))
+        return found[0] if found else None
+
+    def definition(self, digest: str) -> Any:
+        """A stored definition, parsed."""
+        return json.loads(self.rows("SELECT body FROM definition WHERE hash = ?", (digest,))[0]["body"])
+
+    def task_rows(self, name: str) -> dict[str, TaskRow]:
+        """Memoised outcomes of an execution by key."""
+        return {
+            row["key"]: TaskRow(
+                row["key"],
+                row["visit"],
+                bool(row["ok"]),
+                json.loads(row["result"]) if row["result"] is not None else None,
+                row["error"] or "",
+                row["cause"] or "",
+                row["ended_at"],
+            )
+            for row in self.rows("SELECT * FROM task WHERE exec = ?", (name,))
+        }
+
+    def add_task(self, name: str, row: TaskRow) -> None:
+        """Memoise an outcome; a repeated one is left as it is."""
+        result = json.dumps(row.result) if row.ok else None
+        self.execute(
+            "INSERT OR IGNORE INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (name, row.key, row.visit, int(row.ok), result, row.error, row.cause, row.ended_at),
+        )
+
+    def add_events(self, name: str, events: Iterable[EventRow]) -> None:
+        """Append history events."""
+        self.executemany(
+            "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)",
+            ((name, e.seq, e.type, e.state, e.ts, e.previous, json.dumps(e.details)) for e in events),
+        )
+
+    def last_event(self, name: str) -> int:
+        """Number of the newest history event, 0 without any."""
+        return int(self.rows("SELECT coalesce(max(seq), 0) AS n FROM event WHERE exec = ?", (name,))[0]["n"])
+
+    def timers(self, name: str) -> dict[str, tuple[int, bool]]:
+        """Due time (UTC ns) and whether it fired, by key."""
+        rows = self.rows("SELECT key, due, fired FROM timer WHERE exec = ?", (name,))
+        return {row["key"]: (row["due"], bool(row["fired"])) for row in rows}
