@@ -129,11 +129,10 @@ def instrument_columns(extract: Extract, terms: dict[str, pa.Array], trade_day: 
         "expiry": _shown(terms["expiry"]), "strike": _shown(terms["strike"]), "day": day,
     }  # fmt: skip
     present = {name: column for name, column in evidence.items() if column.null_count < len(column)}
-    encoded = joined(present.values() or [symbol]).dictionary_encode()
-    resolved = [
-        _resolve(dict(zip(present, key.split(KEY_SEPARATOR), strict=True)), known)
-        for key in encoded.dictionary.to_pylist()
-    ]
+    present = present or {"symbol": symbol}
+    encoded = joined(present.values()).dictionary_encode()
+    said = (dict(zip(present, key.split(KEY_SEPARATOR), strict=True)) for key in encoded.dictionary.to_pylist())
+    resolved = [_resolve(one, known) for one in said]
     ids = pa.array(resolved, pa.string()).take(encoded.indices)
     missing = nulls_of(ids)
     if missing.any():
