@@ -13,11 +13,12 @@ from console.security import Gate, same_origin, set_cookie
 from console.view import Deps
 from console.wording import instant
 from domain.errors import PermanentError
+from orchestrator.port import REDRIVABLE
 
 MAX_BULK = 200
 BreakId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.:-]{1,80}$")]
 RunName = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.:-]{1,120}$")]
-RunStatus = Literal["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE"]
+RunStatus = Literal["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"]
 Scalar = str | int | float | bool | None
 
 
@@ -136,13 +137,13 @@ def redrive(deps: Deps, name: RunName) -> dict[str, Any]:
     found = runs.load(deps.engine, deps.definition, name)
     if found is None:
         raise HTTPException(404, f"no run {name}")
-    if found.status not in runs.REDRIVABLE:
+    if found.status not in REDRIVABLE:
         raise HTTPException(409, f"only a failed run can be redriven; this one is {found.status.lower()}")
     try:
         deps.engine.redrive(name)
     except PermanentError as error:
         raise HTTPException(409, str(error)) from None
-    return {"name": name, "status": str(deps.engine.describe(name).get("status", ""))}
+    return {"name": name, "status": deps.engine.describe(name).status}
 
 
 def status(deps: Deps) -> dict[str, Any]:

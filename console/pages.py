@@ -14,6 +14,7 @@ from console.filters import QueueFilter, QueueRequest
 from console.ports import ConsoleDeps
 from console.view import Deps, fragment, page
 from console.wording import instant, stamp
+from orchestrator.port import REDRIVABLE
 
 FIRST_WINDOW_ROWS = 80
 MAX_RUN_ROWS = 200
@@ -122,7 +123,7 @@ def one_run(request: Request, deps: Deps, name: str) -> HTMLResponse:
     svg = deps.graph(deps.definition, statuses, selected or None)
     return page(
         request, "run.html", "runs", run=found, svg=svg, selected=selected, statistics=deps.engine.statistics(),
-        redrivable=found.status in runs.REDRIVABLE,
+        redrivable=found.status in REDRIVABLE,
     )  # fmt: skip
 
 

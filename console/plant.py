@@ -54,6 +54,7 @@ def feeds(deps: ConsoleDeps) -> list[dict[str, Any]]:
                 "name": name,
                 "role": str(status.get("role") or ""),
                 "party": str(status.get("party") or ""),
+                "session": str(status.get("session") or ""),
                 "state": state,
                 "last": seen,
                 "ago": span_words((now - seen).total_seconds()) + " ago" if seen else "never",
@@ -63,7 +64,7 @@ def feeds(deps: ConsoleDeps) -> list[dict[str, Any]]:
         )
     for name, numbers in sorted(counted.items()):
         found.append(
-            {"name": name, "role": "", "party": "", "state": "unknown", "last": None, "ago": "",
+            {"name": name, "role": "", "party": "", "session": "", "state": "unknown", "last": None, "ago": "",
              "received": sum(numbers.values()), "outcomes": numbers}
         )  # fmt: skip
     return found

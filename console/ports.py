@@ -5,21 +5,22 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from domain.clock import Clock
+from orchestrator.port import Execution, HistoryEvent
 from warehouse.port import Warehouse
 
 
 class Runs(Protocol):
-    """Executions of the state machine, in Step Functions vocabulary (DescribeExecution, GetExecutionHistory, ...)."""
+    """Executions of the state machine."""
 
-    def describe(self, name: str) -> Mapping[str, Any]:
-        """`name`, `status`, `startDate`, `stopDate`, `input`, `output`, `error`, `cause`; raises if unknown."""
+    def describe(self, name: str) -> Execution:
+        """The execution as it stands; raises PermanentError when there is none."""
         ...
 
-    def history(self, name: str) -> Sequence[Mapping[str, Any]]:
-        """Events in order: `id`, `type`, `timestamp`, `previousEventId` and the AWS `...EventDetails` object."""
+    def history(self, name: str) -> Sequence[HistoryEvent]:
+        """Its events in order."""
         ...
 
-    def list(self, status: str | None, limit: int) -> Sequence[Mapping[str, Any]]:
+    def list(self, status: str | None, limit: int) -> Sequence[Execution]:
         """The newest executions, newest first, of one status or of all."""
         ...
 

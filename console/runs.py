@@ -1,24 +1,26 @@
-"""Executions for people: one run's states, timings and events worked out from its Step Functions history."""
+"""Executions for people: one run's states, timings and events worked out from its history."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from console.ports import Engine
+from domain.errors import PermanentError
+from orchestrator.port import REDRIVABLE, Execution, HistoryEvent
 
 MAX_RUNS = 500
 STATUS_WORDS = {
     "SUCCEEDED": "Succeeded", "FAILED": "Failed", "RUNNING": "In progress", "CAUGHT": "Caught error",
-    "NOT_STARTED": "Not started", "TIMED_OUT": "Timed out", "ABORTED": "Aborted", "PENDING_REDRIVE": "Redrive pending",
+    "NOT_STARTED": "Not started", "TIMED_OUT": "Timed out", "ABORTED": "Aborted",
 }  # fmt: skip
 STATUS_GLYPHS = {
     "SUCCEEDED": "✓", "FAILED": "✕", "RUNNING": "◷", "CAUGHT": "!", "NOT_STARTED": "○", "TIMED_OUT": "✕",
-    "ABORTED": "■", "PENDING_REDRIVE": "↻",
+    "ABORTED": "■",
 }  # fmt: skip
-REDRIVABLE = frozenset({"FAILED", "TIMED_OUT", "ABORTED"})
-_FAILURES = ("TaskFailed", "TaskTimedOut", "LambdaFunctionFailed", "LambdaFunctionTimedOut", "ActivityFailed")
+_TASK_FAILURES = ("TaskFailed", "TaskTimedOut", "LambdaFunctionFailed", "LambdaFunctionTimedOut", "ActivityFailed")
+_TASK_SUCCESSES = ("TaskSucceeded", "LambdaFunctionSucceeded", "ActivitySucceeded")
+_RUN_FAILURES = ("ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted")
 
 
 @dataclass(slots=True)
@@ -68,6 +70,7 @@ class Run:
     output: str
     error: str
     cause: str
+    redrives: int
     states: tuple[StateRun, ...]
     events: tuple[Event, ...]
 
@@ -82,24 +85,9 @@ class Run:
         return next((s.name for s in self.states if s.status == "FAILED"), "")
 
 
-def millis(value: object) -> float | None:
-    """Any time an engine may give as milliseconds since 1970: datetime, ISO text, seconds, ms or ns."""
-    if isinstance(value, bool) or value is None:
-        return None
-    if isinstance(value, datetime):
-        aware = value if value.tzinfo else value.replace(tzinfo=UTC)
-        return aware.timestamp() * 1000
-    if isinstance(value, str):
-        try:
-            return millis(datetime.fromisoformat(value))
-        except ValueError:
-            return None
-    if isinstance(value, (int, float)):
-        # Seconds, milliseconds, microseconds and nanoseconds of this century do not overlap.
-        for limit, factor in ((1e11, 1000.0), (1e14, 1.0), (1e17, 1e-3), (1e20, 1e-6)):
-            if abs(value) < limit:
-                return float(value) * factor
-    return None
+def millis(ns: int | None) -> float | None:
+    """Nanoseconds as milliseconds, both since 1970; None stays None."""
+    return None if ns is None else ns / 1_000_000
 
 
 def pretty(value: object) -> str:
@@ -114,12 +102,11 @@ def pretty(value: object) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
 
 
-def _details(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    for key, value in event.items():
-        if key.endswith("EventDetails") and isinstance(value, Mapping):
-            return value
-    found = event.get("details")
-    return found if isinstance(found, Mapping) else {}
+def _detail(event: HistoryEvent, key: str) -> Any:
+    """A detail by name, directly or inside the `...EventDetails` object AWS wraps it in."""
+    if key in event.details:
+        return event.details[key]
+    return next((v[key] for v in event.details.values() if isinstance(v, Mapping) and key in v), None)
 
 
 def _states_of(definition: Mapping[str, Any]) -> dict[str, StateRun]:
@@ -131,107 +118,121 @@ def _states_of(definition: Mapping[str, Any]) -> dict[str, StateRun]:
     return states
 
 
-def _apply(states: dict[str, StateRun], event: Mapping[str, Any], owner: dict[int, str]) -> str:
-    kind, details = str(event.get("type", "")), _details(event)
-    at, event_id = millis(event.get("timestamp")), int(event.get("id", 0))
-    if kind.endswith(("StateEntered", "StateExited")):
-        name = str(details.get("name", ""))
-        state = states.setdefault(name, StateRun(name, kind.partition("State")[0]))
-        if kind.endswith("StateEntered"):
-            state.status, state.entered, state.exited = "RUNNING", at, None
-            state.input, state.output, state.attempts = pretty(details.get("input")), "", state.attempts + 1
-        else:
-            state.exited, state.output = at, pretty(details.get("output"))
-            state.status = "CAUGHT" if state.error else "SUCCEEDED"
-    else:
-        name = owner.get(int(event.get("previousEventId", 0) or 0), "")
-        if name and name in states:
-            state = states[name]
-            if kind in _FAILURES:
-                state.error, state.cause = str(details.get("error", "")), str(details.get("cause", ""))
-            elif kind in ("TaskSucceeded", "LambdaFunctionSucceeded"):
-                state.error = state.cause = ""
-            elif kind in ("TaskScheduled", "LambdaFunctionScheduled") and state.error:
-                state.attempts += 1
-    if name and name in states:
-        owner[event_id] = name
-        states[name].events.append(event_id)
-    return name
+def _apply(states: dict[str, StateRun], event: HistoryEvent) -> None:
+    kind, at = event.type, millis(event.timestamp_ns)
+    state = states.setdefault(event.state, StateRun(event.state, kind.partition("State")[0]))
+    state.events.append(event.id)
+    if kind.endswith("StateEntered"):
+        state.status, state.entered, state.exited = "RUNNING", at, None
+        state.input, state.output, state.attempts = pretty(_detail(event, "input")), "", state.attempts + 1
+    elif kind.endswith("StateExited"):
+        state.exited, state.output = at, pretty(_detail(event, "output"))
+        state.status = "CAUGHT" if state.error else "SUCCEEDED"
+    elif kind in _TASK_FAILURES:
+        state.error, state.cause = str(_detail(event, "error") or kind), cause_words(str(_detail(event, "cause") or ""))
+    elif kind in _TASK_SUCCESSES:
+        state.error = state.cause = ""
+    elif kind in ("TaskScheduled", "LambdaFunctionScheduled") and (state.error or state.status == "NOT_STARTED"):
+        # A retry, or a redrive: Step Functions schedules the task again without entering the state again.
+        state.attempts += 1
+        state.status, state.entered = "RUNNING", state.entered or at
 
 
-def build(definition: Mapping[str, Any], described: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> Run:
+def _fail(states: dict[str, StateRun], last: str, execution: Execution) -> None:
+    """Mark where the run ended: the state it was in, and behind a Fail state the one whose error was passed on."""
+    failed = states.get(last)
+    if failed is None or failed.exited is not None:
+        return
+    failed.status, failed.error = "FAILED", failed.error or execution.error
+    failed.cause = failed.cause or cause_words(execution.cause)
+    if failed.type == "Fail":
+        culprits = [s for s in states.values() if s.status == "CAUGHT" and (s.exited or 0) <= (failed.entered or 0)]
+        if culprits:
+            max(culprits, key=lambda s: s.exited or 0).status = "FAILED"
+
+
+def _redriven(states: dict[str, StateRun]) -> None:
+    """What a redrive runs again has not started yet."""
+    for state in states.values():
+        if state.status in ("FAILED", "RUNNING"):
+            state.status, state.error, state.cause, state.entered, state.exited = "NOT_STARTED", "", "", None, None
+
+
+def build(definition: Mapping[str, Any], execution: Execution, history: Sequence[HistoryEvent]) -> Run:
     """A run with its states in the definition's order and every event tied to its state."""
     states = _states_of(definition)
-    owner: dict[int, str] = {}
     events: list[Event] = []
     previous: float | None = None
-    last_state = ""
+    last = ""
     for raw in history:
-        name = _apply(states, raw, owner)
-        kind, at = str(raw.get("type", "")), millis(raw.get("timestamp"))
-        failure = "Failed" in kind or "TimedOut" in kind or "Aborted" in kind
-        last_state = name or last_state
+        at = millis(raw.timestamp_ns)
+        state = "" if raw.type.startswith("Execution") else raw.state
+        if state:
+            _apply(states, raw)
+            last = state
+        elif raw.type in _RUN_FAILURES:
+            _fail(states, last, execution)
+        elif raw.type == "ExecutionRedriven":
+            _redriven(states)
         delta = None if at is None or previous is None else at - previous
-        previous = at if at is not None else previous
-        shown = {k: v for k, v in _details(raw).items() if v not in (None, "")}
-        events.append(Event(int(raw.get("id", 0)), kind, name, at, delta, failure, pretty(shown) if shown else ""))
-    status = str(described.get("status", ""))
-    if status in REDRIVABLE and last_state in states and states[last_state].exited is None:
-        failed = states[last_state]
-        failed.status = "FAILED"
-        failed.error = failed.error or str(described.get("error") or "")
-        failed.cause = failed.cause or str(described.get("cause") or "")
-        if failed.type == "Fail":
-            # A Fail state only passes on an error that was caught: the state that raised it failed, too.
-            culprits = [s for s in states.values() if s.status == "CAUGHT" and (s.exited or 0) <= (failed.entered or 0)]
-            if culprits:
-                max(culprits, key=lambda s: s.exited or 0).status = "FAILED"
+        previous = at
+        shown = {k: v for k, v in raw.details.items() if v not in (None, "")}
+        is_failure = any(word in raw.type for word in ("Failed", "TimedOut", "Aborted"))
+        events.append(Event(raw.id, raw.type, state, at, delta, is_failure, pretty(shown) if shown else ""))
+    if execution.status in REDRIVABLE:
+        _fail(states, last, execution)
     return Run(
-        name=str(described.get("name", "")),
-        status=status,
-        started=millis(described.get("startDate")),
-        stopped=millis(described.get("stopDate")),
-        input=pretty(described.get("input")),
-        output=pretty(described.get("output")),
-        error=str(described.get("error") or ""),
-        cause=str(described.get("cause") or ""),
+        name=execution.name,
+        status=execution.status,
+        started=millis(execution.started_at),
+        stopped=millis(execution.stopped_at),
+        input=pretty(execution.input),
+        output=pretty(execution.output),
+        error=execution.error,
+        cause=cause_words(execution.cause),
+        redrives=execution.redrive_count,
         states=tuple(states.values()),
         events=tuple(events),
     )
 
 
+def cause_words(cause: str) -> str:
+    """The message inside a Lambda-style JSON cause (`errorMessage`), else the cause as it is."""
+    try:
+        found = json.loads(cause)
+    except ValueError:
+        return cause
+    message = found.get("errorMessage") if isinstance(found, dict) else None
+    return str(message) if message else cause
+
+
 def load(engine: Engine, definition: Mapping[str, Any], name: str) -> Run | None:
     """The run called `name`, or None when the engine does not know it."""
     try:
-        described = engine.describe(name)
-    except LookupError:
+        execution = engine.describe(name)
+    except PermanentError:
         return None
-    return build(definition, described, engine.history(name)) if described else None
+    return build(definition, execution, engine.history(name))
 
 
 def summaries(engine: Engine, status: str | None, limit: int) -> list[dict[str, Any]]:
     """The newest executions as rows: name, status, word, start, duration in ms, error and the input's own labels."""
     found = []
     for item in engine.list(status, limit):
-        started, stopped = millis(item.get("startDate")), millis(item.get("stopDate"))
-        given = item.get("input")
-        try:
-            labels = json.loads(given) if isinstance(given, str) else given
-        except ValueError:
-            labels = None
-        labels = labels if isinstance(labels, Mapping) else {}
+        started, stopped = millis(item.started_at), millis(item.stopped_at)
+        labels = item.input if isinstance(item.input, Mapping) else {}
         found.append(
             {
-                "name": str(item.get("name", "")),
-                "status": str(item.get("status", "")),
-                "word": STATUS_WORDS.get(str(item.get("status", "")), str(item.get("status", ""))),
-                "glyph": STATUS_GLYPHS.get(str(item.get("status", "")), "·"),
+                "name": item.name,
+                "status": item.status,
+                "word": STATUS_WORDS.get(item.status, item.status),
                 "started": started,
                 "duration_ms": None if started is None or stopped is None else stopped - started,
-                "error": str(item.get("error") or ""),
-                "cause": str(item.get("cause") or ""),
-                "kind": str(labels.get("kind", "")),
-                "lane": str(labels.get("lane", "")),
+                "error": item.error,
+                "cause": cause_words(item.cause),
+                "redrives": item.redrive_count,
+                "kind": str(labels.get("kind") or ""),
+                "lane": str(labels.get("lane") or ""),
                 "count": labels.get("count"),
             }
         )
@@ -242,7 +243,7 @@ def run_json(run: Run) -> dict[str, Any]:
     """The run for API clients and for Export JSON."""
     return {
         "name": run.name, "status": run.status, "started": run.started, "stopped": run.stopped,
-        "duration_ms": run.duration_ms, "error": run.error, "cause": run.cause,
+        "duration_ms": run.duration_ms, "redrives": run.redrives, "error": run.error, "cause": run.cause,
         "input": run.input, "output": run.output,
         "states": [
             {

@@ -17,8 +17,10 @@ from console.app import create_console
 from console.explain import explain_break
 from console.ports import ConsoleDeps
 from domain.clock import ManualClock
+from domain.errors import PermanentError
 from domain.ids import digest128
 from domain.schema import TABLES, arrow_schema
+from orchestrator.port import Execution, HistoryEvent
 from warehouse.duckdb import DuckDbWarehouse
 from warehouse.migrations import migrate
 from warehouse.port import Warehouse
@@ -195,58 +197,57 @@ DEFINITION = {
 }
 
 
+def event(n: int, kind: str, state: str = "", **details: Any) -> HistoryEvent:
+    """History event number `n`, `n` seconds after NOW."""
+    return HistoryEvent(n, kind, n - 1, NOW_NS + n * 1_000_000_000, state, details)
+
+
+def run_of(name: str, status: str, seconds: float, error: str = "", cause: str = "") -> Execution:
+    """An execution that started at NOW."""
+    given = {"kind": "batch", "lane": "OMS", "count": 41}
+    return Execution(name, status, given, None, error, cause, NOW_NS, NOW_NS + int(seconds * 1e9), 0)
+
+
+CAUSE = json.dumps({"errorMessage": "HTTP 503 from /api/now/table/incident", "errorType": "TransientError"})
+
+
 class SmallEngine:
     """One good and one failed run."""
 
     def __init__(self) -> None:
         self.redriven: list[str] = []
 
-    def _history(self, failed: bool) -> list[dict[str, Any]]:
-        events: list[dict[str, Any]] = [{"id": 1, "type": "ExecutionStarted", "timestamp": NOW_NS / 1e9}]
+    def describe(self, name: str) -> Execution:
+        for run in self.list(None, 10):
+            if run.name == name:
+                return run
+        raise PermanentError(f"ExecutionDoesNotExist: {name}")
 
-        def add(kind: str, **details: Any) -> None:
-            n = len(events) + 1
-            events.append(
-                {"id": n, "previousEventId": n - 1, "type": kind, "timestamp": NOW_NS / 1e9 + n * 0.011, **details}
-            )
+    def history(self, name: str) -> list[HistoryEvent]:
+        events = [event(1, "ExecutionStarted")]
 
-        for name in ("Normalize", "Match", "Score", "Ticket"):
-            add("TaskStateEntered", stateEnteredEventDetails={"name": name, "input": '{"count": 41}'})
-            add("TaskScheduled")
-            if name == "Ticket" and failed:
-                add(
-                    "TaskFailed",
-                    taskFailedEventDetails={
-                        "error": "TransientError",
-                        "cause": "HTTP 503 from /api/now/table/incident",
-                    },
-                )
-                add("ExecutionFailed", executionFailedEventDetails={"error": "TransientError", "cause": "HTTP 503"})
+        def add(kind: str, state: str = "", **details: Any) -> None:
+            events.append(event(len(events) + 1, kind, state, **details))
+
+        for state in ("Normalize", "Match", "Score", "Ticket"):
+            add("TaskStateEntered", state, name=state, input={"count": 41})
+            add("TaskScheduled", state)
+            if state == "Ticket" and name == "run-bad":
+                add("TaskFailed", state, error="TransientError", cause=CAUSE)
+                add("ExecutionFailed", state, error="TransientError", cause=CAUSE)
                 return events
-            add("TaskSucceeded", taskSucceededEventDetails={"output": "{}"})
-            add("TaskStateExited", stateExitedEventDetails={"name": name, "output": '{"facts": 41}'})
+            add("TaskSucceeded", state, output={})
+            add("TaskStateExited", state, name=state, output={"facts": 41})
         add("ExecutionSucceeded")
         return events
 
-    def describe(self, name: str) -> dict[str, Any]:
-        runs = {r["name"]: r for r in self.list(None, 10)}
-        return runs[name]
+    def list(self, status: str | None, limit: int) -> list[Execution]:
+        found = [run_of("run-good", "SUCCEEDED", 1.7), run_of("run-bad", "FAILED", 7.7, "TransientError", CAUSE)]
+        return [run for run in found if status in (None, run.status)][:limit]
 
-    def history(self, name: str) -> list[dict[str, Any]]:
-        return self._history(name == "run-bad")
-
-    def list(self, status: str | None, limit: int) -> list[dict[str, Any]]:
-        given = json.dumps({"kind": "batch", "lane": "OMS", "count": 41})
-        found = [
-            {"name": "run-good", "status": "SUCCEEDED", "startDate": NOW_NS / 1e9, "stopDate": NOW_NS / 1e9 + 1.7,
-             "input": given},
-            {"name": "run-bad", "status": "FAILED", "startDate": NOW_NS / 1e9, "stopDate": NOW_NS / 1e9 + 7.7,
-             "input": given, "error": "TransientError", "cause": "HTTP 503 from /api/now/table/incident"},
-        ]  # fmt: skip
-        return [r for r in found if status in (None, r["status"])][:limit]
-
-    def redrive(self, name: str) -> None:
+    def redrive(self, name: str) -> Execution:
         self.redriven.append(name)
+        return self.describe(name)
 
     def statistics(self) -> dict[str, dict[str, Any]]:
         return {"Match": {"count": 2, "p50_ms": 34.0, "p99_ms": 210.0}}
