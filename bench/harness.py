@@ -66,8 +66,7 @@ def report(bench: Bench) -> str:
     lines = [bench.title]
     for item in measured:
         ratio = "ours" if item is ours else f"ours is {ours.rate / item.rate:,.1f} x"
-        lines.append(
-            f"  {item.name:<42}{item.rate:>14,.0f} {bench.unit}/CPU-s  {item.wall_seconds * 1000:>9,.0f} ms wall   {ratio}"
-        )
+        wall = f"{item.wall_seconds * 1000:>9,.0f} ms wall"
+        lines.append(f"  {item.name:<46}{item.rate:>12,.0f} {bench.unit}/CPU-s  {wall}   {ratio}")
     lines += [f"  skipped: {reason}" for reason in bench.skipped]
     return "\n".join(lines)
