@@ -32,6 +32,11 @@ _BREAK_TEXTS = (
     "right_value", "headline", "next_step", "rule_id", "pass_id", "rule_set_hash", "group_id", "superseded_by",
     "explains",
 )  # fmt: skip
+# Every record in short, and those of breaks in full: a field comparison needs all columns.
+_RECORDS = "SELECT record_id, message_id, feed, source_role, trade_uid, version, file, line FROM trade_event"
+_BROKEN = """
+SELECT e.* FROM trade_event e WHERE EXISTS (SELECT 1 FROM recon_break_member m WHERE m.record_id = e.record_id)
+"""
 _GROUPS = """
 SELECT group_id, level, pb_id, pass_id, rule_set_hash, cardinality, confidence, residual, interchangeable
 FROM match_group
@@ -98,10 +103,11 @@ class Report:
 
 def build_report(warehouse: Warehouse, context: Context) -> Report:
     """Read the outcome of the match from the warehouse; the order depends on content alone."""
-    records = {row["record_id"]: row for row in _rows(warehouse, "SELECT * FROM trade_event")}
+    records = {row["record_id"]: row for row in _rows(warehouse, _RECORDS)}
     state = "SELECT record_id, is_live FROM trade_state"
     alive = {row["record_id"]: row["is_live"] for row in _rows(warehouse, state)}
-    break_sides = _members(warehouse, "recon_break_member", "break_id", records)
+    broken = {row["record_id"]: row for row in _rows(warehouse, _BROKEN)}
+    break_sides = _members(warehouse, "recon_break_member", "break_id", broken)
     group_sides = _members(warehouse, "match_member", "group_id", records)
     breaks = [_break(row, break_sides.get(row["break_id"], {}), context) for row in _rows(warehouse, _BREAKS)]
     breaks.sort(key=_break_order)

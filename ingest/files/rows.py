@@ -225,7 +225,8 @@ def _trades(sheet: Sheet, found: Columns, feed: Feed, file: str, good: Mask, raw
     columns["recv_time_utc"] = columns["event_time_utc"]
     if feed.role == "PB":
         columns["pb_id"] = pa.repeat(pa.scalar(feed.party), count)
-    keyed = [pc.fill_null(columns[name].cast(pa.string()), "").to_pylist() for name in EVENT_KEY_FIELDS]
-    columns["event_key"] = pa.array([event_key(values) for values in zip(*keyed, strict=True)], pa.string())
+    content = [columns[name].cast(pa.string()) for name in EVENT_KEY_FIELDS]
+    keys = pc.binary_join_element_wise(*content, "\x1f", null_handling="replace", null_replacement="")
+    columns["event_key"] = pa.array([event_key([key]) for key in keys.to_pylist()], pa.string())
     schema = arrow_schema(TRADE)
     return pa.table([columns.get(f.name, pa.nulls(count, f.type)).cast(f.type) for f in schema], schema=schema)
