@@ -1,10 +1,10 @@
 """Raw messages in; canonical trades, quarantine and one outcome per message out: a pure function over a batch."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -88,8 +88,8 @@ class _Columns:
 
 @dataclass(slots=True)
 class _Collected:
-    outcomes: list[str]
-    types: list[str | None]
+    outcomes: npt.NDArray[np.object_]
+    types: npt.NDArray[np.object_]
     problems: dict[int, Problem]
     trades: list[pa.Table]
     fees: list[pa.Table]
@@ -108,7 +108,7 @@ def normalise(batch: RawBatch, reference: Reference) -> Normalised:
         sha256_hex(batch.messages),
         pa.array(batch.lines, pa.int64()) if batch.lines is not None else pa.nulls(count, pa.int64()),
     )
-    found = _Collected([QUARANTINE] * count, [None] * count, {}, [], [], [])
+    found = _Collected(np.full(count, QUARANTINE, dtype=object), np.full(count, None, dtype=object), {}, [], [], [])
     for feed, positions in _parts(batch.feeds):
         _normalise_part(batch, feed, positions, columns, reference, found)
     return Normalised(
@@ -120,24 +120,22 @@ def normalise(batch: RawBatch, reference: Reference) -> Normalised:
     )
 
 
-def _parts(feeds: Sequence[Feed]) -> Iterator[tuple[Feed, Sequence[int]]]:
-    by_feed: dict[str, list[int]] = defaultdict(list)
-    known: dict[str, Feed] = {}
-    for position, feed in enumerate(feeds):
-        by_feed[feed.name].append(position)
-        known[feed.name] = feed
-    for name, positions in by_feed.items():
+def _parts(feeds: Sequence[Feed]) -> Iterator[tuple[Feed, Ints]]:
+    """Positions of each feed's messages, in batch order, in runs of at most PART_MESSAGES."""
+    known = {feed.name: feed for feed in {id(feed): feed for feed in feeds}.values()}
+    names = np.array([feed.name for feed in feeds], dtype=object)
+    for name, feed in known.items():
+        positions = np.flatnonzero(names == name) if len(known) > 1 else np.arange(len(feeds))
         for start in range(0, len(positions), PART_MESSAGES):
-            yield known[name], positions[start : start + PART_MESSAGES]
+            yield feed, positions[start : start + PART_MESSAGES]
 
 
 def _normalise_part(
-    batch: RawBatch, feed: Feed, positions: Sequence[int], columns: _Columns, reference: Reference, out: _Collected
+    batch: RawBatch, feed: Feed, positions: Ints, columns: _Columns, reference: Reference, out: _Collected
 ) -> None:
     part, unframed = _open_part(batch, feed, positions, columns, reference)
     _check_framing(part, unframed, batch, positions)
     status = message_status(part)
-    decodable = objects(status)
     trades: list[pa.Table] = []
     fees: list[pa.Table] = []
     identifiers: list[pa.Table] = []
@@ -153,18 +151,17 @@ def _normalise_part(
         identifiers.append(identifier_rows(extract, record["record_id"]))
         without = np.setdiff1d(messages, extract.message)
         part.problems.add_each(without.tolist(), MISSING_FIELD, f"Group {family.count_tag} has no entries.")
-        record[_POSITION] = pa.array(np.asarray(positions)[extract.message], pa.int64())
+        record[_POSITION] = pa.array(positions[extract.message], pa.int64())
         trades.append(_clean(record, ~np.isin(extract.message, list(part.problems.found))))
     kept = pa.concat_tables(trades)["record_id"] if trades else pa.array([], pa.string())
     out.trades += trades
     out.fees += [_of(table, kept) for table in fees]
     out.identifiers += [_of(table, kept) for table in identifiers]
-    types = objects(part.message_type)
-    for place, position in enumerate(positions):
-        out.types[position] = types[place]
-        out.outcomes[position] = decodable[place] if decodable[place] in (SESSION, IGNORED) else FACT
+    without_trade = pc.fill_null(pc.is_in(status, pa.array([SESSION, IGNORED])), False)
+    out.types[positions] = objects(part.message_type)
+    out.outcomes[positions] = objects(pc.if_else(without_trade, status, FACT))
     for place, problem in part.problems.found.items():
-        out.problems[positions[place]] = problem
+        out.problems[int(positions[place])] = problem
         out.outcomes[positions[place]] = QUARANTINE
 
 
@@ -173,13 +170,13 @@ def _of(table: pa.Table, record_ids: pa.Array) -> pa.Table:
 
 
 def _open_part(
-    batch: RawBatch, feed: Feed, positions: Sequence[int], columns: _Columns, reference: Reference
+    batch: RawBatch, feed: Feed, positions: Ints, columns: _Columns, reference: Reference
 ) -> tuple[Part, Bools]:
     """The part's index, and which of its messages hold no FIX message at all."""
     dialect = reference.dialects.get(feed.dialect)
     if dialect is None:
         raise PermanentError(f"feed {feed.name}: no dialect named {feed.dialect!r}")
-    raws = [batch.messages[p] for p in positions]
+    raws = [batch.messages[p] for p in positions.tolist()]
     wire, reframed, unframed = [], np.zeros(len(positions), np.bool_), np.zeros(len(positions), np.bool_)
     for place, raw in enumerate(raws):
         if raw.startswith(b"8=FIX") if batch.live else is_wire_form(raw):
@@ -204,13 +201,13 @@ def _open_part(
     part = Part(
         feed, dialect, reference, index, tags, rows, texts(index, rows.find(35)),
         columns.message_ids.take(here), columns.sessions.take(here), columns.sha256.take(here),
-        np.asarray(batch.recv_ts, dtype=np.int64)[np.asarray(positions)],
+        np.asarray(batch.recv_ts, dtype=np.int64)[positions],
         batch.file, columns.lines.take(here), reframed,
     )  # fmt: skip
     return part, unframed
 
 
-def _check_framing(part: Part, unframed: Bools, batch: RawBatch, positions: Sequence[int]) -> None:
+def _check_framing(part: Part, unframed: Bools, batch: RawBatch, positions: Ints) -> None:
     for place in np.flatnonzero(unframed).tolist():
         raw = batch.messages[positions[place]]
         part.problems.add(place, UNDECODABLE, f"No FIX message in {len(raw)} bytes: {preview(raw)}.")

@@ -42,7 +42,7 @@ class Part:
 class Extract:
     """The rows of one family and their values by canonical field name, dialect tags first."""
 
-    __slots__ = ("_fields", "columns", "family", "message", "part", "rows", "status")
+    __slots__ = ("_fields", "_texts", "columns", "family", "message", "part", "rows", "status")
 
     def __init__(self, part: Part, family: Family, segments: Segments, status: pa.Array) -> None:
         self.part, self.family, self.status = part, family, status
@@ -57,6 +57,7 @@ class Extract:
         self.rows = Rows(part.index, part.tags, segments, wanted, family.message_tags)
         self.message = segments.message
         self._fields: dict[str, Ints] = {}
+        self._texts: dict[str, pa.Array] = {}
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -66,7 +67,7 @@ class Extract:
         if name not in self._fields:
             tags = self.columns[name]
             look_up = self.rows.own if name in self.family.own else self.rows.find
-            self._fields[name] = look_up(*tags) if tags else np.full(len(self), -1, dtype=np.int64)
+            self._fields[name] = look_up(*tags)
         return self._fields[name]
 
     def has(self, name: str) -> bool:
@@ -76,7 +77,9 @@ class Extract:
 
     def text(self, name: str) -> pa.Array:
         """The field as text."""
-        return texts(self.part.index, self.fields(name))
+        if name not in self._texts:
+            self._texts[name] = texts(self.part.index, self.fields(name))
+        return self._texts[name]
 
     def label(self, name: str) -> str:
         """How the field is named to a reader: `LastPx(31)`, `SideLastQty(1009) or LastQty(32)`."""

@@ -139,12 +139,16 @@ class Rows:
         for tag, slot in self._slot.items():
             table[tag] = slot
         slots = table[tags]
+        rows, count = len(segments.message), len(self._slot)
+        whole = bool((segments.first == index.first[segments.message]).all())
+        self._root: Ints | None = None
+        if whole and rows == index.count:  # every message is one row: no field lies outside
+            self.row_of_field = index.message
+            self._table = _first_positions(slots, index.message, slots >= 0, count, rows)
+            return
         self.row_of_field = _rows_of_fields(len(tags), segments)
         inside = self.row_of_field >= 0
-        rows, count = len(segments.message), len(self._slot)
         self._table = _first_positions(slots, self.row_of_field, (slots >= 0) & inside, count, rows)
-        self._root: Ints | None = None
-        whole = bool((segments.first == index.first[segments.message]).all())
         if not whole:
             outside = (slots >= 0) & ~inside
             self._root = _first_positions(slots, index.message, outside, count, index.count)
@@ -162,22 +166,24 @@ class Rows:
         A tag is looked for in the row, else before the group; a message tag also behind the group, if it is the only
         one of its message.
         """
+        if self._root is None:
+            return self.own(*tags)
         result = np.full(len(self), -1, dtype=np.int64)
         for tag in tags:
             slot = self._slot[tag]
-            position = self._table[slot]
-            if self._root is not None:
-                message = self.segments.message
-                position = np.where(position >= 0, position, self._root[slot][message])
-                if tag in self._message_tags:
-                    position = np.where(position >= 0, position, self._anywhere[slot][message])
+            message = self.segments.message
+            position = np.where(self._table[slot] >= 0, self._table[slot], self._root[slot][message])
+            if tag in self._message_tags:
+                position = np.where(position >= 0, position, self._anywhere[slot][message])
             result = np.where(result >= 0, result, position)
         return result
 
     def own(self, *tags: int) -> Ints:
         """As `find`, but only within the row itself (amounts that exist per block and per allocation)."""
-        result = np.full(len(self), -1, dtype=np.int64)
-        for tag in tags:
+        if not tags:
+            return np.full(len(self), -1, dtype=np.int64)
+        result: Ints = self._table[self._slot[tags[0]]]
+        for tag in tags[1:]:
             result = np.where(result >= 0, result, self._table[self._slot[tag]])
         return result
 

@@ -23,9 +23,12 @@ def texts(index: FieldIndex, fields: Ints) -> pa.Array:
     """
     if len(fields) == 0 or int(fields.max()) < 0:
         return pa.nulls(len(fields), pa.string())
-    here = np.maximum(fields, 0)
+    gaps = int(fields.min()) < 0
+    here = np.maximum(fields, 0) if gaps else fields
     start = index.value_start[here]
-    length = np.where(fields >= 0, index.value_end[here] - start, 0)
+    length = index.value_end[here] - start
+    if gaps:
+        length[fields < 0] = 0
     views = np.empty((len(fields), 2), dtype=np.uint64)
     head, tail = index.words[start], index.words[start + 8]
     inline = np.minimum(length, _INLINE_BYTES)
