@@ -1,5 +1,7 @@
 """Groups compared field by field, and the findings that follow: which break each difference is, and its exposure."""
 
+from collections.abc import Callable
+
 from matching.conditions import render
 from matching.items import digest, money_product, plain, product
 from matching.rules import BreakRule, RuleSet
@@ -101,31 +103,41 @@ def _exposure(rule: BreakRule) -> str:
     return "c.amount * 2" if rule.code == "T07" else "c.amount"
 
 
-def _branch(rule: BreakRule, rank: int) -> str:
-    return (
-        f"select c.group_key, {rank} as rank, '{rule.family}' as family, '{rule.code}' as code, '{rule.id}' as rule_id,"
-        f"\n    {_exposure(rule)} as exposure, {_value(rule.family, 'l')} as left_value,"
-        f"\n    {_value(rule.family, 'r')} as right_value, {_delta(rule.family)} as delta"
-        f"\n  from work_comparison c where {render(rule.when, 'c')}"
+def compile_hits(rules: RuleSet) -> str:
+    """Which rules hold for which group, nothing else: most groups have none."""
+    branches = "\nunion all\n".join(
+        f"select c.group_key, '{rule.id}', '{rule.family}', {rank} from work_comparison c where {render(rule.when, 'c')}"
+        for rank, rule in enumerate(rules.breaks)
     )
+    return f"insert into work_hit (group_key, rule_id, family, rank)\n{branches}"
+
+
+def _by_family(rules: RuleSet, expression: Callable[[BreakRule], str], cast: str) -> str:
+    """`expression` of the rule that hit; rules that share it share a branch."""
+    names: dict[str, list[str]] = {}
+    for rule in rules.breaks:
+        names.setdefault(expression(rule), []).append(f"'{rule.id}'")
+    branches = " ".join(f"when h.rule_id in ({', '.join(ids)}) then {sql}" for sql, ids in names.items())
+    return f"cast(case {branches} end as {cast})"
 
 
 def compile_findings(rules: RuleSet) -> str:
     """One row per difference that is a break; in a family the first rule that holds wins."""
-    branches = "\n  union all\n  ".join(_branch(rule, rank) for rank, rule in enumerate(rules.breaks))
     anchor = "case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end"
+    code = _by_family(rules, lambda rule: f"'{rule.code}'", "varchar")
+    exposure = _by_family(rules, _exposure, "number(28, 6)")
+    left, right = (_by_family(rules, lambda rule, s=side: _value(rule.family, s), "varchar") for side in "lr")
+    delta = _by_family(rules, lambda rule: _delta(rule.family), "number(28, 6)")
     return f"""
 insert into work_finding
-with found as (
-  {branches}
-), n as (
-  select f.*, c.level, c.anchor, c.pass_id, c.group_id, c.component, c.r_pb, c.l_due_at, c.r_due_at, c.l_instrument,
-    coalesce(c.l_symbol, c.r_symbol) as symbol, c.l_account, c.l_side, c.l_trade_date,
-    coalesce(c.l_settle_date, c.r_settle_date) as settle_date, c.l_ccy, c.l_qty, c.l_price,
-    row_number() over (partition by c.level, c.anchor, f.family order by f.group_key) as ordinal
-  from found f join work_comparison c on c.group_key = f.group_key
+with n as (
+  select h.rule_id, h.family, {code} as code, {exposure} as exposure, {left} as left_value, {right} as right_value,
+    {delta} as delta, c.*, coalesce(c.l_symbol, c.r_symbol) as symbol,
+    coalesce(c.l_settle_date, c.r_settle_date) as settle_date,
+    row_number() over (partition by c.level, c.anchor, h.family order by h.group_key) as ordinal
+  from work_hit h join work_comparison c on c.group_key = h.group_key
   where not exists (
-    select 1 from found b where b.group_key = f.group_key and b.family = f.family and b.rank < f.rank)
+    select 1 from work_hit b where b.group_key = h.group_key and b.family = h.family and b.rank < h.rank)
 )
 select {digest("'break'", ":tenant", "n.level", anchor, "n.family")}, n.level, n.r_pb, {anchor}, n.family, n.code,
   case when p.waits then greatest(n.l_due_at, n.r_due_at) end, n.l_instrument, n.symbol, n.l_account, n.l_side,

@@ -25,6 +25,8 @@ _AGREEMENT = ("account", "instrument", "direction", "qty", "price")
 _FINE = "('ms', 'us', 'ns')"
 # Keys a feed may not know at all: a pass on one that no free record has is skipped.
 OPTIONAL_KEYS = ("uid", "cross_uid", "order_id", "client_order_id")
+# A pass that wants allocations on a side is skipped where there are none.
+ALLOCATIONS = "allocations"
 _PAIR = "insert into work_pair (left_id, right_id)\n"
 _SINGLE = "insert into work_member (record_id, leg, group_key, pass_id, code, other_id)\n"
 _SAME_PB = "l.component = r.component and (l.pb = r.pb or l.pb is null)"
@@ -129,7 +131,8 @@ def _blocks(rule: AggregatePass, sql: str, *, unknown_pb: bool = False) -> State
 
     file = f"{_SINGLE}{members('L', 0, 'left_id')}\nunion all\n{members('R', 1, 'right_id')}"
     name = f"{rule.id}/any-pb" if unknown_pb else rule.id
-    return Statement(name, sql, file, unknown_pb=unknown_pb, needs=_needs(rule.keys))
+    needs = (*_needs(rule.keys), *([f"r.{ALLOCATIONS}"] if rule.right_level == "ALLOCATION" else []))
+    return Statement(name, sql, file, unknown_pb=unknown_pb, needs=needs)
 
 
 # --- passes -------------------------------------------------------------------------------------------------------
@@ -156,7 +159,7 @@ def _exact(rule: ExactPass) -> str:
 def _numbered(table: str, partition: Iterable[str], order: Iterable[str]) -> str:
     """A side with twins numbered: records equal in `partition` count 1, 2, 3 in `order`."""
     keys = ", ".join(dict.fromkeys(partition))
-    return f"(select x.*, row_number() over (partition by {keys} order by {', '.join(order)}) as twin from {table} x)"
+    return f"(select x.*, row_number() over (partition by {keys} order by {', '.join(order)}) as nth from {table} x)"
 
 
 def _economics(rule: EconomicsPass, *, unknown_pb: bool) -> str:
@@ -168,7 +171,7 @@ def _economics(rule: EconomicsPass, *, unknown_pb: bool) -> str:
     same_pb = "l.pb is null" if unknown_pb else "l.pb = r.pb"
     return (
         f"{_PAIR}select l.record_id, r.record_id\nfrom {left} l\njoin {right} r\n"
-        f"  on l.component = r.component and {same_pb} and l.twin = r.twin and {_equal(rule.keys)}"
+        f"  on l.component = r.component and {same_pb} and l.nth = r.nth and {_equal(rule.keys)}"
     )
 
 
@@ -206,20 +209,15 @@ def _aggregate(rule: AggregatePass, *, unknown_pb: bool) -> str:
     )
 
 
-def _candidates(keys: tuple[str, ...], joined: str, nearness: list[str]) -> str:
+def _candidates(joined: str, nearness: list[str]) -> str:
     """Pairs with their distances d1, d2, ...; twins are numbered so that a crowd of them pairs off in one round."""
-    columns = ["component", "pb", *(a for a, _ in _sides(keys)), "price", "settle_date"]
-    left, right = (_numbered(table, columns, ["uid", "record_id"]) for table in ("work_l", "work_r"))
     measured = ", ".join(f"{expression} as d{index}" for index, expression in enumerate(nearness, start=1))
-    return (
-        f"  select l.record_id as left_id, r.record_id as right_id, {measured}\n  from {left} l\n  join {right} r\n"
-        f"    on {joined}"
-    )
+    return f"  select l.record_id as left_id, r.record_id as right_id, {measured}\n  from work_l l join work_r r on {joined}"
 
 
-def _nearest(keys: tuple[str, ...], joined: str, nearness: list[str]) -> str:
+def _nearest(joined: str, nearness: list[str]) -> str:
     score = ", ".join(f"c.d{index}" for index in range(1, len(nearness) + 1))
-    return _best(_candidates(keys, joined, nearness), score=score)
+    return _best(_candidates(joined, nearness), score=score)
 
 
 _OTHER_SETTLE_DATE = "case when l.settle_date = r.settle_date then 0 else 1 end"
@@ -232,7 +230,7 @@ def _tolerance(rule: TolerancePass) -> str:
         "settle_date": _OTHER_SETTLE_DATE,
     }
     joined = f"{_SAME_PB} and {_equal(rule.keys)}\n    and abs(l.price - r.price) <= greatest(l.half_unit, r.half_unit)"
-    return _nearest(rule.keys, joined, [*(near[name] for name in rule.nearest), _TWIN_GAP])
+    return _nearest(joined, [*(near[name] for name in rule.nearest), _TWIN_GAP])
 
 
 def _near_miss(rule: NearMissPass) -> str:
@@ -240,7 +238,7 @@ def _near_miss(rule: NearMissPass) -> str:
     same_pb = "l.component = r.component" if left == "pb" else _SAME_PB
     near = [f"abs(l.{left} - r.{right})"] if left in {"qty", "price"} else []
     joined = f"{same_pb} and {_equal(rule.keys)} and l.{left} <> r.{right}"
-    return _nearest(rule.keys, joined, [*near, _OTHER_SETTLE_DATE, _TWIN_GAP])
+    return _nearest(joined, [*near, _OTHER_SETTLE_DATE, _TWIN_GAP])
 
 
 # --- what is left over --------------------------------------------------------------------------------------------

@@ -11,15 +11,16 @@ from typing import Literal
 
 import pyarrow as pa
 
+from domain.ids import digest128
 from domain.taxonomy import taxonomy
 from matching.changes import BEFORE_FINISH, DIFF, GROUP_STEPS, TIMER_STEPS
-from matching.compare import SIDES, SINGLES, compile_comparison, compile_findings
-from matching.compile import FORGET_PAIRS, OPTIONAL_KEYS, TAKE_LEFT, TAKE_RIGHT, Statement, compile_passes
+from matching.compare import SIDES, SINGLES, compile_comparison, compile_findings, compile_hits
+from matching.compile import ALLOCATIONS, FORGET_PAIRS, OPTIONAL_KEYS, TAKE_LEFT, TAKE_RIGHT, Statement, compile_passes
 from matching.finish import finish, rows_of
 from matching.items import FREE_LEFT, FREE_RIGHT, compile_items
 from matching.rules import AggregatePass, NearMissPass, Pass, RuleSet
 from matching.state import refresh_state
-from matching.tables import OWN_TABLES, clear_scratch, prepare
+from matching.tables import LASTING_SCRATCH, OWN_TABLES, clear_scratch, prepare
 from warehouse.port import Warehouse
 from warehouse.sql import timestamp
 
@@ -88,6 +89,7 @@ class Compiled:
     items: str
     passes: tuple[Statement, ...]
     comparison: str
+    hits: str
     findings: str
 
 
@@ -105,6 +107,7 @@ def _compiled(canonical: str) -> Compiled:
         compile_items(rules),
         compile_passes(rules),
         compile_comparison(rules),
+        compile_hits(rules),
         compile_findings(rules),
     )
 
@@ -152,7 +155,7 @@ def run(
         names += _column(warehouse, "select distinct execution from execution_log")
         _forget_state(warehouse)
     warehouse.append("work_execution", pa.table({"execution": sorted(set(names))}))
-    _load_terms(warehouse, compiled.rules, feeds)
+    _load_terms(warehouse, compiled, feeds)
     refresh_state(warehouse)
     _add_due(warehouse, as_of_ns)
     if _any(warehouse, "select 1 as found from work_component limit 1"):
@@ -182,7 +185,8 @@ def _derive(
     _run_passes(warehouse, compiled.passes)
     warehouse.execute(SIDES)
     warehouse.execute(compiled.comparison)
-    _execute(warehouse, compiled.findings, params)
+    if warehouse.execute(compiled.hits):
+        _execute(warehouse, compiled.findings, params)
     _execute(warehouse, SINGLES, params)
     _execute(warehouse, DIFF, params)
     breaks, changes = finish(warehouse, compiled.rules, as_of_ns=as_of_ns, execution=execution)
@@ -222,8 +226,11 @@ def _present(warehouse: Warehouse) -> set[str]:
     """Id columns some free record has, as `l.uid`; and `no pb` when some trade of ours names no prime broker."""
     counts = ", ".join(f"count({name}) as {name}" for name in OPTIONAL_KEYS)
     found = set()
+    counts += ", count(*) - count(pb) as no_pb, sum(case when level = 'ALLOCATION' then 1 else 0 end) as allocations"
     for leg in ("l", "r"):
-        row = warehouse.query(f"select {counts}, count(*) - count(pb) as no_pb from work_{leg}").to_pylist()[0]
+        row = warehouse.query(f"select {counts} from work_{leg}").to_pylist()[0]
+        if row["allocations"]:
+            found.add(f"{leg}.{ALLOCATIONS}")
         found |= {f"{leg}.{name}" for name in OPTIONAL_KEYS if row[name]}
         if leg == "l" and row["no_pb"]:
             found.add("no pb")
@@ -262,19 +269,25 @@ def _forget_state(warehouse: Warehouse) -> None:
     )
 
 
-def _load_terms(warehouse: Warehouse, rules: RuleSet, feeds: Sequence[FeedTerms]) -> None:
+def _load_terms(warehouse: Warehouse, compiled: Compiled, feeds: Sequence[FeedTerms]) -> None:
+    """Feeds, codes and passes as tables; they stay loaded for the session until one of them changes."""
+    key = digest128(compiled.rule_set_hash, *(repr(feed) for feed in feeds))
+    if _any(warehouse, "select 1 as found from work_terms where terms_key = :key limit 1", {"key": key}):
+        return
+    for table in LASTING_SCRATCH:
+        warehouse.execute(f"delete from {table}")
     columns = ("feed", "role", "party", "grace_seconds")
     warehouse.append("work_feed", pa.table({name: [getattr(feed, name) for feed in feeds] for name in columns}))
     codes = taxonomy()
     warehouse.append(
         "work_code", pa.table({"code": [*codes], "severity": [int(code.severity) for code in codes.values()]})
     )
-    waits = [_waits(rule) for rule in rules.passes]
-    sure = [_WAITING_CONFIDENCE if isinstance(rule, AggregatePass) and rule.waits else _CONFIDENCE.get(rule.kind, "0")
-            for rule in rules.passes]  # fmt: skip
-    warehouse.append(
-        "work_pass", pa.table({"pass_id": [rule.id for rule in rules.passes], "waits": waits, "confidence": sure})
-    )
+    passes = compiled.rules.passes
+    sure = [_WAITING_CONFIDENCE if _waits(rule) and rule.kind == "aggregate" else _CONFIDENCE.get(rule.kind, "0")
+            for rule in passes]  # fmt: skip
+    ids, waits = [rule.id for rule in passes], [_waits(rule) for rule in passes]
+    warehouse.append("work_pass", pa.table({"pass_id": ids, "waits": waits, "confidence": sure}))
+    warehouse.append("work_terms", pa.table({"terms_key": [key]}))
 
 
 def _waits(rule: Pass) -> bool:

@@ -56,8 +56,13 @@ from item i cross join longest n left join grace g on i.leg = 'L' and g.party = 
 
 
 def _fill(leg: str) -> str:
+    """The free records of one side; records equal in all terms are numbered 1, 2, 3 (twins)."""
     names = ", ".join(FREE_COLUMNS)
-    return f"insert into work_{leg.lower()} ({names}) select {names} from work_item where leg = '{leg}' and live"
+    return (
+        f"insert into work_{leg.lower()} ({names}, twin)\nselect {names}, row_number() over (\n"
+        "  partition by component, pb, account, instrument, side, qty, price, trade_date, settle_date, ccy"
+        f" order by uid, record_id)\nfrom work_item where leg = '{leg}' and live"
+    )
 
 
 FREE_LEFT, FREE_RIGHT = _fill("L"), _fill("R")

@@ -3,6 +3,7 @@
 import re
 
 from domain.derived import MATCH_GROUP, RECON_BREAK
+from domain.errors import PermanentError
 from domain.fields import Kind, Table, columns
 from domain.schema import TYPES, ddl
 from warehouse.port import Warehouse
@@ -110,7 +111,7 @@ FREE_COLUMNS = (
 
 def _free() -> str:
     kinds = dict(part.strip().split(" ", 1) for part in re.split(r",(?![^(]*\))", _ITEM))
-    return ", ".join(f"{name} {kinds[name]}" for name in FREE_COLUMNS)
+    return ", ".join(f"{name} {kinds[name]}" for name in FREE_COLUMNS) + ", twin bigint"
 
 
 _SIDE = (
@@ -150,6 +151,7 @@ _SCRATCH = {
     "work_feed": "feed varchar, role varchar, party varchar, grace_seconds bigint",
     "work_pass": "pass_id varchar, waits boolean, confidence number(28, 12)",
     "work_code": "code varchar, severity bigint",
+    "work_terms": "terms_key varchar",
     "work_version": "record_id varchar, feed varchar, leg varchar, uid varchar, ref_uid varchar, trade_date date,"
     " status varchar, version bigint, event_at timestamp_ntz(9), sent_at timestamp_ntz(9), recv_at timestamp_ntz(9),"
     " own_block varchar",
@@ -166,21 +168,30 @@ _SCRATCH = {
     "work_pair": "left_id varchar, right_id varchar",
     "work_side": f"group_key varchar, leg varchar, pass_id varchar, component varchar, {_SIDE}",
     "work_comparison": _comparison(),
+    "work_hit": "group_key varchar, rule_id varchar, family varchar, rank bigint",
     "work_finding": _FINDING,
     "work_group": _like(MATCH_GROUP),
     "work_diff": _like(RECON_BREAK) + ", kind varchar, qty number(38, 10), price number(28, 12), differs boolean",
 }
 
+# What feeds, codes and passes are called is the same for many runs.
+LASTING_SCRATCH = ("work_feed", "work_code", "work_pass", "work_terms")
+_LAST = [*_SCRATCH][-1]
+
 
 def prepare(warehouse: Warehouse) -> None:
     """Create this room's tables where absent; outside a transaction, because Snowflake commits at DDL."""
-    for table in OWN_TABLES:
-        warehouse.execute(ddl(table))
-    for name, body in _SCRATCH.items():
-        warehouse.execute(f"create temporary table if not exists {name} ({body})")
+    try:
+        warehouse.execute(f"delete from {_LAST}")  # its presence tells that all are there, for this session too
+    except PermanentError:
+        for table in OWN_TABLES:
+            warehouse.execute(ddl(table))
+        for name, body in _SCRATCH.items():
+            warehouse.execute(f"create temporary table if not exists {name} ({body})")
 
 
 def clear_scratch(warehouse: Warehouse) -> None:
-    """Empty every scratch table: a run starts from nothing, whatever a previous one left behind."""
+    """Empty the scratch tables: a run starts from nothing, whatever a previous one left behind."""
     for name in _SCRATCH:
-        warehouse.execute(f"delete from {name}")
+        if name not in LASTING_SCRATCH:
+            warehouse.execute(f"delete from {name}")
