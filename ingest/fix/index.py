@@ -19,8 +19,6 @@ _EQUALS, _ONES, _TOPS, _ZEROS = (
 )  # one byte, eight times
 _HIGH, _SIX, _LOW = (np.uint64(int(digits * 8, 16)) for digits in ("f0", "06", "0f"))
 _HIGH_4, _SIX_4, _LOW_4, _THREES_4 = (np.uint32(int(digits * 4, 16)) for digits in ("f0", "06", "0f", "33"))
-_SHIFT_4 = np.array([0, 24, 16, 8, 0, 0, 0, 0, 0], dtype=np.uint32)
-_FILL_4 = np.array([0, 0x303030, 0x3030, 0x30, 0, 0, 0, 0, 0], dtype=np.uint32)
 
 
 class Flag(IntFlag):
@@ -118,13 +116,15 @@ def _tags(words: Words, start: Ints, end: Ints) -> tuple[Ints, Ints]:
     word = words[start]
     match = word ^ _EQUALS
     match = (match - _ONES) & ~match & _TOPS
-    digits = np.bitwise_count((match & (~match + np.uint64(1))) - np.uint64(1)) >> 3
+    digits = np.bitwise_count((match & (~match + np.uint64(1))) - np.uint64(1)) >> np.uint8(3)
     # Four bytes hold nearly every tag; arithmetic on them costs half of eight.
-    aligned = (word.astype(np.uint32) << _SHIFT_4[digits]) | _FILL_4[digits]
-    ok = ((aligned & _HIGH_4) | (((aligned + _SIX_4) & _HIGH_4) >> 4)) == _THREES_4
+    bits: npt.NDArray[np.uint32] = digits.astype(np.uint32) << np.uint32(3)
+    aligned: npt.NDArray[np.uint32] = word.astype(np.uint32) << (np.uint32(32) - bits)
+    aligned |= np.uint32(0x303030) >> (bits - np.uint32(8))
+    ok = ((aligned & _HIGH_4) | (((aligned + _SIX_4) & _HIGH_4) >> np.uint32(4))) == _THREES_4
     value = aligned & _LOW_4
-    value = (value * np.uint32(10) + (value >> 8)) & np.uint32(0x00FF00FF)
-    tag = ((value * np.uint32(100) + (value >> 16)) & np.uint32(0xFFFF)).astype(np.int64)
+    value = (value * np.uint32(10) + (value >> np.uint32(8))) & np.uint32(0x00FF00FF)
+    tag = ((value * np.uint32(100) + (value >> np.uint32(16))) & np.uint32(0xFFFF)).astype(np.int64)
     wide = np.flatnonzero(digits > 4)
     if len(wide):
         tag[wide], ok[wide] = _digits_to_int(word[wide], digits[wide].astype(np.int64))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.fix.index import Flag, index_fields
@@ -36,6 +36,7 @@ _LENGTH_TAGS = {
 }
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(_FIELD.filter(lambda f: f[0] not in _LENGTH_TAGS), min_size=1, max_size=12), max_size=6))
 def test_index_equals_an_independent_split(messages: list[list[tuple[int, bytes]]]) -> None:
     wires = [b"".join(b"%d=%s\x01" % field for field in message) for message in messages]
@@ -47,6 +48,7 @@ def test_index_equals_an_independent_split(messages: list[list[tuple[int, bytes]
     assert [index.raw(n) for n in range(index.count)] == wires
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=80), max_size=5))
 def test_any_bytes_can_be_indexed(messages: list[bytes]) -> None:
     index = index_fields(messages)

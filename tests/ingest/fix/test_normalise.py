@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -13,7 +14,7 @@ from domain.ids import digest128, record_id
 from domain.schema import TABLES, arrow_schema
 from ingest.dialects.dialect import Dialect
 from ingest.feeds import Feed
-from ingest.normalise import Normalised
+from ingest.normalise import Normalised, RawBatch, normalise
 from ingest.normalise_reference import Reference, build_reference
 from ingest.normalise_trades import EVENT_KEY_FIELDS
 
@@ -337,6 +338,20 @@ def test_bravo_books_in_local_time_with_custom_tags(run: Run, fill: Make) -> Non
     assert trade["event_time_utc"].strftime("%H:%M:%S") == "13:30:01"
     fee = {"ordinal": 0, "fee_type": "TOTAL", "ccy": None, "amount": Decimal("0.42"), "basis": None}
     assert result.fees.to_pylist() == [{"record_id": trade["record_id"], **fee}]
+
+
+def test_feeds_of_one_lane_are_read_in_their_own_dialects(
+    make_batch: Callable[..., RawBatch], reference: Reference, fill: Make
+) -> None:
+    local = {60: "20260604-09:30:01", 453: None, 448: None, 447: None, 452: None}
+    messages = [fill({17: f"E{n}", **(local if n % 2 else {})}) for n in range(6)] + [b"junk"]
+    batch = replace(make_batch(messages), feeds=[ALPHA, BRAVO, ALPHA, BRAVO, ALPHA, BRAVO, BRAVO])
+    result = normalise(batch, reference)
+    assert result.trades["trade_uid"].to_pylist() == [f"E{n}" for n in range(6)]
+    assert result.trades["pb_id"].to_pylist() == ["ALPHA", "BRAVO"] * 3
+    assert {at.strftime("%H:%M:%S") for at in result.trades["event_time_utc"].to_pylist()} == {"13:30:01"}
+    assert result.messages["feed"].to_pylist() == ["ALPHA", "BRAVO"] * 3 + ["BRAVO"]
+    assert result.quarantine["feed"].to_pylist() == ["BRAVO"]
 
 
 def test_exec_id_suffixes_are_versions(run: Run, fill: Make) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.fix.sniff import find_messages, separator_of, to_wire
@@ -58,6 +58,7 @@ def test_declared_data_length_protects_the_separator(frame: Callable[..., bytes]
     assert to_wire(wire.replace(b"\x01", b"|")) == wire.replace(data.replace(b"|", b"\x01"), data)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_garbage_never_raises(data: bytes) -> None:
     for content in (data, b"8=FIX.4.2" + data, b"8=FIX.4.4|9=5|35=8|" + data):

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.fix.index import index_fields
@@ -23,6 +23,7 @@ def read(*texts: str) -> list[tuple[int, str, bool] | None]:
     ]
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(
