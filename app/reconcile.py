@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.reconcile_inputs import Loaded, ReconcileError, load, read_map, sources, write_draft
-from app.reconcile_links import align_names, infer_prime_brokers, link_instruments
+from app.reconcile_links import align_names, infer_prime_brokers, link_accounts, link_instruments
 from app.reconcile_rules import rule_set
 from app.report import Context, FileNote, Report, build_report
 from app.report_files import csv_text, json_text, write_folder
@@ -117,10 +117,11 @@ def _match(loaded: Sequence[Loaded], rules: RuleSet, as_of_ns: int | None) -> Re
 def _linked(batch: Normalised, parties: Sequence[str]) -> tuple[Normalised, dict[str, str], list[str]]:
     """The batch with what the files say about each other applied; account → prime broker as inferred; notes."""
     trades, recognised = link_instruments(batch.trades)
+    trades, aliases = link_accounts(trades)
     trades, renamed = align_names(trades, parties)
     trades, accounts, notes = infer_prime_brokers(trades, parties)
     linked = Normalised(trades, batch.fees, batch.identifiers, batch.messages, batch.quarantine)
-    return linked, accounts, [*([recognised] if recognised else []), *renamed, *notes]
+    return linked, accounts, [*([recognised] if recognised else []), *aliases, *renamed, *notes]
 
 
 def _merge(parts: Sequence[Normalised]) -> Normalised:

@@ -11,6 +11,9 @@ from ingest.symbology import normalised_symbol
 _WEAK = ("symbol", "cusip", "sedol", "figi")
 _ISIN = "ISIN:"
 _CUSIP_COUNTRIES = ("US", "CA")
+_SEDOL_PREFIXES = ("GB00", "IE00")
+_ALIAS_VOTES_MIN = 3
+_ALIAS_SHARE_PERCENT = 90
 _LINKS = ("cross_uid", "trade_uid", "client_order_id")
 
 
@@ -18,7 +21,7 @@ def link_instruments(trades: pa.Table) -> tuple[pa.Table, str]:
     """The trades with one instrument id per instrument, and a note.
 
     A record without an ISIN takes the one that another record shows for the same symbol, CUSIP, SEDOL or FIGI in the
-    same currency, if there is exactly one; a CUSIP inside a US or Canadian ISIN counts as shown.
+    same currency, if there is exactly one; the CUSIP in a US or Canadian ISIN and the SEDOL in a British one count too.
     """
     columns = ["instrument_id", "isin", *_WEAK, "trade_ccy"]
     rows = trades.select(columns).to_pylist()
@@ -27,8 +30,8 @@ def link_instruments(trades: pa.Table) -> tuple[pa.Table, str]:
         if row["isin"]:
             for key in _keys(row):
                 known[key].add(row["isin"])
-            if row["isin"][:2] in _CUSIP_COUNTRIES:
-                known["cusip", row["isin"][2:11], row["trade_ccy"]].add(row["isin"])
+            for key in _inside(row["isin"], row["trade_ccy"]):
+                known[key].add(row["isin"])
     ids, linked = [], set()
     for row in rows:
         found = row["instrument_id"]
@@ -46,6 +49,13 @@ def link_instruments(trades: pa.Table) -> tuple[pa.Table, str]:
     return _replace(trades, "instrument_id", ids), note
 
 
+def _inside(isin: str, ccy: str) -> list[tuple[str, str, str]]:
+    """The national number an ISIN is made of."""
+    if isin[:2] in _CUSIP_COUNTRIES:
+        return [("cusip", isin[2:11], ccy)]
+    return [("sedol", isin[4:11], ccy)] if isin[:4] in _SEDOL_PREFIXES else []
+
+
 def _keys(row: Mapping[str, str | None]) -> list[tuple[str, str, str]]:
     found = []
     for name in _WEAK:
@@ -53,6 +63,50 @@ def _keys(row: Mapping[str, str | None]) -> list[tuple[str, str, str]]:
         if value:
             found.append((name, normalised_symbol(value) if name == "symbol" else value, row["trade_ccy"] or ""))
     return found
+
+
+def link_accounts(trades: pa.Table) -> tuple[pa.Table, list[str]]:
+    """Prime brokers' own account names replaced by ours, and notes.
+
+    A name we never use is an alias when at least three of its trades, and nine in ten, carry ids of trades of one of
+    our accounts; fewer do where they are unanimous and that prime broker uses none of our names at all.
+    """
+    rows = trades.select(["source_role", "feed", "account_id", *_LINKS]).to_pylist()
+    ours = {row["account_id"] for row in rows if row["source_role"] == "INTERNAL"}
+    by_id: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for row in rows:
+        if row["source_role"] == "INTERNAL":
+            for name in _LINKS:
+                by_id[_kind(name), row[name]].add(row["account_id"])
+    votes: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    familiar = set()
+    for row in rows:
+        if row["source_role"] == "INTERNAL":
+            continue
+        if row["account_id"] in ours:
+            familiar.add(row["feed"])
+            continue
+        for name in _LINKS:
+            meant = by_id.get((_kind(name), row[name]), ()) if row[name] else ()
+            if len(meant) == 1:
+                votes[row["feed"], row["account_id"]][next(iter(meant))] += 1
+                break
+    alias: dict[tuple[str, str], str] = {}
+    for (feed, account), found in sorted(votes.items()):
+        (meant_account, best), total = found.most_common(1)[0], found.total()
+        sure = best >= _ALIAS_VOTES_MIN and best * 100 >= total * _ALIAS_SHARE_PERCENT
+        if sure or (feed not in familiar and best == total):
+            alias[feed, account] = meant_account
+    if not alias:
+        return trades, []
+    ids = [alias.get((row["feed"], row["account_id"]), row["account_id"]) for row in rows]
+    notes = [f"account {name} at {feed} taken as our {account}" for (feed, name), account in alias.items()]
+    return _replace(trades, "account_id", ids), notes
+
+
+def _kind(name: str) -> str:
+    """Ids compare within orders or within trades."""
+    return "order" if name == "client_order_id" else "trade"
 
 
 def align_names(trades: pa.Table, parties: Sequence[str]) -> tuple[pa.Table, list[str]]:

@@ -11,8 +11,10 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from app.explain import explain_from_dir
-from app.reconcile import ReconcileOptions, run
-from app.report_files import OUTPUTS, guarded
+from app.reconcile import ReconcileOptions, reconcile, run
+from app.report_files import OUTPUTS, csv_text, guarded
+from app.report_html import html_text
+from app.report_table import write_table
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -43,18 +45,21 @@ def found(report: dict) -> set[tuple[str, str, str, str, str]]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
     path = tmp_path_factory.mktemp("out")
-    status, _, err = tie(FUND, NORTHGATE, HARBOUR, out=path)
+    status, text, err = tie(FUND, NORTHGATE, HARBOUR, out=path, format="json")
     assert (status, err) == (1, "")
-    return path
+    return path, json.loads(text)
 
 
 @pytest.fixture(scope="module")
-def report() -> dict:
-    status, text, err = tie(FUND, NORTHGATE, HARBOUR, format="json")
-    assert (status, err) == (1, "")
-    return json.loads(text)
+def folder(once: tuple[Path, dict]) -> Path:
+    return once[0]
+
+
+@pytest.fixture(scope="module")
+def report(once: tuple[Path, dict]) -> dict:
+    return once[1]
 
 
 def test_the_examples_have_exactly_the_documented_breaks(report: dict) -> None:
@@ -105,7 +110,21 @@ def test_two_runs_are_byte_identical(folder: Path, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def forms() -> dict[str, str]:
-    return {form: tie(FUND, NORTHGATE, HARBOUR, format=form)[1] for form in ("table", "csv", "html")}
+    found = reconcile(ReconcileOptions((FUND,), (str(NORTHGATE), str(HARBOUR))))
+    table = io.StringIO()
+    write_table(found, table)
+    return {"table": table.getvalue(), "csv": csv_text(found), "html": html_text(found)}
+
+
+@pytest.mark.parametrize(("form", "start"), [("table", "ours "), ("csv", "severity,"), ("html", "<!doctype html>")])
+def test_every_form_comes_out_of_the_command(form: str, start: str, tmp_path: Path) -> None:
+    ours, theirs = tmp_path / "fund.csv", tmp_path / "pb.csv"
+    row = "Account,Side,Symbol,Qty,Price,Ccy,Trade Date,Trade ID\nA,B,IBM,5,1.5,USD,2026-11-20,"
+    ours.write_text(row + "T1\n")
+    theirs.write_text(row.replace("5,1.5", "6,1.5") + "X1\n")
+    status, text, err = tie(ours, theirs, format=form)
+    assert (status, err) == (1, "")
+    assert text.startswith(start)
 
 
 def test_table(forms: dict[str, str]) -> None:

@@ -195,3 +195,34 @@ def test_the_same_trade_in_two_files_is_a_duplicate(tmp_path: Path) -> None:
 )
 def test_as_of_is_utc(text: str, ns: int) -> None:
     assert parse_as_of(text) == ns
+
+
+def test_a_prime_brokers_own_account_names_are_recognised_by_the_trades(tmp_path: Path) -> None:
+    theirs = tmp_path / "northgate.csv"
+    theirs.write_text(NORTHGATE.read_text().replace("MERID-LS-01", "7701-A"))
+    found = report(FUND, theirs, HARBOUR)
+    assert found["summary"]["breaks"] == 8
+    assert "account 7701-A at NORTHGATE taken as our MERID-LS-01" in found["summary"]["notes"]
+
+
+def test_a_single_trade_in_a_strange_account_stays_a_break(tmp_path: Path) -> None:
+    theirs = tmp_path / "northgate.csv"
+    theirs.write_text(NORTHGATE.read_text().replace("ME11,MERID-LS-01", "ME11,7701-A"))
+    found = report(FUND, theirs, HARBOUR)
+    assert sorted({b["code"] for b in found["breaks"]} - {"T01", "T02", "T03", "T05", "T06", "T07", "T14", "T16"}) == [
+        "T10"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("column", "number"),
+    [("CUSIP", "037833100"), ("CUSIP", "37833100"), ("Symbol", "AAPL")],
+)
+def test_a_security_without_isin_is_recognised_by_other_numbers(tmp_path: Path, column: str, number: str) -> None:
+    header = "Trade ID,Account,Side,Qty,Price,Ccy,Trade Date,Symbol"
+    ours, theirs = tmp_path / "fund.csv", tmp_path / "pb.csv"
+    ours.write_text(f"{header},ISIN\nT1,A,B,5,1.5,USD,2026-11-20,AAPL,US0378331005\n")
+    theirs.write_text(f"{header.replace('Symbol', column)}\nX1,A,B,5,1.5,USD,2026-11-20,{number}\n")
+    found = report(ours, theirs)
+    assert found["summary"]["tied_out"]
+    assert "1 security without ISIN was recognised by the other side's records" in found["summary"]["notes"]
