@@ -11,7 +11,7 @@ from console.rows import Row, whole
 from console.wording import break_name, severity_word
 from warehouse.port import Warehouse
 
-PAGE_ROWS = 2_000
+PAGE_ROWS = 20_000
 MAX_EXPORT_ROWS = 200_000
 # A cell that starts with one of these is run as a formula by Excel, LibreOffice and Google Sheets.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "＝", "＋", "－", "＠")

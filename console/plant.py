@@ -114,17 +114,15 @@ def quarantine(warehouse: Warehouse, feed: str | None = None, code: str | None =
 _COMPLETENESS = """
 WITH live AS (SELECT record_id FROM trade_state WHERE is_live),
 matched AS (SELECT DISTINCT m.record_id FROM match_member m JOIN live ON live.record_id = m.record_id),
-broken AS (
-  SELECT DISTINCT m.record_id FROM recon_break_member m
+single AS (
+  SELECT m.record_id, max(CASE WHEN b.state = 'OPEN' THEN 1 ELSE 0 END) AS is_open FROM recon_break_member m
   JOIN recon_break b ON b.break_id = m.break_id JOIN live ON live.record_id = m.record_id
-  WHERE b.state <> 'CURED'
+  WHERE b.state <> 'CURED' AND NOT EXISTS (SELECT 1 FROM matched x WHERE x.record_id = m.record_id)
+  GROUP BY m.record_id
 )
-SELECT (SELECT count(*) FROM trade_event) AS records,
-  (SELECT count(*) FROM live) AS live_records,
-  (SELECT count(*) FROM matched) AS matched,
-  (SELECT count(*) FROM broken WHERE record_id NOT IN (SELECT record_id FROM matched)) AS broken_only,
-  (SELECT count(*) FROM live WHERE record_id NOT IN (SELECT record_id FROM matched)
-     AND record_id NOT IN (SELECT record_id FROM broken)) AS unaccounted
+SELECT (SELECT count(*) FROM trade_event) AS records, (SELECT count(*) FROM live) AS live_records,
+  (SELECT count(*) FROM matched) AS matched, (SELECT count(*) FROM single WHERE is_open = 1) AS broken,
+  (SELECT count(*) FROM single WHERE is_open = 0) AS waiting
 """
 
 
@@ -136,6 +134,7 @@ def completeness(warehouse: Warehouse) -> dict[str, int]:
             by_outcome[outcome] = by_outcome.get(outcome, 0) + n
     row = rows(warehouse.query(_COMPLETENESS))[0]
     numbers = {name: whole(row, name) for name in row}
+    numbers["unaccounted"] = numbers["live_records"] - numbers["matched"] - numbers["broken"] - numbers["waiting"]
     return {"messages": sum(by_outcome.values()), **by_outcome, **numbers}
 
 

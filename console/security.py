@@ -142,7 +142,9 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
-                headers.setdefault("cache-control", "no-store")
+                # Assets are asked for again every time, but answered from their ETag.
+                is_asset = scope["path"].startswith("/static/")
+                headers.setdefault("cache-control", "no-cache" if is_asset else "no-store")
             await send(message)
 
         request = Request(scope)

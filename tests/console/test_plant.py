@@ -37,8 +37,9 @@ def test_status_adds_up(client: TestClient) -> None:
     assert (
         numbers["messages"] == sum(numbers[o] for o in ("FACT", "DUPLICATE", "SESSION", "IGNORED", "QUARANTINE")) == 3
     )
-    live = numbers["matched"] + numbers["broken_only"] + numbers["unaccounted"]
+    live = numbers["matched"] + numbers["broken"] + numbers["waiting"] + numbers["unaccounted"]
     assert numbers["live_records"] == live == 2
+    assert (numbers["broken"], numbers["unaccounted"]) == (2, 0)
     tickets = found["tickets"]
     assert tickets["written"] == tickets["delivered"] + tickets["waiting"] + tickets["dead"] == 60
     assert {c["name"]: c["state"] for c in found["components"]} == {
