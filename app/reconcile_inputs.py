@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from app.report_words import count
 from ingest.dialects.dialect import load_dialects
 from ingest.feeds import Feed
 from ingest.files.batch import FileBatch, batch_from_file
@@ -122,11 +123,11 @@ def _must_hold_trades(source: Source, batch: FileBatch) -> None:
     bad = batch.normalised.quarantine.select(["message_id", "detail"]).to_pylist()
     unit = "message" if batch.kind == "fix" else "row"
     if not bad:
-        raise FileRefused(source.name, 0, "no_trades", f"no trade in {received} {unit}s")
+        raise FileRefused(source.name, 0, "no_trades", f"no trade in {count(received, unit)}")
     first = bad[0]
     line = batch.lines.get(first["message_id"], 0)
     raise FileRefused(
-        source.name, line, "no_readable_row", f"none of {received} {unit}s can be read; the first: {first['detail']}"
+        source.name, line, "no_readable_row", f"none of {count(received, unit)} can be read; the first: {first['detail']}"
     )
 
 
