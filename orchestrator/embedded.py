@@ -1,12 +1,14 @@
 """The embedded engine: durable executions on SQLite, recovered by memoised task outcomes and deterministic replay."""
 
 import hashlib
+import itertools
 import json
 import logging
 import queue
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +51,9 @@ class EmbeddedEngine:
         self._functions, self._clock, self._serial = functions, clock, frozenset(serial)
         self._definition = json.dumps(definition, sort_keys=True)
         self._digest = hashlib.sha256(self._definition.encode()).hexdigest()
-        self._inbox: queue.SimpleQueue[tuple[str, str, Any]] = queue.SimpleQueue()
+        # Outcomes go before starts: what was done is recorded before more is begun, so a crash repeats little.
+        self._inbox: queue.PriorityQueue[tuple[int, int, str, str, Any]] = queue.PriorityQueue()
+        self._order = itertools.count()
         self._drivers: dict[str, Driver] = {}
         self._timers = Timers(clock)
         self._parallel = ThreadPoolExecutor(max_workers, thread_name_prefix="task")
@@ -57,7 +61,7 @@ class EmbeddedEngine:
         self._changed = threading.Condition()
         self._stopping = False
         for row in self.store.rows("SELECT name FROM exec WHERE status = 'RUNNING' ORDER BY started_at, name"):
-            self._inbox.put(("go", row["name"], None))
+            self._put("go", row["name"])
         self._thread = threading.Thread(target=self._loop, name="engine", daemon=True)
         self._thread.start()
 
@@ -71,7 +75,7 @@ class EmbeddedEngine:
             elif row["input"] != text:
                 raise PermanentError(f"ExecutionAlreadyExists: {name} was started with another input")
         if row is None or row["status"] == "RUNNING":
-            self._inbox.put(("go", name, None))
+            self._put("go", name)
         return self.describe(name)
 
     def insert(self, name: str, input: Any) -> None:
@@ -122,12 +126,12 @@ class EmbeddedEngine:
                 " redrive_count = redrive_count + 1 WHERE name = ?",
                 (name,),
             )
-        self._inbox.put(("redrive", name, None))
+        self._put("redrive", name)
         return self.describe(name)
 
     def stop(self, name: str, error: str = "", cause: str = "") -> Execution:
         """Abort a running execution; a task that is being called is not interrupted, its outcome is ignored."""
-        self._inbox.put(("stop", name, (error, cause)))
+        self._put("stop", name, (error, cause))
         return self.wait(name, 10.0)
 
     def wait(self, name: str, timeout_seconds: float) -> Execution:
@@ -157,21 +161,24 @@ class EmbeddedEngine:
     def close(self) -> None:
         """Stop; running tasks finish, everything else goes on when the engine is opened again."""
         self._stopping = True
-        self._inbox.put(("close", "", None))
+        self._put("close", "")
         self._thread.join()
         for pool in (self._parallel, self._one_at_a_time):
             pool.shutdown(wait=True, cancel_futures=True)
         self.store.close()
 
+    def _put(self, verb: str, name: str, value: Any = None) -> None:
+        self._inbox.put((0 if verb == "outcome" else 1, next(self._order), verb, name, value))
+
     def _loop(self) -> None:
         while not self._stopping:
             for name, key in self._timers.due():
-                self._guard(name, lambda n=name, k=key: self._timer(n, k))  # type: ignore[misc]
+                self._guard(name, partial(self._timer, name, key))
             try:
-                verb, name, value = self._inbox.get(timeout=self._timers.pause(_IDLE_SECONDS))
+                _, _, verb, name, value = self._inbox.get(timeout=self._timers.pause(_IDLE_SECONDS))
             except queue.Empty:
                 continue
-            self._guard(name, lambda v=verb, n=name, x=value: self._handle(v, n, x))  # type: ignore[misc]
+            self._guard(name, partial(self._handle, verb, name, value))
 
     def _handle(self, verb: str, name: str, value: Any) -> None:
         if verb in ("go", "redrive"):
@@ -219,7 +226,7 @@ class EmbeddedEngine:
         result: TaskResult | TaskFailure
         try:
             function = self._functions[function_name]
-            payload = command.input["Payload"] if command.resource == _INVOKE else command.input  # type: ignore[index]
+            payload = command.input["Payload"] if command.resource == _INVOKE else command.input
             answer = function(payload)
             wrapped = {"ExecutedVersion": "$LATEST", "Payload": answer, "StatusCode": 200}
             result = TaskResult(wrapped if command.resource == _INVOKE else answer)
@@ -231,7 +238,7 @@ class EmbeddedEngine:
         except Exception as error:
             logger.exception("task failed unexpectedly", extra={"execution": name, "state": command.state})
             result = _failure(error)
-        self._inbox.put(("outcome", name, (command, result)))
+        self._put("outcome", name, (command, result))
 
     def _guard(self, name: str, action: Callable[[], None]) -> None:
         """An engine fault must not end the engine: the execution is left RUNNING and is taken up at the next start."""
@@ -252,5 +259,3 @@ def _failure(error: Exception) -> TaskFailure:
     # What Lambda reports for a raised exception.
     name = type(error).__name__
     return TaskFailure(name, json.dumps({"errorMessage": str(error), "errorType": name}))
-
-

@@ -95,9 +95,7 @@ class SqliteLedger:
                 "INSERT INTO plan VALUES (?, ?, ?, ?, ?, ?)",
                 (plan.name, lane, plan.after, plan.until, before, after),
             )
-            self._store.execute(
-                "UPDATE lane SET position = ?, marks = ? WHERE lane = ?", (plan.until, after, lane)
-            )
+            self._store.execute("UPDATE lane SET position = ?, marks = ? WHERE lane = ?", (plan.until, after, lane))
             self._engine.insert(plan.name, plan.input)
 
     def _owned(self, lane: str, token: int) -> Mapping[str, Any]:

@@ -1,0 +1,175 @@
+"""JSONPath as Amazon States Language uses it: references, wildcards, slices, recursive descent, one-term filters."""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from orchestrator.errors import StateFailure, runtime
+
+_TOKEN = re.compile(
+    r"""
+    \.\.(?P<deep>[^.\[\]\s()?@]+|\*)      # ..name or ..*
+  | \.(?P<name>\*|[^.\[\]\s]+)            # .name or .*
+  | \[\s*(?P<quoted>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\s*\]
+  | \[\s*(?P<index>-?\d+)\s*\]
+  | \[\s*(?P<star>\*)\s*\]
+  | \[\s*(?P<slice>-?\d*:-?\d*(?::-?\d*)?)\s*\]
+  | \[\s*(?P<union>-?\d+(?:\s*,\s*-?\d+)+)\s*\]
+  | \[\?\(\s*@(?P<fpath>[^\s=!<>()]*)\s*(?:(?P<fop>==|!=|<=|>=|<|>)\s*(?P<fvalue>[^)]+?))?\s*\)\]
+    """,
+    re.X,
+)
+Step = tuple[str, Any]
+
+
+@lru_cache(maxsize=4096)
+def parse(path: str) -> tuple[bool, tuple[Step, ...]]:
+    """Whether the path is definite (one value) and its steps, without the leading `$`. Raises States.Runtime."""
+    steps: list[Step] = []
+    position, definite = 1, True
+    while position < len(path):
+        match = _TOKEN.match(path, position)
+        if match is None:
+            raise runtime(f"Invalid path '{path}'")
+        kind = match.lastgroup if match.lastgroup not in ("fop", "fvalue") else "fpath"
+        value: Any = match.group(kind or "")
+        if kind == "quoted":
+            steps.append(("name", re.sub(r"\\(.)", r"\1", value[1:-1])))
+        elif kind == "index":
+            steps.append(("index", int(value)))
+        elif kind == "name" and value != "*":
+            steps.append(("name", value))
+        else:
+            definite = False
+            steps.append(_indefinite(str(kind), value, match))
+        position = match.end()
+    return definite, tuple(steps)
+
+
+def _indefinite(kind: str, value: str, match: re.Match[str]) -> Step:
+    if kind == "slice":
+        return "slice", slice(*(int(part) if part else None for part in value.split(":")))
+    if kind == "union":
+        return "union", tuple(int(part) for part in value.split(","))
+    if kind == "fpath":
+        return "filter", (value, match.group("fop"), match.group("fvalue"))
+    return ("deep", value) if kind == "deep" else ("star", None)
+
+
+def read(path: str, data: Any, context: Any) -> Any:
+    """The value at `path` (`$...` in the data, `$$...` in the context object).
+
+    Raises StateFailure (States.Runtime) when a definite path finds nothing.
+    """
+    found = find(path, data, context)
+    if isinstance(found, _Missing):
+        raise runtime(f"The JSONPath '{path}' could not be found in the input")
+    return found
+
+
+class _Missing:
+    pass
+
+
+MISSING = _Missing()
+
+
+def find(path: str, data: Any, context: Any) -> Any:
+    """As `read`, but MISSING instead of a failure; an indefinite path gives a list, maybe empty."""
+    if path.startswith("$$"):
+        path, data = path[1:], context
+    if not path.startswith("$"):
+        raise runtime(f"Invalid path '{path}': it must start with '$'")
+    definite, steps = parse(path)
+    values = [data]
+    for step in steps:
+        values = [found for value in values for found in _apply(step, value)]
+        if definite and not values:
+            return MISSING
+    return values[0] if definite else values
+
+
+def is_missing(value: Any) -> bool:
+    """Whether `find` found nothing."""
+    return isinstance(value, _Missing)
+
+
+def _apply(step: Step, value: Any) -> list[Any]:
+    kind, argument = step
+    if kind == "name":
+        return [value[argument]] if isinstance(value, Mapping) and argument in value else []
+    if kind == "index":
+        return [value[argument]] if isinstance(value, list) and -len(value) <= argument < len(value) else []
+    if kind == "star":
+        return list(value.values()) if isinstance(value, Mapping) else list(value) if isinstance(value, list) else []
+    if kind == "slice":
+        return list(value[argument]) if isinstance(value, list) else []
+    if kind == "union":
+        return [found for index in argument for found in _apply(("index", index), value)]
+    if kind == "deep":
+        return _descend(argument, value)
+    return _filtered(argument, value)
+
+
+def _descend(name: str, value: Any) -> list[Any]:
+    found = _apply(("star", None) if name == "*" else ("name", name), value)
+    children = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    for child in children:
+        found += _descend(name, child)
+    return found
+
+
+def _filtered(condition: tuple[str, str | None, str | None], value: Any) -> list[Any]:
+    path, operator, literal = condition
+    items = value if isinstance(value, list) else list(value.values()) if isinstance(value, Mapping) else []
+    kept = []
+    for item in items:
+        found = find("$" + path, item, None)
+        if not is_missing(found) and (operator is None or _holds(found, operator, _literal(literal or ""))):
+            kept.append(item)
+    return kept
+
+
+def _literal(text: str) -> Any:
+    text = text.strip()
+    if text[:1] in "'\"":
+        return text[1:-1]
+    try:
+        return {"true": True, "false": False, "null": None}[text]
+    except KeyError:
+        return float(text) if "." in text else int(text)
+
+
+def _holds(left: Any, operator: str, right: Any) -> bool:
+    if operator == "==":
+        return bool(left == right)
+    if operator == "!=":
+        return bool(left != right)
+    try:
+        return bool({"<": left < right, ">": left > right, "<=": left <= right, ">=": left >= right}[operator])
+    except TypeError:
+        return False
+
+
+def write(path: str, data: Any, value: Any) -> Any:
+    """A copy of `data` with `value` at the reference path `path`, nodes created on the way (ResultPath)."""
+    if path == "$":
+        return value
+    definite, steps = parse(path)
+    if not definite:
+        raise StateFailure("States.ResultPathMatchFailure", f"'{path}' is not a reference path")
+    return _written(steps, data, value)
+
+
+def _written(steps: tuple[Step, ...], data: Any, value: Any) -> Any:
+    if not steps:
+        return value
+    (kind, argument), rest = steps[0], steps[1:]
+    if kind == "name":
+        if not isinstance(data, Mapping):
+            raise StateFailure("States.ResultPathMatchFailure", "Unable to apply ReferencePath to the input")
+        return {**data, argument: _written(rest, data.get(argument, {} if rest else None), value)}
+    if not isinstance(data, list) or not 0 <= argument < len(data):
+        raise StateFailure("States.ResultPathMatchFailure", "Unable to apply ReferencePath to the input")
+    return [*data[:argument], _written(rest, data[argument], value), *data[argument + 1 :]]
