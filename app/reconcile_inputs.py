@@ -127,7 +127,7 @@ def _must_hold_trades(source: Source, batch: FileBatch) -> None:
     first = bad[0]
     line = batch.lines.get(first["message_id"], 0)
     raise FileRefused(
-        source.name, line, "no_readable_row", f"none of {count(received, unit)} can be read; the first: {first['detail']}"
+        source.name, line, "no_readable_row", f"none of {count(received, unit)} can be read, first: {first['detail']}"
     )
 
 

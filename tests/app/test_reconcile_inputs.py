@@ -56,7 +56,7 @@ def bad(tmp_path: Path) -> Path:
         ("nowhere.csv", {}, "nowhere.csv: no such file or directory"),
         ("missing.csv", {}, "missing.csv:1: no column found for price, a price"),
         ("ambiguous.csv", {}, "ambiguous.csv:1: Trade Date '04/05/2026' could be day/month or month/day"),
-        ("rows.csv", {}, "rows.csv:2: none of 1 row can be read; the first: Price 'abc' is not a number"),
+        ("rows.csv", {}, "rows.csv:2: none of 1 row can be read, first: Price 'abc' is not a number"),
         ("heartbeats.fix", {}, "heartbeats.fix: no trade in 1 message"),
         ("NG=", {}, "'NG='"),
         ("=x.csv", {}, "expected FILE or PB=FILE"),
