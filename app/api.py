@@ -53,7 +53,8 @@ def routes(installation: Installation, worker: Worker, raw_log: Stream) -> APIRo
 
     @router.get("/explain/{break_id}")
     def explain(break_id: str) -> Json:
-        return _or_404(lambda: installation.explain(break_id))
+        found: Json = _or_404(lambda: installation.explain(break_id))
+        return found
 
     @router.post("/sweep")
     def sweep(_request: SweepRequest) -> Json:

@@ -54,9 +54,7 @@ def open_remote_stream(settings: Settings, clock: Clock) -> KinesisStream:
         if address.host not in names:
             with contextlib.suppress(kinesis.exceptions.ResourceInUseException):
                 kinesis.create_stream(StreamName=address.host, ShardCount=int(address.query.get("shards", "2")))
-        kinesis.get_waiter("stream_exists").wait(
-            StreamName=address.host, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
-        )
+        kinesis.get_waiter("stream_exists").wait(StreamName=address.host, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
     return KinesisStream(kinesis, address.host, clock)
 
 
@@ -129,5 +127,3 @@ def _fault_switch(url: str, token: str) -> Callable[[str], None]:
         answer.raise_for_status()
 
     return switch
-
-

@@ -136,5 +136,3 @@ def _plain(value: Any) -> Any:
 
 def _joined(values: list[Any]) -> str:
     return ", ".join(str(value) for value in values)
-
-

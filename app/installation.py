@@ -57,9 +57,7 @@ class Installation:
 
     def completeness(self) -> Completeness:
         """The three equations: messages, live facts, tickets."""
-        counts = self.warehouse.query(
-            "SELECT outcome, count(*) AS n FROM raw_message GROUP BY outcome"
-        ).to_pylist()
+        counts = self.warehouse.query("SELECT outcome, count(*) AS n FROM raw_message GROUP BY outcome").to_pylist()
         accounted = sum(row["n"] for row in counts if row["outcome"] in OUTCOMES)
         received = self.warehouse.query("SELECT count(*) AS n FROM raw_message")["n"][0].as_py()
         placed = match_check.completeness(self.warehouse)
@@ -72,9 +70,7 @@ class Installation:
         if not told.complete:
             problems.append(f"{len(told.missing)} ticketable breaks without a delivered ticket")
         grouped = placed.grouped + placed.broken + placed.expected
-        return Completeness(
-            received, accounted, placed.live, grouped, told.ticketable, told.ticketed, tuple(problems)
-        )
+        return Completeness(received, accounted, placed.live, grouped, told.ticketable, told.ticketed, tuple(problems))
 
     def summary(self) -> Json:
         """The tie-out as it stands."""
@@ -100,9 +96,7 @@ class Installation:
     def rebuild(self) -> Json:
         """Replay every Match run; `before` and `after` are hashes of the derived tables."""
         before = self.derived_hash()
-        runs = rebuild(
-            self.warehouse, self.rules, feeds=feed_terms(self.settings.feeds), tenant=self.settings.tenant
-        )
+        runs = rebuild(self.warehouse, self.rules, feeds=feed_terms(self.settings.feeds), tenant=self.settings.tenant)
         return {"executions": runs, "before": before, "after": self.derived_hash()}
 
     def derived_hash(self) -> str:
@@ -170,5 +164,3 @@ def open_installation(settings: Settings, clock: Clock | None = None) -> Iterato
             engine.close()
         stop.set()
         warehouse.close()
-
-

@@ -14,9 +14,7 @@ class Metrics:
         self.messages = Counter(
             "tieout_messages", "Messages taken from the raw log, by outcome", ["outcome"], registry=registry
         )
-        self.executions = Counter(
-            "tieout_executions", "Executions ended, by status", ["status"], registry=registry
-        )
+        self.executions = Counter("tieout_executions", "Executions ended, by status", ["status"], registry=registry)
         self.state_seconds = Histogram(
             "tieout_state_duration_seconds",
             "Duration of a Task state",

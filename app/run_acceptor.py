@@ -74,4 +74,3 @@ async def _until(config: AcceptorConfig, clock: Clock, stop: threading.Event, re
 
     threading.Thread(target=watch, daemon=True).start()
     await run_acceptor(config, clock, ended, ready)
-

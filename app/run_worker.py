@@ -4,6 +4,8 @@ import logging
 import os
 import socket
 import threading
+from functools import partial
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -75,7 +77,7 @@ def console_app(
         warehouse=installation.warehouse,
         engine=installation.engine,
         definition=installation.definition,
-        graph=render,
+        graph=partial(_graph, installation),
         actions=Actions(installation.warehouse, installation.clock, mirror.tell),
         feeds_status=FeedsStatus(settings, installation.warehouse),
         token=token,
@@ -92,6 +94,10 @@ def console_app(
     # Before the console's own, whose /api/{...} patterns would otherwise take some of these paths.
     app.router.routes[0:0] = extra.routes
     return app
+
+
+def _graph(installation: Installation, definition: Any, statuses: Any, selected: str | None) -> str:
+    return render(definition, statuses, selected, installation.engine.statistics())
 
 
 def _work(worker: Worker, poll_seconds: float, clock: Clock, stop: threading.Event) -> None:

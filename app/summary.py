@@ -85,7 +85,8 @@ def summary(warehouse: Warehouse, completeness: Completeness) -> Json:
 def latency(warehouse: Warehouse) -> Json:
     """p50 and p99 milliseconds from arrival of a break's last member to the commit that shows it; None without any."""
     row = warehouse.query(_LATENCY_SQL).to_pylist()[0]
-    return {"p50_ms": row["p50"], "p99_ms": row["p99"], "breaks": row["n"]}
+    spread = {name: None if row[name[:3]] is None else float(row[name[:3]]) for name in ("p50_ms", "p99_ms")}
+    return {**spread, "breaks": row["n"]}
 
 
 def _breaks(warehouse: Warehouse) -> list[Json]:
