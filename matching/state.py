@@ -150,19 +150,21 @@ union all
 select record_id, leg, 'c|' || client_order_id, trade_date, '', block from part where client_order_id is not null
 """
 
-EDGES = """
-insert into match_edge
-select distinct n.record_id, m.record_id, n.block, m.block
-from match_link n join work_version w on w.record_id = n.record_id
-  join match_link m on m.link_key = n.link_key and m.leg <> n.leg and m.block <> n.block
-where m.trade_date = n.trade_date or (m.fit = n.fit and n.fit <> '')
+_EDGE = """
+select l.record_id, r.record_id, l.block, r.block
+from match_link l join match_link r on r.leg = 'R' and r.link_key = l.link_key and r.block <> l.block
+  join work_version w on w.record_id = {new}.record_id
+where l.leg = 'L' and (r.trade_date = l.trade_date or (r.fit = l.fit and l.fit <> ''))
 """
+EDGES = f"insert into match_edge {_EDGE.format(new='l')} union {_EDGE.format(new='r')}"
 
 TOUCHED_AFTER = """
 insert into work_touched
 select v.block from match_version v join work_version w on w.record_id = v.record_id
 union
 select e.block_b from match_edge e join work_version w on w.record_id = e.record_a
+union
+select e.block_a from match_edge e join work_version w on w.record_id = e.record_b
 """
 
 _NEIGHBOURS = """
@@ -176,6 +178,9 @@ _EDGES_AMONG = """
 select distinct e.block_a, e.block_b from match_edge e
 where e.block_a in (select b.block from work_block b) or e.block_b in (select b.block from work_block b)
 """
+
+# A block whose trades were all corrected into other blocks is gone.
+_ALIVE = "select distinct v.block from match_version v where v.block in (select b.block from work_block b)"
 
 _STATE = """
 insert into trade_state (record_id, root_id, feed, is_live, held, component)
@@ -221,19 +226,21 @@ def _relabel(warehouse: Warehouse) -> None:
         before[row["block"]] = row["component"] or before.get(row["block"])
     blocks = sorted(before)
     warehouse.append("work_block", pa.table({"block": blocks, "component": blocks}))
+    alive = {row["block"] for row in warehouse.query(_ALIVE).to_pylist()}
     label = {block: block for block in blocks}
     for row in warehouse.query(_EDGES_AMONG).to_pylist():
         _join(label, row["block_a"], row["block_b"])
-    after = {block: _find(label, block) for block in blocks}
+    after = {block: _find(label, block) if block in alive else None for block in blocks}
     affected = sorted({name for name in (*before.values(), *after.values()) if name is not None})
     warehouse.append("work_component", pa.table({"component": affected}))
     warehouse.execute("delete from work_block")
     changed = [block for block in blocks if before[block] != after[block]]
     if not changed:
         return
-    warehouse.append("work_block", pa.table({"block": changed, "component": [after[block] for block in changed]}))
+    labels = pa.array([after[block] for block in changed], pa.string())
+    warehouse.append("work_block", pa.table({"block": changed, "component": labels}))
     warehouse.execute("delete from match_block where block in (select b.block from work_block b)")
-    warehouse.execute("insert into match_block select block, component from work_block")
+    warehouse.execute("insert into match_block select block, component from work_block where component is not null")
     if any(before[block] is not None for block in changed):
         warehouse.execute(FORGET_RELABELLED)
         warehouse.execute(WRITE_RELABELLED)
