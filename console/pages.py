@@ -122,9 +122,15 @@ def one_run(request: Request, deps: Deps, name: str) -> HTMLResponse:
     statuses = {s.name: s.status for s in found.states}
     svg = deps.graph(deps.definition, statuses, selected or None)
     return page(
-        request, "run.html", "runs", run=found, svg=svg, selected=selected, statistics=deps.engine.statistics(),
+        request,
+        "run.html",
+        "runs",
+        run=found,
+        svg=svg,
+        selected=selected,
+        statistics=deps.engine.statistics(),
         redrivable=found.status in REDRIVABLE,
-    )  # fmt: skip
+    )
 
 
 def feeds(request: Request, deps: Deps) -> HTMLResponse:

@@ -29,6 +29,7 @@ class StateRun:
 
     name: str
     type: str
+    catches: tuple[str, ...] = ()
     status: str = "NOT_STARTED"
     entered: float | None = None
     exited: float | None = None
@@ -112,7 +113,8 @@ def _detail(event: HistoryEvent, key: str) -> Any:
 def _states_of(definition: Mapping[str, Any]) -> dict[str, StateRun]:
     states: dict[str, StateRun] = {}
     for name, body in definition.get("States", {}).items():
-        states[name] = StateRun(name, str(body.get("Type", "")))
+        catches = tuple(str(catcher.get("Next", "")) for catcher in body.get("Catch", []))
+        states[name] = StateRun(name, str(body.get("Type", "")), catches)
         for inner in [*body.get("Branches", []), body.get("ItemProcessor") or body.get("Iterator") or {}]:
             states.update(_states_of(inner))
     return states
@@ -139,16 +141,15 @@ def _apply(states: dict[str, StateRun], event: HistoryEvent) -> None:
 
 
 def _fail(states: dict[str, StateRun], last: str, execution: Execution) -> None:
-    """Mark where the run ended: the state it was in, and behind a Fail state the one whose error was passed on."""
+    """Mark where the run ended: the state it was in, and the one whose caught error led there."""
     failed = states.get(last)
     if failed is None or failed.exited is not None:
         return
     failed.status, failed.error = "FAILED", failed.error or execution.error
     failed.cause = failed.cause or cause_words(execution.cause)
-    if failed.type == "Fail":
-        culprits = [s for s in states.values() if s.status == "CAUGHT" and (s.exited or 0) <= (failed.entered or 0)]
-        if culprits:
-            max(culprits, key=lambda s: s.exited or 0).status = "FAILED"
+    culprits = [s for s in states.values() if s.status == "CAUGHT" and failed.name in s.catches]
+    if culprits:
+        max(culprits, key=lambda s: s.exited or 0).status = "FAILED"
 
 
 def _redriven(states: dict[str, StateRun]) -> None:

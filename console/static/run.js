@@ -24,7 +24,11 @@ function select(name) {
   const panel = $$("[data-state-panel]").find((node) => node.dataset.statePanel === name);
   if (!panel) return;
   for (const node of $$("[data-state-panel]")) node.hidden = node !== panel;
-  for (const node of $$(".graph [data-state]")) node.classList.toggle("selected", node.dataset.state === name);
+  for (const node of $$(".graph [data-state]")) {
+    node.classList.toggle("sg-selected", node.dataset.state === name);
+    if (node.dataset.state === name) node.setAttribute("aria-current", "true");
+    else node.removeAttribute("aria-current");
+  }
   history.replaceState(null, "", `?state=${encodeURIComponent(name)}`);
 }
 
@@ -35,13 +39,7 @@ document.addEventListener("click", (event) => {
   select(node.dataset.state ?? node.dataset.stateLink);
 });
 
-for (const node of $$(".graph [data-state]")) {
-  node.setAttribute("tabindex", "0");
-  node.setAttribute("role", "button");
-  node.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" || event.key === " ") { event.preventDefault(); select(node.dataset.state); }
-  });
-}
+$(".graph [aria-current]")?.scrollIntoView({ block: "center" });
 
 $("#only-failed")?.addEventListener("change", (event) => {
   for (const row of $$("#events tbody tr")) row.hidden = event.target.checked && !row.classList.contains("failure");

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,11 +17,12 @@ from fastapi.testclient import TestClient
 from console.app import create_console
 from console.explain import explain_break
 from console.ports import ConsoleDeps
-from domain.clock import ManualClock
+from domain.clock import ManualClock, SystemClock
 from domain.errors import PermanentError
 from domain.ids import digest128
 from domain.schema import TABLES, arrow_schema
-from orchestrator.port import Execution, HistoryEvent
+from orchestrator.embedded import EmbeddedEngine
+from orchestrator.graph import render
 from warehouse.duckdb import DuckDbWarehouse
 from warehouse.migrations import migrate
 from warehouse.port import Warehouse
@@ -184,88 +186,56 @@ class WarehouseActions:
         return action_id
 
 
-DEFINITION = {
-    "StartAt": "Normalize",
-    "States": {
-        "Normalize": {"Type": "Task", "Next": "Match"},
-        "Match": {"Type": "Task", "Next": "Any breaks?"},
-        "Any breaks?": {"Type": "Choice", "Choices": [{"Next": "Score"}], "Default": "Done"},
-        "Score": {"Type": "Task", "Next": "Ticket"},
-        "Ticket": {"Type": "Task", "Next": "Done"},
-        "Done": {"Type": "Succeed"},
-    },
-}
+DEFINITION = json.loads((Path(__file__).parents[2] / "orchestrator" / "reconcile.asl.json").read_text(encoding="utf-8"))
 
 
-def event(n: int, kind: str, state: str = "", **details: Any) -> HistoryEvent:
-    """History event number `n`, `n` seconds after NOW."""
-    return HistoryEvent(n, kind, n - 1, NOW_NS + n * 1_000_000_000, state, details)
+@dataclass
+class Tasks:
+    """The four tasks; tickets of the lane BRAVO are refused while `tickets_down`."""
+
+    tickets_down: bool = True
+    parked: set[str] = field(default_factory=set)
+
+    def normalize(self, payload: dict[str, Any]) -> dict[str, Any]:
+        return dict.fromkeys(("facts", "duplicates", "session", "quarantined", "ignored", "messages"), payload["count"])
+
+    def match(self, payload: dict[str, Any]) -> dict[str, Any]:
+        return dict.fromkeys(("changes", "opened", "cured", "expected", "groups", "next_due"), 1)
+
+    def score(self, payload: dict[str, Any]) -> dict[str, Any]:
+        return {"scored": 1, "flagged": 1, "ticketable": 1}
+
+    def ticket(self, payload: dict[str, Any]) -> dict[str, Any]:
+        if self.tickets_down and payload["lane"] == "BRAVO":
+            raise PermanentError("HTTP 503 from /api/now/table/incident")
+        return {"written": 1, "delivered": 1}
+
+    def park(self, payload: dict[str, Any]) -> dict[str, Any]:
+        if payload["lane"] not in self.parked:
+            self.parked.add(payload["lane"])
+            raise PermanentError(f"parked after {payload['failure']['Error']}: {payload['failure']['Cause']}")
+        self.parked.remove(payload["lane"])
+        return {"count": 1}
+
+    def functions(self) -> dict[str, Any]:
+        return {f"tieout-{name}": getattr(self, name) for name in ("normalize", "match", "score", "ticket", "park")}
 
 
-def run_of(name: str, status: str, seconds: float, error: str = "", cause: str = "") -> Execution:
-    """An execution that started at NOW."""
-    given = {"kind": "batch", "lane": "OMS", "count": 41}
-    return Execution(name, status, given, None, error, cause, NOW_NS, NOW_NS + int(seconds * 1e9), 0)
+@pytest.fixture(scope="module")
+def tasks() -> Tasks:
+    return Tasks()
 
 
-CAUSE = json.dumps({"errorMessage": "HTTP 503 from /api/now/table/incident", "errorType": "TransientError"})
-
-
-class SmallEngine:
-    """One good and one failed run."""
-
-    def __init__(self) -> None:
-        self.redriven: list[str] = []
-
-    def describe(self, name: str) -> Execution:
-        for run in self.list(None, 10):
-            if run.name == name:
-                return run
-        raise PermanentError(f"ExecutionDoesNotExist: {name}")
-
-    def history(self, name: str) -> list[HistoryEvent]:
-        events = [event(1, "ExecutionStarted")]
-
-        def add(kind: str, state: str = "", **details: Any) -> None:
-            events.append(event(len(events) + 1, kind, state, **details))
-
-        for state in ("Normalize", "Match", "Score", "Ticket"):
-            add("TaskStateEntered", state, name=state, input={"count": 41})
-            add("TaskScheduled", state)
-            if state == "Ticket" and name == "run-bad":
-                add("TaskFailed", state, error="TransientError", cause=CAUSE)
-                add("ExecutionFailed", state, error="TransientError", cause=CAUSE)
-                return events
-            add("TaskSucceeded", state, output={})
-            add("TaskStateExited", state, name=state, output={"facts": 41})
-        add("ExecutionSucceeded")
-        return events
-
-    def list(self, status: str | None, limit: int) -> list[Execution]:
-        found = [run_of("run-good", "SUCCEEDED", 1.7), run_of("run-bad", "FAILED", 7.7, "TransientError", CAUSE)]
-        return [run for run in found if status in (None, run.status)][:limit]
-
-    def redrive(self, name: str) -> Execution:
-        self.redriven.append(name)
-        return self.describe(name)
-
-    def statistics(self) -> dict[str, dict[str, Any]]:
-        return {"Match": {"count": 2, "p50_ms": 34.0, "p99_ms": 210.0}}
-
-    def counts(self) -> dict[str, int]:
-        return {"SUCCEEDED": 1, "FAILED": 1}
-
-
-def plain_graph(definition: dict[str, Any], statuses: dict[str, str], selected: str | None) -> str:
-    from markupsafe import escape
-
-    boxes = [
-        f'<g data-state="{escape(name)}" data-status="{status}">'
-        f'<rect x="20" y="{20 + 60 * i}" width="180" height="44" fill="none" stroke="currentColor"/>'
-        f'<text x="30" y="{46 + 60 * i}" fill="currentColor">{escape(name)} {status.title()}</text></g>'
-        for i, (name, status) in enumerate(statuses.items())
-    ]
-    return f'<svg viewBox="0 0 220 {60 * len(statuses) + 30}" width="220">{"".join(boxes)}</svg>'
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory, tasks: Tasks) -> Iterator[EmbeddedEngine]:
+    """A real engine with one good run and one whose tickets could not be delivered."""
+    path = tmp_path_factory.mktemp("engine") / "engine.sqlite"
+    found = EmbeddedEngine(path, DEFINITION, tasks.functions(), SystemClock())
+    for name, lane in (("run-good", "OMS"), ("run-bad", "BRAVO")):
+        found.start(name, {"tenant": "MERIDIAN", "kind": "batch", "lane": lane, "count": 41, "as_of": NOW_NS})
+        found.wait(name, 20.0)
+    yield found
+    found.close()
 
 
 def feeds_status() -> list[dict[str, Any]]:
@@ -309,10 +279,10 @@ def feeds_status() -> list[dict[str, Any]]:
     ]
 
 
-def make_deps(warehouse: Warehouse, **changes: Any) -> ConsoleDeps:
+def make_deps(warehouse: Warehouse, engine: EmbeddedEngine, **changes: Any) -> ConsoleDeps:
     clock = ManualClock(NOW_NS)
     values: dict[str, Any] = {
-        "warehouse": warehouse, "engine": SmallEngine(), "definition": DEFINITION, "graph": plain_graph,
+        "warehouse": warehouse, "engine": engine, "definition": DEFINITION, "graph": render,
         "actions": WarehouseActions(warehouse, clock), "feeds_status": feeds_status, "token": TOKEN, "clock": clock,
         "metrics": lambda: "tieout_up 1\n", "tenant": "MERIDIAN", "actor": "Ana Lyst",
         "explain": lambda break_id: explain_break(warehouse, break_id, lambda tag: TAGS.get(tag, "")),
@@ -329,10 +299,10 @@ def warehouse() -> Iterator[DuckDbWarehouse]:
 
 
 @pytest.fixture(scope="module")
-def seeded(warehouse: DuckDbWarehouse) -> SimpleNamespace:
+def seeded(warehouse: DuckDbWarehouse, engine: EmbeddedEngine) -> SimpleNamespace:
     """The builders, for suites that fill the warehouse themselves."""
     return SimpleNamespace(
-        warehouse=warehouse, seed_breaks=seed_breaks, seed_members=seed_members, make_deps=make_deps
+        warehouse=warehouse, engine=engine, seed_breaks=seed_breaks, seed_members=seed_members, make_deps=make_deps
     )  # fmt: skip
 
 
@@ -344,8 +314,8 @@ def break_ids(warehouse: DuckDbWarehouse) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def deps(warehouse: DuckDbWarehouse, break_ids: list[str]) -> ConsoleDeps:
-    return make_deps(warehouse)
+def deps(warehouse: DuckDbWarehouse, engine: EmbeddedEngine, break_ids: list[str]) -> ConsoleDeps:
+    return make_deps(warehouse, engine)
 
 
 @pytest.fixture(scope="module")
