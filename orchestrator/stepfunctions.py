@@ -52,7 +52,7 @@ class StepFunctionsEngine:
         states: dict[int, str] = {}
         events = []
         for raw in self._pages("get_execution_history", "events", executionArn=self._arn(name)):
-            details = next((v for k, v in raw.items() if k.endswith("EventDetails")), {})
+            details: Mapping[str, Any] = next((v for k, v in raw.items() if k.endswith("EventDetails")), {})
             number, previous = int(raw["id"]), int(raw.get("previousEventId", 0))
             is_own = raw["type"].startswith("Execution")
             named = details.get("name") if "State" in raw["type"] else None
