@@ -52,7 +52,8 @@ select break_id, generation, level, pb_id, anchor, field_family, code, kept_seve
 from j
 union all
 select {", ".join(f"o.{name}" for name in RECON_BREAK.columns)},
-  case when o.state = 'OPEN' then 'CURED' else 'CLEARED' end, cast(null as number(38, 10)), cast(null as number(28, 12)),
+  case when o.state = 'OPEN' then 'CURED' else 'CLEARED' end,
+  cast(null as number(38, 10)), cast(null as number(28, 12)),
   true
 from o where o.state <> 'CURED' and not exists (select 1 from work_finding f where f.break_id = o.break_id)
 """

@@ -1,6 +1,6 @@
 """Groups compared field by field, and the findings that follow: which break each difference is, and its exposure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from matching.conditions import render
 from matching.items import digest, money_product, plain, product
@@ -106,44 +106,47 @@ def _exposure(rule: BreakRule) -> str:
 def compile_hits(rules: RuleSet) -> str:
     """Which rules hold for which group, nothing else: most groups have none."""
     branches = "\nunion all\n".join(
-        f"select c.group_key, '{rule.id}', '{rule.family}', {rank} from work_comparison c where {render(rule.when, 'c')}"
+        f"select c.group_key, '{rule.id}', '{rule.family}', {rank} from work_comparison c"
+        f" where {render(rule.when, 'c')}"
         for rank, rule in enumerate(rules.breaks)
     )
     return f"insert into work_hit (group_key, rule_id, family, rank)\n{branches}"
 
 
-def _by_family(rules: RuleSet, expression: Callable[[BreakRule], str], cast: str) -> str:
-    """`expression` of the rule that hit; rules that share it share a branch."""
-    names: dict[str, list[str]] = {}
-    for rule in rules.breaks:
-        names.setdefault(expression(rule), []).append(f"'{rule.id}'")
-    branches = " ".join(f"when h.rule_id in ({', '.join(ids)}) then {sql}" for sql, ids in names.items())
-    return f"cast(case {branches} end as {cast})"
+def compile_findings(rules: RuleSet) -> Mapping[str, str]:
+    """For each family the statement that turns its hits into findings; the first rule that holds wins."""
+    families = dict.fromkeys(rule.family for rule in rules.breaks)
+    return {family: _findings(family, [r for r in rules.breaks if r.family == family]) for family in families}
 
 
-def compile_findings(rules: RuleSet) -> str:
-    """One row per difference that is a break; in a family the first rule that holds wins."""
+def _findings(family: str, rules: list[BreakRule]) -> str:
+    def chosen(expression: Callable[[BreakRule], str]) -> str:
+        """`expression` of the rule that hit; where all rules share it, just that."""
+        names: dict[str, list[str]] = {}
+        for rule in rules:
+            names.setdefault(expression(rule), []).append(f"'{rule.id}'")
+        if len(names) == 1:
+            return next(iter(names))
+        branches = " ".join(f"when h.rule_id in ({', '.join(ids)}) then {sql}" for sql, ids in names.items())
+        return f"case {branches} end"
+
     anchor = "case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end"
-    code = _by_family(rules, lambda rule: f"'{rule.code}'", "varchar")
-    exposure = _by_family(rules, _exposure, "number(28, 6)")
-    left, right = (_by_family(rules, lambda rule, s=side: _value(rule.family, s), "varchar") for side in "lr")
-    delta = _by_family(rules, lambda rule: _delta(rule.family), "number(28, 6)")
     return f"""
 insert into work_finding
 with n as (
-  select h.rule_id, h.family, {code} as code, {exposure} as exposure, {left} as left_value, {right} as right_value,
-    {delta} as delta, c.*, coalesce(c.l_symbol, c.r_symbol) as symbol,
-    coalesce(c.l_settle_date, c.r_settle_date) as settle_date,
-    row_number() over (partition by c.level, c.anchor, h.family order by h.group_key) as ordinal
+  select c.group_key, h.rule_id, {chosen(lambda rule: f"'{rule.code}'")} as code, {chosen(_exposure)} as exposure,
+    row_number() over (partition by c.level, c.anchor order by h.group_key) as ordinal, c.level, c.anchor
   from work_hit h join work_comparison c on c.group_key = h.group_key
-  where not exists (
+  where h.family = '{family}' and not exists (
     select 1 from work_hit b where b.group_key = h.group_key and b.family = h.family and b.rank < h.rank)
 )
-select {digest("'break'", ":tenant", "n.level", anchor, "n.family")}, n.level, n.r_pb, {anchor}, n.family, n.code,
-  case when p.waits then greatest(n.l_due_at, n.r_due_at) end, n.l_instrument, n.symbol, n.l_account, n.l_side,
-  n.l_trade_date, n.settle_date, n.l_ccy, n.exposure, n.left_value, n.right_value, n.delta, n.rule_id, n.pass_id,
-  n.group_id, n.group_key, n.component, n.l_qty, n.l_price, k.severity
-from n join work_pass p on p.pass_id = n.pass_id join work_code k on k.code = n.code
+select {digest("'break'", ":tenant", "n.level", anchor, f"'{family}'")}, n.level, c.r_pb, {anchor}, '{family}', n.code,
+  case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
+  coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
+  c.l_ccy, n.exposure, {_value(family, "l")}, {_value(family, "r")}, {_delta(family)}, n.rule_id, c.pass_id, c.group_id,
+  c.group_key, c.component, c.l_qty, c.l_price, k.severity
+from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
+  join work_code k on k.code = n.code
 """
 
 

@@ -212,7 +212,10 @@ def _aggregate(rule: AggregatePass, *, unknown_pb: bool) -> str:
 def _candidates(joined: str, nearness: list[str]) -> str:
     """Pairs with their distances d1, d2, ...; twins are numbered so that a crowd of them pairs off in one round."""
     measured = ", ".join(f"{expression} as d{index}" for index, expression in enumerate(nearness, start=1))
-    return f"  select l.record_id as left_id, r.record_id as right_id, {measured}\n  from work_l l join work_r r on {joined}"
+    return (
+        f"  select l.record_id as left_id, r.record_id as right_id, {measured}"
+        f"\n  from work_l l join work_r r on {joined}"
+    )
 
 
 def _nearest(joined: str, nearness: list[str]) -> str:

@@ -42,7 +42,8 @@ order by record_id limit 1000
 
 _UNMATCHED = """
 select e.record_id from trade_event e
-where e.source_role in ('INTERNAL', 'PB') and e.level in ('FILL', 'ALLOCATION') and e.status in ('NEW', 'CORRECT', 'CANCEL')
+where e.source_role in ('INTERNAL', 'PB') and e.level in ('FILL', 'ALLOCATION')
+  and e.status in ('NEW', 'CORRECT', 'CANCEL')
   and not (e.source_role = 'INTERNAL' and e.level = 'ALLOCATION')
   and not exists (select 1 from trade_state t where t.record_id = e.record_id)
 order by e.record_id limit 1000
@@ -51,7 +52,10 @@ order by e.record_id limit 1000
 
 @dataclass(frozen=True, slots=True)
 class Completeness:
-    """`live = grouped + broken + expected`, the records that break it, and facts no run has seen (at most 1000 each)."""
+    """`live = grouped + broken + expected`, the records that break it, and facts no run has seen.
+
+    `offenders` and `unmatched` hold record ids, at most 1000 each.
+    """
 
     live: int
     grouped: int

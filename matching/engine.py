@@ -90,7 +90,7 @@ class Compiled:
     passes: tuple[Statement, ...]
     comparison: str
     hits: str
-    findings: str
+    findings: Mapping[str, str]
 
 
 def compile_rules(rules: RuleSet) -> Compiled:
@@ -186,7 +186,8 @@ def _derive(
     warehouse.execute(SIDES)
     warehouse.execute(compiled.comparison)
     if warehouse.execute(compiled.hits):
-        _execute(warehouse, compiled.findings, params)
+        for family in sorted(_column(warehouse, "select distinct family from work_hit")):
+            _execute(warehouse, compiled.findings[family], params)
     _execute(warehouse, SINGLES, params)
     _execute(warehouse, DIFF, params)
     breaks, changes = finish(warehouse, compiled.rules, as_of_ns=as_of_ns, execution=execution)

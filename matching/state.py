@@ -26,7 +26,8 @@ select s.record_id, s.feed, s.leg, s.trade_uid || s.suffix,
   cast(s.trade_date as varchar) || '|' || s.instrument_id
 from (
   select e.record_id, e.feed, case when e.source_role = 'INTERNAL' then 'L' else 'R' end as leg,
-    coalesce(e.trade_uid, e.record_id) as trade_uid, e.prev_uid, e.trade_date, e.status, coalesce(e.version, 1) as version,
+    coalesce(e.trade_uid, e.record_id) as trade_uid, e.prev_uid, e.trade_date, e.status,
+    coalesce(e.version, 1) as version,
     e.event_time_utc, e.sent_time_utc, e.recv_time_utc, e.instrument_id,
     case when count(*) over (partition by e.feed, e.message_id, e.trade_uid) > 1 then '/' || e.account_id else '' end
       as suffix
@@ -198,7 +199,8 @@ delete from trade_state where record_id in (
 WRITE_RELABELLED = _STATE.format(condition="exists (select 1 from work_block b where b.block = v.block)")
 
 STEPS_BEFORE_BLOCKS = (
-    FAMILY_ROOTS, FAMILY, PLACES, ROOTS, TOUCHED_BEFORE, FORGET_VERSIONS, FORGET_LINKS, FORGET_EDGES, FORGET_STATE, VERSIONS, LINKS,
+    FAMILY_ROOTS, FAMILY, PLACES, ROOTS, TOUCHED_BEFORE, FORGET_VERSIONS, FORGET_LINKS, FORGET_EDGES, FORGET_STATE,
+    VERSIONS, LINKS,
     EDGES, TOUCHED_AFTER,
 )  # fmt: skip
 

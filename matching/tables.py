@@ -83,9 +83,10 @@ _ITEM = """
     record_id varchar, component varchar, leg varchar, pb varchar, feed varchar, level varchar, root_id varchar,
     live boolean, uid varchar, cross_uid varchar, order_id varchar, client_order_id varchar, account varchar,
     instrument varchar, symbol varchar, side varchar, direction varchar, qty number(28, 10), price number(28, 12),
-    half_unit number(28, 12), trade_date date, settle_date date, ccy varchar, settle_ccy varchar, commission number(28, 6),
-    net number(28, 6), multiplier number(28, 10), small_qty number(19, 8), notional number(38, 12),
-    event_at timestamp_ntz(9), event_precision varchar, recv_at timestamp_ntz(9), due_at timestamp_ntz(9)
+    half_unit number(28, 12), trade_date date, settle_date date, ccy varchar, settle_ccy varchar,
+    commission number(28, 6), net number(28, 6), multiplier number(28, 10), small_qty number(19, 8),
+    notional number(38, 12), event_at timestamp_ntz(9), event_precision varchar, recv_at timestamp_ntz(9),
+    due_at timestamp_ntz(9)
 """
 
 _SIDE_FIELDS = (

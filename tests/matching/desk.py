@@ -116,7 +116,7 @@ class Desk:
     def dump(self, *tables: str) -> dict[str, list[tuple[Any, ...]]]:
         """Whole tables as sorted rows."""
         return {
-            name: sorted((tuple(map(str, item.values())) for item in self.table(f"select * from {name}")))
+            name: sorted(tuple(map(str, item.values())) for item in self.table(f"select * from {name}"))
             for name in tables
         }
 

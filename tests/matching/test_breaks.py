@@ -66,7 +66,11 @@ CASES: list[tuple[str, list[Row], list[str]]] = [
         [],
     ),
     ("T12 wrong prime broker", [ours("E1"), theirs("B1", feed="bravo")], ["T12"]),
-    ("T12 not: booked at both by design", [ours("E1"), ours("E2", pb_id="BRAVO"), theirs("A1"), theirs("B1", feed="bravo")], []),
+    (
+        "T12 not: booked at both by design",
+        [ours("E1"), ours("E2", pb_id="BRAVO"), theirs("A1"), theirs("B1", feed="bravo")],
+        [],
+    ),
     ("T13 trade date by id", [ours("E1"), theirs("A1", "E1", trade_date=NEXT)], ["T13"]),
     (
         "T13 not: the id is used again next day",
@@ -120,8 +124,16 @@ CASES: list[tuple[str, list[Row], list[str]]] = [
         [ours("E1"), theirs("A1", "E1"), theirs("A2", "E1", prev_uid="A1", status="CANCEL"), theirs("A3", "E1")],
         [],
     ),
-    ("two breaks on one trade", [ours("E1"), theirs("A1", "E1", price="11", settle_date=NEXT + timedelta(days=2))], ["T06", "T14"]),
-    ("block of fills", [*fills(("100", "10.00"), ("300", "10.02")), block("K1", qty="400", price="10.015", commission="2.00")], []),
+    (
+        "two breaks on one trade",
+        [ours("E1"), theirs("A1", "E1", price="11", settle_date=NEXT + timedelta(days=2))],
+        ["T06", "T14"],
+    ),
+    (
+        "block of fills",
+        [*fills(("100", "10.00"), ("300", "10.02")), block("K1", qty="400", price="10.015", commission="2.00")],
+        [],
+    ),
     (
         "block with an average at four places",
         [*fills(("100", "10.00"), ("200", "10.01")), block("K1", qty="300", price="10.0067", commission="2.00")],
@@ -150,7 +162,10 @@ CASES: list[tuple[str, list[Row], list[str]]] = [
     ),
     (
         "T14 block settle date",
-        [*fills(("100", "10"), ("200", "10")), block("K1", qty="300", price="10", commission="2", settle_date=date(2026, 11, 30))],
+        [
+            *fills(("100", "10"), ("200", "10")),
+            block("K1", qty="300", price="10", commission="2", settle_date=date(2026, 11, 30)),
+        ],
         ["T14"],
     ),
     (
@@ -165,8 +180,12 @@ CASES: list[tuple[str, list[Row], list[str]]] = [
         [],
     ),
     ("unknown pb matches any", [ours("E1", pb_id=None), theirs("B1", feed="bravo")], []),
-    ("reused id, another trade", [ours("E1"), theirs("A1", "E1", account_id="Z", side="SELL", qty="7", price="3", instrument_id="Q")], ["T01", "T02"]),
-]  # fmt: skip
+    (
+        "reused id, another trade",
+        [ours("E1"), theirs("A1", "E1", account_id="Z", side="SELL", qty="7", price="3", instrument_id="Q")],
+        ["T01", "T02"],
+    ),
+]
 
 
 _OWN_WORLD = ("trade_uid", "prev_uid", "cross_uid", "client_order_id", "instrument_id")

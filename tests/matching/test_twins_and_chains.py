@@ -62,7 +62,7 @@ CHAIN = [
 ]
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(range(4)))[::5])
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4)))[::9])
 def test_a_chain_of_corrections_counts_as_its_newest_version_in_any_order(desk: Desk, order: tuple[int, ...]) -> None:
     for index in order[:3]:
         desk.match([CHAIN[index]])

@@ -1,0 +1,991 @@
+-- items
+insert into work_item
+with grace as (
+  select party, max(grace_seconds) as seconds from work_feed where role = 'PB' group by party
+), longest as (
+  select max(case when role = 'PB' then grace_seconds end) as pb_seconds,
+    max(case when role = 'INTERNAL' then grace_seconds end) as internal_seconds
+  from work_feed
+), known_as as (
+  select leg, uid, trade_date, min(root_uid) as root_uid from match_version
+  where uid <> root_uid and not held group by leg, uid, trade_date
+), item as (
+  select v.record_id, b.component, v.leg, e.feed, e.level, v.root_id, v.status <> 'CANCEL' as live,
+    v.root_uid as uid, coalesce(k.root_uid, e.cross_uid) as cross_uid, e.order_id, e.client_order_id,
+    case when v.leg = 'L' then coalesce(e.pb_id, cast(:only_pb as varchar))
+      else coalesce(f.party, e.pb_id, e.source_id) end as pb,
+    coalesce(e.account_id, e.account_raw) as account, e.instrument_id, e.symbol, e.side,
+    case when e.side in ('BUY', 'BUY_COVER') then 'BUY'
+      when e.side in ('SELL', 'SELL_SHORT', 'SELL_SHORT_EXEMPT') then 'SELL' else e.side end as direction,
+    e.qty, e.price, e.price_scale, e.trade_date, e.settle_date, e.trade_ccy, coalesce(e.settle_ccy, e.trade_ccy)
+      as settle_ccy, e.commission, e.net_money, coalesce(e.multiplier, 1) as multiplier,
+    abs(e.qty) < 10000000000 as fits_qty, abs(e.qty) < 10000000000 and abs(e.price) < 100000000 as fits,
+    v.event_at, e.event_time_precision, v.recv_at
+  from match_block b
+    join match_version v on v.block = b.block and v.is_tip and not v.held
+      and b.component in (select c.component from work_component c)
+    join trade_event e on e.record_id = v.terms_id
+    left join work_feed f on f.feed = e.feed
+    left join known_as k on k.uid = e.cross_uid and k.leg <> v.leg and k.trade_date = e.trade_date
+)
+select i.record_id, i.component, i.leg, i.pb, i.feed, i.level, i.root_id, i.live, i.uid, i.cross_uid, i.order_id,
+  i.client_order_id, i.account, i.instrument_id, i.symbol, i.side, i.direction, i.qty, i.price, case greatest(coalesce(i.price_scale, 12), 2) when 2 then 0.005 when 3 then 0.0005 when 4 then 0.00005 when 5 then 0.000005 when 6 then 0.0000005 when 7 then 0.00000005 when 8 then 0.000000005 when 9 then 0.0000000005 when 10 then 0.00000000005 when 11 then 0.000000000005 else 0.0000000000005 end,
+  i.trade_date, i.settle_date, i.trade_ccy, i.settle_ccy, i.commission, i.net_money, i.multiplier,
+  case when i.fits_qty then cast(i.qty as number(19, 8)) end,
+  case when i.fits then cast(cast(i.qty as number(19, 8)) * cast(i.price as number(18, 8)) as number(38, 12)) end,
+  i.event_at, i.event_time_precision, i.recv_at,
+  dateadd('second', case when i.leg = 'L' then coalesce(g.seconds, n.pb_seconds, :default_grace)
+    else coalesce(n.internal_seconds, :default_grace) end, i.recv_at)
+from item i cross join longest n left join grace g on i.leg = 'L' and g.party = i.pb;
+
+-- P10-exec-id
+insert into work_pair (left_id, right_id)
+select c.left_id, c.right_id from (
+  select x.* from (
+  select l.record_id as left_id, r.record_id as right_id, case when l.account = r.account then 1 else 0 end + case when l.instrument = r.instrument then 1 else 0 end + case when l.direction = r.direction then 1 else 0 end + case when l.qty = r.qty then 1 else 0 end + case when l.price = r.price then 1 else 0 end as agreed
+  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.uid = r.cross_uid and l.trade_date = r.trade_date
+  ) x where x.agreed >= 2
+) c
+qualify row_number() over (partition by c.left_id order by c.agreed desc, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.agreed desc, c.left_id) = 1;
+
+-- P10-exec-id/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select left_id, 'L', left_id, 'P10-exec-id', null, null from work_pair
+union all
+select right_id, 'R', left_id, 'P10-exec-id', null, null from work_pair;
+
+-- P11-their-id
+insert into work_pair (left_id, right_id)
+select c.left_id, c.right_id from (
+  select x.* from (
+  select l.record_id as left_id, r.record_id as right_id, case when l.account = r.account then 1 else 0 end + case when l.instrument = r.instrument then 1 else 0 end + case when l.direction = r.direction then 1 else 0 end + case when l.qty = r.qty then 1 else 0 end + case when l.price = r.price then 1 else 0 end as agreed
+  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.cross_uid = r.uid and l.trade_date = r.trade_date
+  ) x where x.agreed >= 2
+) c
+qualify row_number() over (partition by c.left_id order by c.agreed desc, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.agreed desc, c.left_id) = 1;
+
+-- P11-their-id/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select left_id, 'L', left_id, 'P11-their-id', null, null from work_pair
+union all
+select right_id, 'R', left_id, 'P11-their-id', null, null from work_pair;
+
+-- P12-same-id
+insert into work_pair (left_id, right_id)
+select c.left_id, c.right_id from (
+  select x.* from (
+  select l.record_id as left_id, r.record_id as right_id, case when l.account = r.account then 1 else 0 end + case when l.instrument = r.instrument then 1 else 0 end + case when l.direction = r.direction then 1 else 0 end + case when l.qty = r.qty then 1 else 0 end + case when l.price = r.price then 1 else 0 end as agreed
+  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.uid = r.uid and l.trade_date = r.trade_date and l.instrument = r.instrument and l.direction = r.direction
+  ) x where x.agreed >= 4
+) c
+qualify row_number() over (partition by c.left_id order by c.agreed desc, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.agreed desc, c.left_id) = 1;
+
+-- P12-same-id/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select left_id, 'L', left_id, 'P12-same-id', null, null from work_pair
+union all
+select right_id, 'R', left_id, 'P12-same-id', null, null from work_pair;
+
+-- P13-exec-id-other-date
+insert into work_pair (left_id, right_id)
+select c.left_id, c.right_id from (
+  select x.* from (
+  select l.record_id as left_id, r.record_id as right_id, case when l.account = r.account then 1 else 0 end + case when l.instrument = r.instrument then 1 else 0 end + case when l.direction = r.direction then 1 else 0 end + case when l.qty = r.qty then 1 else 0 end + case when l.price = r.price then 1 else 0 end as agreed
+  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.uid = r.cross_uid and l.instrument = r.instrument and l.direction = r.direction and l.qty = r.qty
+  ) x where x.agreed >= 4
+) c
+qualify row_number() over (partition by c.left_id order by c.agreed desc, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.agreed desc, c.left_id) = 1;
+
+-- P13-exec-id-other-date/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select left_id, 'L', left_id, 'P13-exec-id-other-date', null, null from work_pair
+union all
+select right_id, 'R', left_id, 'P13-exec-id-other-date', null, null from work_pair;
+
+-- P20-client-order-economics
+insert into work_pair (left_id, right_id)
+select l.record_id, r.record_id
+from (select x.*, row_number() over (partition by component, pb, client_order_id, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_l x) l
+join (select x.*, row_number() over (partition by component, pb, client_order_id, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_r x) r
+  on l.component = r.component and l.pb = r.pb and l.nth = r.nth and l.client_order_id = r.client_order_id and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.settle_date = r.settle_date and l.ccy = r.ccy;
+
+-- P20-client-order-economics/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select left_id, 'L', left_id, 'P20-client-order-economics', null, null from work_pair
+union all
+select right_id, 'R', left_id, 'P20-client-order-economics', null, null from work_pair;
+
+-- P20-client-order-economics/any-pb
+insert into work_pair (left_id, right_id)
+select l.record_id, r.record_id
+from (select x.*, row_number() over (partition by component, pb, client_order_id, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_l x) l
+join (select x.*, row_number() over (partition by component, client_order_id, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_r x) r
+  on l.component = r.component and l.pb is null and l.nth = r.nth and l.client_order_id = r.client_order_id and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.settle_date = r.settle_date and l.ccy = r.ccy;
+
+-- P20-client-order-economics/any-pb/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select left_id, 'L', left_id, 'P20-client-order-economics', null, null from work_pair
+union all
+select right_id, 'R', left_id, 'P20-client-order-economics', null, null from work_pair;
+
+-- P21-order-economics
+insert into work_pair (left_id, right_id)
+select l.record_id, r.record_id
+from (select x.*, row_number() over (partition by component, pb, order_id, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_l x) l
+join (select x.*, row_number() over (partition by component, pb, order_id, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_r x) r
+  on l.component = r.component and l.pb = r.pb and l.nth = r.nth and l.order_id = r.order_id and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.settle_date = r.settle_date and l.ccy = r.ccy;
+
+-- P21-order-economics/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select left_id, 'L', left_id, 'P21-order-economics', null, null from work_pair
+union all
+select right_id, 'R', left_id, 'P21-order-economics', null, null from work_pair;
+
+-- P21-order-economics/any-pb
+insert into work_pair (left_id, right_id)
+select l.record_id, r.record_id
+from (select x.*, row_number() over (partition by component, pb, order_id, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_l x) l
+join (select x.*, row_number() over (partition by component, order_id, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_r x) r
+  on l.component = r.component and l.pb is null and l.nth = r.nth and l.order_id = r.order_id and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.settle_date = r.settle_date and l.ccy = r.ccy;
+
+-- P21-order-economics/any-pb/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select left_id, 'L', left_id, 'P21-order-economics', null, null from work_pair
+union all
+select right_id, 'R', left_id, 'P21-order-economics', null, null from work_pair;
+
+-- P30-client-order-block
+insert into work_pair (left_id, right_id)
+select l.first_id, r.first_id
+from (
+  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+  from work_l group by component, pb, client_order_id, account, instrument, side, trade_date
+) l join (
+  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+  from work_r group by component, pb, client_order_id, account, instrument, side, trade_date
+) r
+  on l.component = r.component and l.pb = r.pb and l.client_order_id = r.client_order_id and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date
+where (l.n = 1 or r.n = 1 or r.blocks = r.n)
+  and l.total_qty = r.total_qty
+  and l.sized = l.n and r.sized = r.n
+  and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
+qualify row_number() over (partition by l.first_id order by r.first_id) = 1;
+
+-- P30-client-order-block/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select i.record_id, 'L', p.left_id, 'P30-client-order-block', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, client_order_id, account, instrument, side, trade_date) as first_id from work_l
+) i join work_pair p on p.left_id = i.first_id
+union all
+select i.record_id, 'R', p.left_id, 'P30-client-order-block', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, client_order_id, account, instrument, side, trade_date) as first_id from work_r
+) i join work_pair p on p.right_id = i.first_id;
+
+-- P30-client-order-block/any-pb
+insert into work_pair (left_id, right_id)
+select l.first_id, r.first_id
+from (
+  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+  from work_l group by component, pb, client_order_id, account, instrument, side, trade_date
+) l join (
+  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+  from work_r group by component, pb, client_order_id, account, instrument, side, trade_date
+) r
+  on l.component = r.component and l.pb is null and l.client_order_id = r.client_order_id and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date
+where (l.n = 1 or r.n = 1 or r.blocks = r.n)
+  and l.total_qty = r.total_qty
+  and l.sized = l.n and r.sized = r.n
+  and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
+qualify row_number() over (partition by l.first_id order by r.first_id) = 1;
+
+-- P30-client-order-block/any-pb/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select i.record_id, 'L', p.left_id, 'P30-client-order-block', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, client_order_id, account, instrument, side, trade_date) as first_id from work_l
+) i join work_pair p on p.left_id = i.first_id
+union all
+select i.record_id, 'R', p.left_id, 'P30-client-order-block', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, client_order_id, account, instrument, side, trade_date) as first_id from work_r
+) i join work_pair p on p.right_id = i.first_id;
+
+-- P31-order-block
+insert into work_pair (left_id, right_id)
+select l.first_id, r.first_id
+from (
+  select component, pb, order_id, account, instrument, side, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+  from work_l group by component, pb, order_id, account, instrument, side, trade_date
+) l join (
+  select component, pb, order_id, account, instrument, side, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+  from work_r group by component, pb, order_id, account, instrument, side, trade_date
+) r
+  on l.component = r.component and l.pb = r.pb and l.order_id = r.order_id and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date
+where (l.n = 1 or r.n = 1 or r.blocks = r.n)
+  and l.total_qty = r.total_qty
+  and l.sized = l.n and r.sized = r.n
+  and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
+qualify row_number() over (partition by l.first_id order by r.first_id) = 1;
+
+-- P31-order-block/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select i.record_id, 'L', p.left_id, 'P31-order-block', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, order_id, account, instrument, side, trade_date) as first_id from work_l
+) i join work_pair p on p.left_id = i.first_id
+union all
+select i.record_id, 'R', p.left_id, 'P31-order-block', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, order_id, account, instrument, side, trade_date) as first_id from work_r
+) i join work_pair p on p.right_id = i.first_id;
+
+-- P31-order-block/any-pb
+insert into work_pair (left_id, right_id)
+select l.first_id, r.first_id
+from (
+  select component, pb, order_id, account, instrument, side, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+  from work_l group by component, pb, order_id, account, instrument, side, trade_date
+) l join (
+  select component, pb, order_id, account, instrument, side, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+  from work_r group by component, pb, order_id, account, instrument, side, trade_date
+) r
+  on l.component = r.component and l.pb is null and l.order_id = r.order_id and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date
+where (l.n = 1 or r.n = 1 or r.blocks = r.n)
+  and l.total_qty = r.total_qty
+  and l.sized = l.n and r.sized = r.n
+  and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
+qualify row_number() over (partition by l.first_id order by r.first_id) = 1;
+
+-- P31-order-block/any-pb/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select i.record_id, 'L', p.left_id, 'P31-order-block', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, order_id, account, instrument, side, trade_date) as first_id from work_l
+) i join work_pair p on p.left_id = i.first_id
+union all
+select i.record_id, 'R', p.left_id, 'P31-order-block', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, order_id, account, instrument, side, trade_date) as first_id from work_r
+) i join work_pair p on p.right_id = i.first_id;
+
+-- P40-economics
+insert into work_pair (left_id, right_id)
+select l.record_id, r.record_id
+from (select x.*, row_number() over (partition by component, pb, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_l x) l
+join (select x.*, row_number() over (partition by component, pb, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_r x) r
+  on l.component = r.component and l.pb = r.pb and l.nth = r.nth and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.settle_date = r.settle_date and l.ccy = r.ccy;
+
+-- P40-economics/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select left_id, 'L', left_id, 'P40-economics', null, null from work_pair
+union all
+select right_id, 'R', left_id, 'P40-economics', null, null from work_pair;
+
+-- P40-economics/any-pb
+insert into work_pair (left_id, right_id)
+select l.record_id, r.record_id
+from (select x.*, row_number() over (partition by component, pb, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_l x) l
+join (select x.*, row_number() over (partition by component, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_r x) r
+  on l.component = r.component and l.pb is null and l.nth = r.nth and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.settle_date = r.settle_date and l.ccy = r.ccy;
+
+-- P40-economics/any-pb/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select left_id, 'L', left_id, 'P40-economics', null, null from work_pair
+union all
+select right_id, 'R', left_id, 'P40-economics', null, null from work_pair;
+
+-- P50-tolerance
+insert into work_pair (left_id, right_id)
+select c.left_id, c.right_id from (
+  select l.record_id as left_id, r.record_id as right_id, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.price - r.price) as d2, abs(coalesce(l.commission, 0) - coalesce(r.commission, 0)) as d3, abs(l.twin - r.twin) as d4
+  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.trade_date = r.trade_date and l.ccy = r.ccy
+    and abs(l.price - r.price) <= greatest(l.half_unit, r.half_unit)
+) c
+qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.d3, c.d4, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.d3, c.d4, c.left_id) = 1;
+
+-- P50-tolerance/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select left_id, 'L', left_id, 'P50-tolerance', null, null from work_pair
+union all
+select right_id, 'R', left_id, 'P50-tolerance', null, null from work_pair;
+
+-- P60-day-block
+insert into work_pair (left_id, right_id)
+select l.first_id, r.first_id
+from (
+  select component, pb, account, instrument, side, trade_date, settle_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+  from work_l group by component, pb, account, instrument, side, trade_date, settle_date
+) l join (
+  select component, pb, account, instrument, side, trade_date, settle_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+  from work_r group by component, pb, account, instrument, side, trade_date, settle_date
+) r
+  on l.component = r.component and l.pb = r.pb and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date and l.settle_date = r.settle_date
+where (l.n = 1 or r.n = 1 or r.blocks = r.n)
+  and l.total_qty = r.total_qty
+  and l.sized = l.n and r.sized = r.n
+  and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
+qualify row_number() over (partition by l.first_id order by r.first_id) = 1;
+
+-- P60-day-block/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select i.record_id, 'L', p.left_id, 'P60-day-block', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, account, instrument, side, trade_date, settle_date) as first_id from work_l
+) i join work_pair p on p.left_id = i.first_id
+union all
+select i.record_id, 'R', p.left_id, 'P60-day-block', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, account, instrument, side, trade_date, settle_date) as first_id from work_r
+) i join work_pair p on p.right_id = i.first_id;
+
+-- P60-day-block/any-pb
+insert into work_pair (left_id, right_id)
+select l.first_id, r.first_id
+from (
+  select component, pb, account, instrument, side, trade_date, settle_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+  from work_l group by component, pb, account, instrument, side, trade_date, settle_date
+) l join (
+  select component, pb, account, instrument, side, trade_date, settle_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+  from work_r group by component, pb, account, instrument, side, trade_date, settle_date
+) r
+  on l.component = r.component and l.pb is null and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date and l.settle_date = r.settle_date
+where (l.n = 1 or r.n = 1 or r.blocks = r.n)
+  and l.total_qty = r.total_qty
+  and l.sized = l.n and r.sized = r.n
+  and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
+qualify row_number() over (partition by l.first_id order by r.first_id) = 1;
+
+-- P60-day-block/any-pb/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select i.record_id, 'L', p.left_id, 'P60-day-block', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, account, instrument, side, trade_date, settle_date) as first_id from work_l
+) i join work_pair p on p.left_id = i.first_id
+union all
+select i.record_id, 'R', p.left_id, 'P60-day-block', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, account, instrument, side, trade_date, settle_date) as first_id from work_r
+) i join work_pair p on p.right_id = i.first_id;
+
+-- P70-client-order-differs
+insert into work_pair (left_id, right_id)
+select l.first_id, r.first_id
+from (
+  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+  from work_l group by component, pb, client_order_id, account, instrument, side, trade_date
+) l join (
+  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+  from work_r group by component, pb, client_order_id, account, instrument, side, trade_date
+) r
+  on l.component = r.component and l.pb = r.pb and l.client_order_id = r.client_order_id and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date
+where (l.n = 1 or r.n = 1 or r.blocks = r.n)
+  and r.blocks = r.n
+qualify row_number() over (partition by l.first_id order by r.first_id) = 1;
+
+-- P70-client-order-differs/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select i.record_id, 'L', p.left_id, 'P70-client-order-differs', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, client_order_id, account, instrument, side, trade_date) as first_id from work_l
+) i join work_pair p on p.left_id = i.first_id
+union all
+select i.record_id, 'R', p.left_id, 'P70-client-order-differs', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, client_order_id, account, instrument, side, trade_date) as first_id from work_r
+) i join work_pair p on p.right_id = i.first_id;
+
+-- P70-client-order-differs/any-pb
+insert into work_pair (left_id, right_id)
+select l.first_id, r.first_id
+from (
+  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+  from work_l group by component, pb, client_order_id, account, instrument, side, trade_date
+) l join (
+  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+  from work_r group by component, pb, client_order_id, account, instrument, side, trade_date
+) r
+  on l.component = r.component and l.pb is null and l.client_order_id = r.client_order_id and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date
+where (l.n = 1 or r.n = 1 or r.blocks = r.n)
+  and r.blocks = r.n
+qualify row_number() over (partition by l.first_id order by r.first_id) = 1;
+
+-- P70-client-order-differs/any-pb/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select i.record_id, 'L', p.left_id, 'P70-client-order-differs', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, client_order_id, account, instrument, side, trade_date) as first_id from work_l
+) i join work_pair p on p.left_id = i.first_id
+union all
+select i.record_id, 'R', p.left_id, 'P70-client-order-differs', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, client_order_id, account, instrument, side, trade_date) as first_id from work_r
+) i join work_pair p on p.right_id = i.first_id;
+
+-- P71-client-order-other-account
+insert into work_pair (left_id, right_id)
+select l.first_id, r.first_id
+from (
+  select component, pb, client_order_id, instrument, side, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+  from work_l group by component, pb, client_order_id, instrument, side, trade_date
+) l join (
+  select component, pb, client_order_id, instrument, side, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+  from work_r group by component, pb, client_order_id, instrument, side, trade_date
+) r
+  on l.component = r.component and l.pb = r.pb and l.client_order_id = r.client_order_id and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date
+where (l.n = 1 or r.n = 1 or r.blocks = r.n)
+  and r.blocks = r.n
+  and l.total_qty = r.total_qty
+  and l.sized = l.n and r.sized = r.n
+  and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
+qualify row_number() over (partition by l.first_id order by r.first_id) = 1;
+
+-- P71-client-order-other-account/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select i.record_id, 'L', p.left_id, 'P71-client-order-other-account', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, client_order_id, instrument, side, trade_date) as first_id from work_l
+) i join work_pair p on p.left_id = i.first_id
+union all
+select i.record_id, 'R', p.left_id, 'P71-client-order-other-account', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, client_order_id, instrument, side, trade_date) as first_id from work_r
+) i join work_pair p on p.right_id = i.first_id;
+
+-- P71-client-order-other-account/any-pb
+insert into work_pair (left_id, right_id)
+select l.first_id, r.first_id
+from (
+  select component, pb, client_order_id, instrument, side, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+  from work_l group by component, pb, client_order_id, instrument, side, trade_date
+) l join (
+  select component, pb, client_order_id, instrument, side, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+  from work_r group by component, pb, client_order_id, instrument, side, trade_date
+) r
+  on l.component = r.component and l.pb is null and l.client_order_id = r.client_order_id and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date
+where (l.n = 1 or r.n = 1 or r.blocks = r.n)
+  and r.blocks = r.n
+  and l.total_qty = r.total_qty
+  and l.sized = l.n and r.sized = r.n
+  and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
+qualify row_number() over (partition by l.first_id order by r.first_id) = 1;
+
+-- P71-client-order-other-account/any-pb/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select i.record_id, 'L', p.left_id, 'P71-client-order-other-account', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, client_order_id, instrument, side, trade_date) as first_id from work_l
+) i join work_pair p on p.left_id = i.first_id
+union all
+select i.record_id, 'R', p.left_id, 'P71-client-order-other-account', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, client_order_id, instrument, side, trade_date) as first_id from work_r
+) i join work_pair p on p.right_id = i.first_id;
+
+-- P72-client-order-other-terms
+insert into work_pair (left_id, right_id)
+select l.first_id, r.first_id
+from (
+  select component, pb, client_order_id, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+  from work_l group by component, pb, client_order_id, trade_date
+) l join (
+  select component, pb, client_order_id, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+  from work_r group by component, pb, client_order_id, trade_date
+) r
+  on l.component = r.component and l.pb = r.pb and l.client_order_id = r.client_order_id and l.trade_date = r.trade_date
+where (l.n = 1 or r.n = 1 or r.blocks = r.n)
+  and r.blocks = r.n
+  and l.total_qty = r.total_qty
+qualify row_number() over (partition by l.first_id order by r.first_id) = 1;
+
+-- P72-client-order-other-terms/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select i.record_id, 'L', p.left_id, 'P72-client-order-other-terms', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, client_order_id, trade_date) as first_id from work_l
+) i join work_pair p on p.left_id = i.first_id
+union all
+select i.record_id, 'R', p.left_id, 'P72-client-order-other-terms', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, client_order_id, trade_date) as first_id from work_r
+) i join work_pair p on p.right_id = i.first_id;
+
+-- P72-client-order-other-terms/any-pb
+insert into work_pair (left_id, right_id)
+select l.first_id, r.first_id
+from (
+  select component, pb, client_order_id, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+  from work_l group by component, pb, client_order_id, trade_date
+) l join (
+  select component, pb, client_order_id, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+  from work_r group by component, pb, client_order_id, trade_date
+) r
+  on l.component = r.component and l.pb is null and l.client_order_id = r.client_order_id and l.trade_date = r.trade_date
+where (l.n = 1 or r.n = 1 or r.blocks = r.n)
+  and r.blocks = r.n
+  and l.total_qty = r.total_qty
+qualify row_number() over (partition by l.first_id order by r.first_id) = 1;
+
+-- P72-client-order-other-terms/any-pb/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select i.record_id, 'L', p.left_id, 'P72-client-order-other-terms', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, client_order_id, trade_date) as first_id from work_l
+) i join work_pair p on p.left_id = i.first_id
+union all
+select i.record_id, 'R', p.left_id, 'P72-client-order-other-terms', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, client_order_id, trade_date) as first_id from work_r
+) i join work_pair p on p.right_id = i.first_id;
+
+-- P75-cancelled-id
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select a.record_id, 'R', 'S|' || a.record_id, 'P75-cancelled-id', 'T22', d.record_id
+from work_r a join work_item d on d.leg = 'L' and not d.live and a.component = d.component
+  and (d.pb = a.pb or d.pb is null) and d.uid = a.cross_uid and d.trade_date = a.trade_date
+qualify row_number() over (partition by a.record_id order by d.record_id) = 1
+  and row_number() over (partition by d.record_id order by a.record_id) = 1
+union all
+select a.record_id, 'L', 'S|' || a.record_id, 'P75-cancelled-id', 'T22', d.record_id
+from work_l a join work_item d on d.leg = 'R' and not d.live and a.component = d.component
+  and (a.pb = d.pb or a.pb is null) and a.uid = d.cross_uid and a.trade_date = d.trade_date
+qualify row_number() over (partition by a.record_id order by d.record_id) = 1
+  and row_number() over (partition by d.record_id order by a.record_id) = 1;
+
+-- P76-cancelled-economics
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select a.record_id, 'R', 'S|' || a.record_id, 'P76-cancelled-economics', 'T22', d.record_id
+from work_r a join work_item d on d.leg = 'L' and not d.live and a.component = d.component
+  and (d.pb = a.pb or d.pb is null) and d.client_order_id = a.client_order_id and d.account = a.account and d.instrument = a.instrument and d.side = a.side and d.qty = a.qty and d.price = a.price and d.trade_date = a.trade_date
+qualify row_number() over (partition by a.record_id order by d.record_id) = 1
+  and row_number() over (partition by d.record_id order by a.record_id) = 1
+union all
+select a.record_id, 'L', 'S|' || a.record_id, 'P76-cancelled-economics', 'T22', d.record_id
+from work_l a join work_item d on d.leg = 'R' and not d.live and a.component = d.component
+  and (a.pb = d.pb or a.pb is null) and a.client_order_id = d.client_order_id and a.account = d.account and a.instrument = d.instrument and a.side = d.side and a.qty = d.qty and a.price = d.price and a.trade_date = d.trade_date
+qualify row_number() over (partition by a.record_id order by d.record_id) = 1
+  and row_number() over (partition by d.record_id order by a.record_id) = 1;
+
+-- P77-duplicate
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select f.record_id, 'R', 'S|' || f.record_id, 'P77-duplicate', 'T03', min(x.record_id)
+from work_r f join work_item x on x.leg = 'R' and f.component = x.component and equal_null(f.pb, x.pb)
+  and f.account = x.account and f.instrument = x.instrument and f.side = x.side and f.qty = x.qty and f.price = x.price and f.trade_date = x.trade_date
+  and (f.cross_uid = x.cross_uid or (f.cross_uid is null and equal_null(f.client_order_id, x.client_order_id)))
+  join work_member m on m.record_id = x.record_id and m.code is null
+group by f.record_id
+union all
+select f.record_id, 'L', 'S|' || f.record_id, 'P77-duplicate', 'T04', min(x.record_id)
+from work_l f join work_item x on x.leg = 'L' and f.component = x.component and equal_null(f.pb, x.pb)
+  and f.account = x.account and f.instrument = x.instrument and f.side = x.side and f.qty = x.qty and f.price = x.price and f.trade_date = x.trade_date
+  and f.client_order_id = x.client_order_id and f.event_at = x.event_at and f.event_precision in ('ms', 'us', 'ns')
+  join work_member m on m.record_id = x.record_id and m.code is null
+group by f.record_id;
+
+-- P80-side-qualifier
+insert into work_pair (left_id, right_id)
+select c.left_id, c.right_id from (
+  select l.record_id as left_id, r.record_id as right_id, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
+  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.account = r.account and l.instrument = r.instrument and l.direction = r.direction and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.side <> r.side
+) c
+qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_id) = 1;
+
+-- P80-side-qualifier/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select left_id, 'L', left_id, 'P80-side-qualifier', null, null from work_pair
+union all
+select right_id, 'R', left_id, 'P80-side-qualifier', null, null from work_pair;
+
+-- P81-prime-broker
+insert into work_pair (left_id, right_id)
+select c.left_id, c.right_id from (
+  select l.record_id as left_id, r.record_id as right_id, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
+  from work_l l join work_r r on l.component = r.component and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.pb <> r.pb
+) c
+qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_id) = 1;
+
+-- P81-prime-broker/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select left_id, 'L', left_id, 'P81-prime-broker', null, null from work_pair
+union all
+select right_id, 'R', left_id, 'P81-prime-broker', null, null from work_pair;
+
+-- P82-account
+insert into work_pair (left_id, right_id)
+select c.left_id, c.right_id from (
+  select l.record_id as left_id, r.record_id as right_id, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
+  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.account <> r.account
+) c
+qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_id) = 1;
+
+-- P82-account/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select left_id, 'L', left_id, 'P82-account', null, null from work_pair
+union all
+select right_id, 'R', left_id, 'P82-account', null, null from work_pair;
+
+-- P83-side
+insert into work_pair (left_id, right_id)
+select c.left_id, c.right_id from (
+  select l.record_id as left_id, r.record_id as right_id, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
+  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.account = r.account and l.instrument = r.instrument and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.direction <> r.direction
+) c
+qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_id) = 1;
+
+-- P83-side/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select left_id, 'L', left_id, 'P83-side', null, null from work_pair
+union all
+select right_id, 'R', left_id, 'P83-side', null, null from work_pair;
+
+-- P84-quantity
+insert into work_pair (left_id, right_id)
+select c.left_id, c.right_id from (
+  select l.record_id as left_id, r.record_id as right_id, abs(l.qty - r.qty) as d1, case when l.settle_date = r.settle_date then 0 else 1 end as d2, abs(l.twin - r.twin) as d3
+  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.price = r.price and l.trade_date = r.trade_date and l.qty <> r.qty
+) c
+qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.d3, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.d3, c.left_id) = 1;
+
+-- P84-quantity/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select left_id, 'L', left_id, 'P84-quantity', null, null from work_pair
+union all
+select right_id, 'R', left_id, 'P84-quantity', null, null from work_pair;
+
+-- P85-price
+insert into work_pair (left_id, right_id)
+select c.left_id, c.right_id from (
+  select l.record_id as left_id, r.record_id as right_id, abs(l.price - r.price) as d1, case when l.settle_date = r.settle_date then 0 else 1 end as d2, abs(l.twin - r.twin) as d3
+  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.trade_date = r.trade_date and l.price <> r.price
+) c
+qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.d3, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.d3, c.left_id) = 1;
+
+-- P85-price/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select left_id, 'L', left_id, 'P85-price', null, null from work_pair
+union all
+select right_id, 'R', left_id, 'P85-price', null, null from work_pair;
+
+-- P86-currency
+insert into work_pair (left_id, right_id)
+select c.left_id, c.right_id from (
+  select l.record_id as left_id, r.record_id as right_id, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
+  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.ccy <> r.ccy
+) c
+qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_id) = 1;
+
+-- P86-currency/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select left_id, 'L', left_id, 'P86-currency', null, null from work_pair
+union all
+select right_id, 'R', left_id, 'P86-currency', null, null from work_pair;
+
+-- P87-trade-date
+insert into work_pair (left_id, right_id)
+select c.left_id, c.right_id from (
+  select l.record_id as left_id, r.record_id as right_id, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
+  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.ccy = r.ccy and l.trade_date <> r.trade_date
+) c
+qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_id) = 1;
+
+-- P87-trade-date/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select left_id, 'L', left_id, 'P87-trade-date', null, null from work_pair
+union all
+select right_id, 'R', left_id, 'P87-trade-date', null, null from work_pair;
+
+-- P88-instrument
+insert into work_pair (left_id, right_id)
+select c.left_id, c.right_id from (
+  select l.record_id as left_id, r.record_id as right_id, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
+  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.account = r.account and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.client_order_id = r.client_order_id and l.instrument <> r.instrument
+) c
+qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_id) = 1;
+
+-- P88-instrument/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select left_id, 'L', left_id, 'P88-instrument', null, null from work_pair
+union all
+select right_id, 'R', left_id, 'P88-instrument', null, null from work_pair;
+
+-- P90-one-sided
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select record_id, 'L', 'S|' || record_id, 'P90-one-sided', 'T01', null from work_l
+union all
+select record_id, 'R', 'S|' || record_id, 'P90-one-sided', 'T02', null from work_r;
+
+-- comparison
+insert into work_comparison
+with named as (
+  select m.group_key, left(sha2('group' || chr(31) || listagg(m.record_id, ',') within group (order by m.record_id), 256), 32) as group_id
+  from work_member m where m.code is null group by m.group_key
+)
+select l.group_key, g.group_id, l.pass_id, l.component,
+  case when l.n + r.n > 2 or r.blocks > 0 then 'BLOCK' else 'TRADE' end,
+  case when l.n + r.n > 2 or r.blocks > 0 then 'block|' || r.pb || '|' || cast(l.trade_date as varchar) || '|'
+    || l.order_key || '|' || l.account || '|' || l.instrument || '|' || l.direction else l.root_id end,
+  case when abs(l.notional) < 1000000000000000000 and abs(l.multiplier) < 10000 then cast(cast(l.notional as number(24, 6)) * cast(l.multiplier as number(9, 4)) as number(28, 6)) end, abs(l.qty - r.qty),
+  case when (l.n + r.n > 2 and l.qty = r.qty and l.notional is not null and r.notional is not null) then abs(l.notional - r.notional)
+    else greatest(l.price - r.price_top, r.price - l.price_top, 0) end,
+  case when (l.n + r.n > 2 and l.qty = r.qty and l.notional is not null and r.notional is not null) then case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.small_qty else case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end end,
+  case when l.commission is null and r.commission is null then 0 else abs(l.commission - r.commission) end,
+  case when l.commission is null then 0 else greatest(greatest(case l.ccy when 'JPY' then 1 when 'KRW' then 1 else 0.01 end, 0.01 * abs(l.commission)), case l.ccy when 'JPY' then 1 when 'KRW' then 1 else 0.01 end * greatest(l.n, r.n)) end,
+  abs(l.net - r.net),
+  greatest(case l.ccy when 'JPY' then 1 when 'KRW' then 1 else 0.02 end, 0.00005 * abs(l.net)) + coalesce(case when abs(coalesce(abs(l.notional - r.notional), 0)) < 1000000000000000000 and abs(l.multiplier) < 10000 then cast(cast(coalesce(abs(l.notional - r.notional), 0) as number(24, 6)) * cast(l.multiplier as number(9, 4)) as number(28, 6)) end, 0) + coalesce(abs(l.commission - r.commission), 0),
+  l.account, l.account_top, l.instrument, l.instrument_top, l.direction, l.direction_top, l.side, l.side_top, l.trade_date, l.trade_date_top, l.settle_date, l.settle_date_top, l.ccy, l.ccy_top, l.settle_ccy, l.settle_ccy_top, l.n, l.blocks, l.qty, l.small_qty, l.price, l.price_top, l.half_unit, l.notional, l.commission, l.net, l.pb, l.root_id, l.order_key, l.symbol, l.multiplier, l.due_at, r.account, r.account_top, r.instrument, r.instrument_top, r.direction, r.direction_top, r.side, r.side_top, r.trade_date, r.trade_date_top, r.settle_date, r.settle_date_top, r.ccy, r.ccy_top, r.settle_ccy, r.settle_ccy_top, r.n, r.blocks, r.qty, r.small_qty, r.price, r.price_top, r.half_unit, r.notional, r.commission, r.net, r.pb, r.root_id, r.order_key, r.symbol, r.multiplier, r.due_at
+from work_side l join work_side r on r.group_key = l.group_key and r.leg = 'R'
+  join named g on g.group_key = l.group_key
+where l.leg = 'L';
+
+-- hits
+insert into work_hit (group_key, rule_id, family, rank)
+select c.group_key, 'B09-instrument', 'instrument', 0 from work_comparison c where (c.l_instrument <> c.r_instrument OR c.l_instrument_top <> c.r_instrument_top)
+union all
+select c.group_key, 'B12-prime-broker', 'existence', 1 from work_comparison c where c.l_pb <> c.r_pb
+union all
+select c.group_key, 'B07-side', 'side', 2 from work_comparison c where (c.l_direction <> c.r_direction OR c.l_direction_top <> c.r_direction_top)
+union all
+select c.group_key, 'B08-qualifier', 'side', 3 from work_comparison c where (c.l_side <> c.r_side OR c.l_side_top <> c.r_side_top)
+union all
+select c.group_key, 'B10-account', 'account', 4 from work_comparison c where (c.l_account <> c.r_account OR c.l_account_top <> c.r_account_top)
+union all
+select c.group_key, 'B05-quantity', 'qty', 5 from work_comparison c where c.d_qty > 0
+union all
+select c.group_key, 'B15-currency', 'ccy', 6 from work_comparison c where (c.l_ccy <> c.r_ccy OR c.l_ccy_top <> c.r_ccy_top) OR (c.l_settle_ccy <> c.r_settle_ccy OR c.l_settle_ccy_top <> c.r_settle_ccy_top)
+union all
+select c.group_key, 'B06-price', 'price', 7 from work_comparison c where c.d_price > c.t_price AND (c.l_instrument = c.r_instrument AND c.l_instrument_top = c.r_instrument_top) AND (c.l_ccy = c.r_ccy AND c.l_ccy_top = c.r_ccy_top)
+union all
+select c.group_key, 'B13-trade-date', 'trade_date', 8 from work_comparison c where (c.l_trade_date <> c.r_trade_date OR c.l_trade_date_top <> c.r_trade_date_top)
+union all
+select c.group_key, 'B14-settle-date', 'settle_date', 9 from work_comparison c where (c.l_settle_date <> c.r_settle_date OR c.l_settle_date_top <> c.r_settle_date_top) AND (c.l_trade_date = c.r_trade_date AND c.l_trade_date_top = c.r_trade_date_top)
+union all
+select c.group_key, 'B16-commission', 'commission', 10 from work_comparison c where c.d_commission > c.t_commission AND c.d_qty = 0
+union all
+select c.group_key, 'B18-net', 'net', 11 from work_comparison c where c.d_net > c.t_net AND c.d_qty = 0 AND c.d_price <= c.t_price AND c.d_commission <= c.t_commission AND (c.l_direction = c.r_direction AND c.l_direction_top = c.r_direction_top) AND (c.l_ccy = c.r_ccy AND c.l_ccy_top = c.r_ccy_top);
+
+-- findings/instrument
+insert into work_finding
+with n as (
+  select c.group_key, h.rule_id, 'T09' as code, c.amount as exposure,
+    row_number() over (partition by c.level, c.anchor order by h.group_key) as ordinal, c.level, c.anchor
+  from work_hit h join work_comparison c on c.group_key = h.group_key
+  where h.family = 'instrument' and not exists (
+    select 1 from work_hit b where b.group_key = h.group_key and b.family = h.family and b.rank < h.rank)
+)
+select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) || case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end || chr(31) || 'instrument', 256), 32), n.level, c.r_pb, case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end, 'instrument', n.code,
+  case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
+  coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
+  c.l_ccy, n.exposure, case when c.l_instrument = c.l_instrument_top then cast(c.l_instrument as varchar) else cast(c.l_instrument as varchar) || ' to ' || cast(c.l_instrument_top as varchar) end, case when c.r_instrument = c.r_instrument_top then cast(c.r_instrument as varchar) else cast(c.r_instrument as varchar) || ' to ' || cast(c.r_instrument_top as varchar) end, cast(null as number(28, 6)), n.rule_id, c.pass_id, c.group_id,
+  c.group_key, c.component, c.l_qty, c.l_price, k.severity
+from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
+  join work_code k on k.code = n.code;
+
+-- findings/existence
+insert into work_finding
+with n as (
+  select c.group_key, h.rule_id, 'T12' as code, c.amount as exposure,
+    row_number() over (partition by c.level, c.anchor order by h.group_key) as ordinal, c.level, c.anchor
+  from work_hit h join work_comparison c on c.group_key = h.group_key
+  where h.family = 'existence' and not exists (
+    select 1 from work_hit b where b.group_key = h.group_key and b.family = h.family and b.rank < h.rank)
+)
+select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) || case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end || chr(31) || 'existence', 256), 32), n.level, c.r_pb, case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end, 'existence', n.code,
+  case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
+  coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
+  c.l_ccy, n.exposure, c.l_pb, c.r_pb, cast(null as number(28, 6)), n.rule_id, c.pass_id, c.group_id,
+  c.group_key, c.component, c.l_qty, c.l_price, k.severity
+from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
+  join work_code k on k.code = n.code;
+
+-- findings/side
+insert into work_finding
+with n as (
+  select c.group_key, h.rule_id, case when h.rule_id in ('B07-side') then 'T07' when h.rule_id in ('B08-qualifier') then 'T08' end as code, case when h.rule_id in ('B07-side') then c.amount * 2 when h.rule_id in ('B08-qualifier') then c.amount end as exposure,
+    row_number() over (partition by c.level, c.anchor order by h.group_key) as ordinal, c.level, c.anchor
+  from work_hit h join work_comparison c on c.group_key = h.group_key
+  where h.family = 'side' and not exists (
+    select 1 from work_hit b where b.group_key = h.group_key and b.family = h.family and b.rank < h.rank)
+)
+select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) || case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end || chr(31) || 'side', 256), 32), n.level, c.r_pb, case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end, 'side', n.code,
+  case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
+  coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
+  c.l_ccy, n.exposure, case when c.l_side = c.l_side_top then cast(c.l_side as varchar) else cast(c.l_side as varchar) || ' to ' || cast(c.l_side_top as varchar) end, case when c.r_side = c.r_side_top then cast(c.r_side as varchar) else cast(c.r_side as varchar) || ' to ' || cast(c.r_side_top as varchar) end, cast(null as number(28, 6)), n.rule_id, c.pass_id, c.group_id,
+  c.group_key, c.component, c.l_qty, c.l_price, k.severity
+from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
+  join work_code k on k.code = n.code;
+
+-- findings/account
+insert into work_finding
+with n as (
+  select c.group_key, h.rule_id, 'T10' as code, c.amount as exposure,
+    row_number() over (partition by c.level, c.anchor order by h.group_key) as ordinal, c.level, c.anchor
+  from work_hit h join work_comparison c on c.group_key = h.group_key
+  where h.family = 'account' and not exists (
+    select 1 from work_hit b where b.group_key = h.group_key and b.family = h.family and b.rank < h.rank)
+)
+select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) || case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end || chr(31) || 'account', 256), 32), n.level, c.r_pb, case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end, 'account', n.code,
+  case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
+  coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
+  c.l_ccy, n.exposure, case when c.l_account = c.l_account_top then cast(c.l_account as varchar) else cast(c.l_account as varchar) || ' to ' || cast(c.l_account_top as varchar) end, case when c.r_account = c.r_account_top then cast(c.r_account as varchar) else cast(c.r_account as varchar) || ' to ' || cast(c.r_account_top as varchar) end, cast(null as number(28, 6)), n.rule_id, c.pass_id, c.group_id,
+  c.group_key, c.component, c.l_qty, c.l_price, k.severity
+from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
+  join work_code k on k.code = n.code;
+
+-- findings/qty
+insert into work_finding
+with n as (
+  select c.group_key, h.rule_id, 'T05' as code, case when abs(c.d_qty) < 10000000000 and abs(c.l_price) < 100000000 and abs(c.l_multiplier) < 10000 then cast(abs(cast(cast(c.d_qty as number(19, 8)) * cast(c.l_multiplier as number(9, 4)) as number(20, 6)) * cast(c.l_price as number(18, 8))) as number(28, 6)) end as exposure,
+    row_number() over (partition by c.level, c.anchor order by h.group_key) as ordinal, c.level, c.anchor
+  from work_hit h join work_comparison c on c.group_key = h.group_key
+  where h.family = 'qty' and not exists (
+    select 1 from work_hit b where b.group_key = h.group_key and b.family = h.family and b.rank < h.rank)
+)
+select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) || case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end || chr(31) || 'qty', 256), 32), n.level, c.r_pb, case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end, 'qty', n.code,
+  case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
+  coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
+  c.l_ccy, n.exposure, rtrim(rtrim(cast(c.l_qty as varchar), '0'), '.'), rtrim(rtrim(cast(c.r_qty as varchar), '0'), '.'), case when c.d_qty < 100000000000000000000 then cast(c.r_qty - c.l_qty as number(28, 6)) end, n.rule_id, c.pass_id, c.group_id,
+  c.group_key, c.component, c.l_qty, c.l_price, k.severity
+from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
+  join work_code k on k.code = n.code;
+
+-- findings/ccy
+insert into work_finding
+with n as (
+  select c.group_key, h.rule_id, 'T15' as code, c.amount as exposure,
+    row_number() over (partition by c.level, c.anchor order by h.group_key) as ordinal, c.level, c.anchor
+  from work_hit h join work_comparison c on c.group_key = h.group_key
+  where h.family = 'ccy' and not exists (
+    select 1 from work_hit b where b.group_key = h.group_key and b.family = h.family and b.rank < h.rank)
+)
+select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) || case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end || chr(31) || 'ccy', 256), 32), n.level, c.r_pb, case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end, 'ccy', n.code,
+  case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
+  coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
+  c.l_ccy, n.exposure, case when c.l_ccy = c.l_ccy_top then cast(c.l_ccy as varchar) else cast(c.l_ccy as varchar) || ' to ' || cast(c.l_ccy_top as varchar) end, case when c.r_ccy = c.r_ccy_top then cast(c.r_ccy as varchar) else cast(c.r_ccy as varchar) || ' to ' || cast(c.r_ccy_top as varchar) end, cast(null as number(28, 6)), n.rule_id, c.pass_id, c.group_id,
+  c.group_key, c.component, c.l_qty, c.l_price, k.severity
+from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
+  join work_code k on k.code = n.code;
+
+-- findings/price
+insert into work_finding
+with n as (
+  select c.group_key, h.rule_id, 'T06' as code, case when c.l_n + c.r_n > 2 and c.d_qty = 0 then case when abs(abs(c.l_notional - c.r_notional)) < 1000000000000000000 and abs(c.l_multiplier) < 10000 then cast(cast(abs(c.l_notional - c.r_notional) as number(24, 6)) * cast(c.l_multiplier as number(9, 4)) as number(28, 6)) end else case when abs(c.l_qty) < 10000000000 and abs(c.d_price) < 100000000 and abs(c.l_multiplier) < 10000 then cast(abs(cast(cast(c.l_qty as number(19, 8)) * cast(c.l_multiplier as number(9, 4)) as number(20, 6)) * cast(c.d_price as number(18, 8))) as number(28, 6)) end end as exposure,
+    row_number() over (partition by c.level, c.anchor order by h.group_key) as ordinal, c.level, c.anchor
+  from work_hit h join work_comparison c on c.group_key = h.group_key
+  where h.family = 'price' and not exists (
+    select 1 from work_hit b where b.group_key = h.group_key and b.family = h.family and b.rank < h.rank)
+)
+select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) || case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end || chr(31) || 'price', 256), 32), n.level, c.r_pb, case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end, 'price', n.code,
+  case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
+  coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
+  c.l_ccy, n.exposure, case when c.l_price = c.l_price_top then rtrim(rtrim(cast(c.l_price as varchar), '0'), '.') else rtrim(rtrim(cast(c.l_price as varchar), '0'), '.') || ' to ' || rtrim(rtrim(cast(c.l_price_top as varchar), '0'), '.') end, case when c.r_price = c.r_price_top then rtrim(rtrim(cast(c.r_price as varchar), '0'), '.') else rtrim(rtrim(cast(c.r_price as varchar), '0'), '.') || ' to ' || rtrim(rtrim(cast(c.r_price_top as varchar), '0'), '.') end, case when c.l_n + c.r_n > 2 then cast(c.r_notional - c.l_notional as number(28, 6)) else cast(c.r_price - c.l_price as number(28, 6)) end, n.rule_id, c.pass_id, c.group_id,
+  c.group_key, c.component, c.l_qty, c.l_price, k.severity
+from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
+  join work_code k on k.code = n.code;
+
+-- findings/trade_date
+insert into work_finding
+with n as (
+  select c.group_key, h.rule_id, 'T13' as code, c.amount as exposure,
+    row_number() over (partition by c.level, c.anchor order by h.group_key) as ordinal, c.level, c.anchor
+  from work_hit h join work_comparison c on c.group_key = h.group_key
+  where h.family = 'trade_date' and not exists (
+    select 1 from work_hit b where b.group_key = h.group_key and b.family = h.family and b.rank < h.rank)
+)
+select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) || case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end || chr(31) || 'trade_date', 256), 32), n.level, c.r_pb, case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end, 'trade_date', n.code,
+  case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
+  coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
+  c.l_ccy, n.exposure, case when c.l_trade_date = c.l_trade_date_top then cast(c.l_trade_date as varchar) else cast(c.l_trade_date as varchar) || ' to ' || cast(c.l_trade_date_top as varchar) end, case when c.r_trade_date = c.r_trade_date_top then cast(c.r_trade_date as varchar) else cast(c.r_trade_date as varchar) || ' to ' || cast(c.r_trade_date_top as varchar) end, cast(null as number(28, 6)), n.rule_id, c.pass_id, c.group_id,
+  c.group_key, c.component, c.l_qty, c.l_price, k.severity
+from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
+  join work_code k on k.code = n.code;
+
+-- findings/settle_date
+insert into work_finding
+with n as (
+  select c.group_key, h.rule_id, 'T14' as code, c.amount as exposure,
+    row_number() over (partition by c.level, c.anchor order by h.group_key) as ordinal, c.level, c.anchor
+  from work_hit h join work_comparison c on c.group_key = h.group_key
+  where h.family = 'settle_date' and not exists (
+    select 1 from work_hit b where b.group_key = h.group_key and b.family = h.family and b.rank < h.rank)
+)
+select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) || case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end || chr(31) || 'settle_date', 256), 32), n.level, c.r_pb, case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end, 'settle_date', n.code,
+  case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
+  coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
+  c.l_ccy, n.exposure, case when c.l_settle_date = c.l_settle_date_top then cast(c.l_settle_date as varchar) else cast(c.l_settle_date as varchar) || ' to ' || cast(c.l_settle_date_top as varchar) end, case when c.r_settle_date = c.r_settle_date_top then cast(c.r_settle_date as varchar) else cast(c.r_settle_date as varchar) || ' to ' || cast(c.r_settle_date_top as varchar) end, cast(null as number(28, 6)), n.rule_id, c.pass_id, c.group_id,
+  c.group_key, c.component, c.l_qty, c.l_price, k.severity
+from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
+  join work_code k on k.code = n.code;
+
+-- findings/commission
+insert into work_finding
+with n as (
+  select c.group_key, h.rule_id, 'T16' as code, cast(c.d_commission as number(28, 6)) as exposure,
+    row_number() over (partition by c.level, c.anchor order by h.group_key) as ordinal, c.level, c.anchor
+  from work_hit h join work_comparison c on c.group_key = h.group_key
+  where h.family = 'commission' and not exists (
+    select 1 from work_hit b where b.group_key = h.group_key and b.family = h.family and b.rank < h.rank)
+)
+select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) || case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end || chr(31) || 'commission', 256), 32), n.level, c.r_pb, case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end, 'commission', n.code,
+  case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
+  coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
+  c.l_ccy, n.exposure, rtrim(rtrim(cast(c.l_commission as varchar), '0'), '.'), rtrim(rtrim(cast(c.r_commission as varchar), '0'), '.'), cast(c.r_commission - c.l_commission as number(28, 6)), n.rule_id, c.pass_id, c.group_id,
+  c.group_key, c.component, c.l_qty, c.l_price, k.severity
+from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
+  join work_code k on k.code = n.code;
+
+-- findings/net
+insert into work_finding
+with n as (
+  select c.group_key, h.rule_id, 'T18' as code, cast(c.d_net as number(28, 6)) as exposure,
+    row_number() over (partition by c.level, c.anchor order by h.group_key) as ordinal, c.level, c.anchor
+  from work_hit h join work_comparison c on c.group_key = h.group_key
+  where h.family = 'net' and not exists (
+    select 1 from work_hit b where b.group_key = h.group_key and b.family = h.family and b.rank < h.rank)
+)
+select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) || case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end || chr(31) || 'net', 256), 32), n.level, c.r_pb, case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end, 'net', n.code,
+  case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
+  coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
+  c.l_ccy, n.exposure, rtrim(rtrim(cast(c.l_net as varchar), '0'), '.'), rtrim(rtrim(cast(c.r_net as varchar), '0'), '.'), cast(c.r_net - c.l_net as number(28, 6)), n.rule_id, c.pass_id, c.group_id,
+  c.group_key, c.component, c.l_qty, c.l_price, k.severity
+from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
+  join work_code k on k.code = n.code;
+
