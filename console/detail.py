@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from console.diff import FieldGroup, Span, compare_sides, show
-from console.queue import ticket_word, value_spans
+from console.queue import DUPLICATES, ticket_word, value_spans
 from console.rows import Row, decimal, epoch_ms, rows, text, whole
 from console.wording import STATE_WORDS, break_name, headline, money, severity_word, span_words
 from domain.taxonomy import BreakCode, taxonomy
@@ -220,6 +220,14 @@ def _clock(row: Row, now: datetime) -> tuple[str, bool]:
     return (f"{span_words(left)} left", False) if left >= 0 else (f"{span_words(left)} late", True)
 
 
+def _labels(row: Row, left: Sequence[Row], right: Sequence[Row]) -> tuple[str, str]:
+    ours, theirs = "Internal", text(row, "pb_id") or "Counterparty"
+    if row["code"] in DUPLICATES and len(left) + len(right) == 2 and not (left and right):
+        who = ours if left else theirs
+        return f"{who}, first", f"{who}, second"
+    return ours + (f" ({len(left)})" if len(left) > 1 else ""), theirs + (f" ({len(right)})" if len(right) > 1 else "")
+
+
 def _float(row: Row, name: str) -> float | None:
     value = decimal(row, name)
     return None if value is None else float(value)
@@ -233,6 +241,10 @@ def load(warehouse: Warehouse, break_id: str, now: datetime, base_ccy: str) -> D
     found = members(warehouse, break_id)
     left = [m.record for m in found if m.side == "L"]
     right = [m.record for m in found if m.side == "R"]
+    labels = _labels(row, left, right)
+    if row["code"] in DUPLICATES and len(found) == 2 and not (left and right):
+        # Both records are on one side: what tells the copy from the original is what matters.
+        left, right = [found[0].record], [found[1].record]
     clock, late = _clock(row, now)
     state = ticket_word(row)
     return Detail(
@@ -245,8 +257,8 @@ def load(warehouse: Warehouse, break_id: str, now: datetime, base_ccy: str) -> D
         clock=clock,
         is_late=late,
         code=taxonomy().get(text(row, "code")),
-        left_label="Internal" + (f" ({len(left)})" if len(left) > 1 else ""),
-        right_label=(text(row, "pb_id") or "Counterparty") + (f" ({len(right)})" if len(right) > 1 else ""),
+        left_label=labels[0],
+        right_label=labels[1],
         values=value_spans(row),
         groups=compare_sides(left, right),
         members=tuple(found),

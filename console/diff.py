@@ -127,8 +127,18 @@ def combine(records: Sequence[Record], field: str) -> object:
     return f"{len(set(map(str, values)))} values"
 
 
+def _shown(records: Sequence[Record], others: Sequence[Record], field: str) -> object:
+    """The side's value; an average price is cut to the digits the other side shows: rounding is not a difference."""
+    value = combine(records, field)
+    if field == "price" and len(records) > 1 and isinstance(value, Decimal):
+        scales = [scale for r in others if isinstance(scale := r.get("price_scale"), int)]
+        if scales and max(scales) < 6:
+            return value.quantize(Decimal(1).scaleb(-max(scales)))
+    return value
+
+
 def _row(field: str, label: str, left: Sequence[Record], right: Sequence[Record], compare: bool) -> FieldRow | None:
-    a, b = show(combine(left, field)), show(combine(right, field))
+    a, b = show(_shown(left, right, field)), show(_shown(right, left, field))
     if a == MISSING and b == MISSING:
         return None
     if not compare:

@@ -60,7 +60,7 @@ class ConsoleDeps:
     `graph(definition, statuses, selected)` returns an SVG without inline styles, as
     `orchestrator.graph.render` does; `statuses` maps a state's name to SUCCEEDED, FAILED, RUNNING, CAUGHT or
     NOT_STARTED. `feeds_status()` lists dicts with name, role, party, connected,
-    last_recv_ts (ns or None), received, late. `explain(break_id)` returns `{"messages": [{"side", "feed", "record_id",
+    last_recv_ts (ns or None), received, late. `explain(break_id)` returns `{"messages": [{"side", "feed",
     "message_id", "recv_ts", "fields": [{"tag", "name", "value", "meaning"}]}], ...}`; an empty dict shows nothing.
     """
 

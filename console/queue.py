@@ -16,6 +16,7 @@ from warehouse.sql import timestamp
 HOUR_NS = 3_600_000_000_000
 AGE_LABELS = ("< 4 h", "4–24 h", "1–3 d", "3–5 d", "> 5 d")
 AGE_BOUNDS_HOURS = (4, 24, 72, 120)
+DUPLICATES = frozenset({"T03", "T04"})
 ACTIVE_STATES = ("OPEN", "ASSIGNED", "REOPENED")
 
 _SORTS = {
@@ -202,6 +203,8 @@ def value_spans(row: Mapping[str, object]) -> tuple[tuple[Span, ...], tuple[Span
     """The break's own two values, readable and with the differing characters marked."""
     family = text(row, "field_family")
     left, right = (readable_value(text(row, name), family) or MISSING for name in ("left_value", "right_value"))
+    if left == right and row.get("code") in DUPLICATES:
+        left, right = (f"{left} twice", right) if row["code"] == "T04" else (left, f"{right} twice")
     return spans(left, right)
 
 

@@ -15,7 +15,11 @@ _WORDS = {
     "SD": "settle-date", "AT": "at", "MISMATCH": "",
 }  # fmt: skip
 _NAMES = {"T02": "Missing internally", "T16": "Commission", "T05": "Quantity", "T06": "Price", "T27": "Unaffirmed"}
-_SCALES = ((Decimal(10) ** 12, "tn"), (Decimal(10) ** 9, "bn"), (Decimal(10) ** 6, "m"), (Decimal(10) ** 4, "k"))
+# Amounts from the first number on are told in units of the second.
+_SCALES = (
+    (Decimal(10) ** 12, Decimal(10) ** 12, "tn"), (Decimal(10) ** 9, Decimal(10) ** 9, "bn"),
+    (Decimal(10) ** 6, Decimal(10) ** 6, "m"), (Decimal(10) ** 4, Decimal(10) ** 3, "k"),
+)  # fmt: skip
 # The stored headline ends with the money and the clock as they were at detection; the page tells both as they are now.
 _TOLD_AT_DETECTION = re.compile(r", (?:[A-Z]{3} [\d,.]+ at risk|fix by \d\d:\d\d|to be fixed at once)")
 _PLAIN_NUMBER = re.compile(r"(?<![\w.,:/-])\d{4,}(?:\.\d+)?(?![\w,:/-])")
@@ -52,9 +56,9 @@ def readable_value(value: str, family: str) -> str:
 
 def compact(value: Decimal) -> str:
     """A large amount in four figures: 1.21 bn, 84.3 m, 9,120."""
-    for scale, word in _SCALES:
-        if abs(value) >= scale:
-            scaled = value / scale
+    for limit, unit, word in _SCALES:
+        if abs(value) >= limit:
+            scaled = value / unit
             places = 2 if abs(scaled) < 10 else 1 if abs(scaled) < 100 else 0
             return f"{scaled:,.{places}f} {word}"
     return f"{value:,.0f}"

@@ -36,7 +36,9 @@ export function paintRow(node, row, now, selected) {
   box.checked = selected;
   node.dataset.id = row.id;
   node.classList.toggle("done", row.state === "RESOLVED");
-  const age = row.opened === null ? "—" : spanWords((row.closed ?? now) - row.opened);
+  // Rows opened by a sweep up to a later time are young, not old.
+  const age = row.opened === null ? "—" : spanWords(Math.max(0, (row.closed ?? now) - row.opened));
+  const plain = (parts) => parts.map(([text]) => text).join("");
   node.replaceChildren(
     cell("c-check", 1, box),
     cell(`c-sev sev sev-${row.severity}`, 2, glyph(row.severity), row.severity_word),
@@ -44,7 +46,7 @@ export function paintRow(node, row, now, selected) {
     cell("c-code", 4, el("b", { title: `${row.code} ${row.headline}` }, row.name)),
     cell("c-sec", 5, row.symbol || "—", el("span", {}, ` · ${row.account || "—"}`)),
     cell("c-pb", 6, row.pb || "—"),
-    cell("c-diff", 7, el("span", { class: "was" }, ...marked(row.left)), el("span", { class: "to", "aria-label": " to " }, "→"), el("span", {}, ...marked(row.right))),
+    cell("c-diff", 7, el("span", { class: "was", title: `${plain(row.left)} → ${plain(row.right)}` }, ...marked(row.left)), el("span", { class: "to", "aria-label": " to " }, "→"), el("span", {}, ...marked(row.right))),
     cell("c-money", 8, row.exposure),
     cell("c-score", 9, row.score === null ? "—" : row.score.toFixed(2)),
     cell("c-age", 10, age),

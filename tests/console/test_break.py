@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from console.diff import compare_sides, spans
 from console.ports import ConsoleDeps
-from console.wording import break_name, deadline_words, headline, instant, readable_value, span_words
+from console.wording import break_name, compact, deadline_words, headline, instant, readable_value, span_words
 from domain.taxonomy import taxonomy
 
 NOW = instant(1_795_205_100_000_000_000)
@@ -47,6 +47,25 @@ def test_several_fills_are_added_up_before_they_are_compared() -> None:
     rows = {r.name: r for group in compare_sides(fills, block) for r in group.rows}
     assert rows["qty"].status == "same" and rows["price"].status == "same"
     assert rows["commission"].status == "differs" and marked(rows["commission"].left) == "5"
+
+
+def test_average_price_is_compared_to_the_digits_the_other_side_shows() -> None:
+    fills = [{"qty": Decimal(1), "price": Decimal("340.83"), "price_scale": 2},
+             {"qty": Decimal(2), "price": Decimal("340.84"), "price_scale": 2}]  # fmt: skip
+    block = [{"qty": Decimal(3), "price": Decimal("340.8367"), "price_scale": 4}]
+    rows = {r.name: r.status for group in compare_sides(fills, block) for r in group.rows}
+    assert rows["price"] == "same"
+    off = [block[0] | {"price": Decimal("340.8368")}]
+    assert {r.name: r.status for group in compare_sides(fills, off) for r in group.rows}["price"] == "differs"
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [("950", "950"), ("9999", "9,999"), ("102352", "102 k"), ("46168.4", "46.2 k"), ("5267585.67", "5.27 m"),
+     ("-21500000000", "-21.5 bn"), ("0", "0")],
+)  # fmt: skip
+def test_large_amounts_are_told_in_the_right_unit(value: str, words: str) -> None:
+    assert compact(Decimal(value)) == words
 
 
 def test_ids_never_differ_and_silence_is_not_a_difference() -> None:
