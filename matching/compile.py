@@ -122,7 +122,8 @@ def _blocks(rule: AggregatePass, sql: str, *, unknown_pb: bool = False) -> State
     """A pair names each side's least record; its block is every free record with the same key."""
 
     def members(leg: str, index: int, pair_column: str) -> str:
-        keys = ", ".join(["component", "pb", *(pair[index] for pair in _sides(rule.keys))])
+        single = ["record_id"] if rule.alone and leg == "R" else []
+        keys = ", ".join(["component", "pb", *(pair[index] for pair in _sides(rule.keys)), *single])
         return (
             f"select i.record_id, '{leg}', p.left_id, '{rule.id}', null, null from (\n  select record_id,"
             f" min(record_id) over (partition by {keys}) as first_id from work_{leg.lower()}\n) i"
@@ -138,19 +139,25 @@ def _blocks(rule: AggregatePass, sql: str, *, unknown_pb: bool = False) -> State
 # --- passes -------------------------------------------------------------------------------------------------------
 
 
+_UIDS = "l.uid as left_uid, r.uid as right_uid"
+
+
 def _best(source: str, *, score: str = "score") -> str:
-    """One-to-one: both are the other's best by `score`; ids end every tie, so the order is total."""
+    """One-to-one: both are the other's best by `score`; ids end every tie, so the order is total.
+
+    The sources' own ids come first: a record id changes when a message is sent again with another header.
+    """
     return (
         f"{_PAIR}select c.left_id, c.right_id from (\n{source}\n) c\n"
-        f"qualify row_number() over (partition by c.left_id order by {score}, c.right_id) = 1\n"
-        f"  and row_number() over (partition by c.right_id order by {score}, c.left_id) = 1"
+        f"qualify row_number() over (partition by c.left_id order by {score}, c.right_uid, c.right_id) = 1\n"
+        f"  and row_number() over (partition by c.right_id order by {score}, c.left_uid, c.left_id) = 1"
     )
 
 
 def _exact(rule: ExactPass) -> str:
     agreed = " + ".join(f"case when l.{name} = r.{name} then 1 else 0 end" for name in _AGREEMENT)
     joined = f"work_l l join work_r r on {_SAME_PB} and {_equal(rule.keys)}"
-    source = f"  select l.record_id as left_id, r.record_id as right_id, {agreed} as agreed\n  from {joined}"
+    source = f"  select l.record_id as left_id, r.record_id as right_id, {_UIDS}, {agreed} as agreed\n  from {joined}"
     if rule.agree_at_least:
         source = f"  select x.* from (\n{source}\n  ) x where x.agreed >= {rule.agree_at_least}"
     return _best(source, score="c.agreed desc")
@@ -178,7 +185,8 @@ def _economics(rule: EconomicsPass, *, unknown_pb: bool) -> str:
 def _totals(table: str, columns: list[str]) -> str:
     keys = ", ".join(["component", "pb", *columns])
     return (
-        f"(\n  select {keys}, min(record_id) as first_id, count(*) as n, count(notional) as sized,"
+        f"(\n  select {keys}, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,"
+        "\n    count(notional) as sized,"
         "\n    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,"
         "\n    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit"
         f"\n  from {table} group by {keys}\n)"
@@ -187,6 +195,8 @@ def _totals(table: str, columns: list[str]) -> str:
 
 def _aggregate(rule: AggregatePass, *, unknown_pb: bool) -> str:
     left, right = ([pair[i] for pair in _sides(rule.keys)] for i in (0, 1))
+    if rule.alone:
+        right.append("record_id")
     tests = ["(l.n = 1 or r.n = 1 or r.blocks = r.n)"]
     if rule.right_level == "ALLOCATION":
         tests.append("r.blocks = r.n")
@@ -205,7 +215,7 @@ def _aggregate(rule: AggregatePass, *, unknown_pb: bool) -> str:
     return (
         f"{_PAIR}select l.first_id, r.first_id\nfrom {_totals('work_l', left)} l join {_totals('work_r', right)} r"
         f"\n  on l.component = r.component and {same_pb} and {_equal(rule.keys)}\nwhere {tested}"
-        "\nqualify row_number() over (partition by l.first_id order by r.first_id) = 1"
+        "\nqualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1"
     )
 
 
@@ -213,7 +223,7 @@ def _candidates(joined: str, nearness: list[str]) -> str:
     """Pairs with their distances d1, d2, ...; twins are numbered so that a crowd of them pairs off in one round."""
     measured = ", ".join(f"{expression} as d{index}" for index, expression in enumerate(nearness, start=1))
     return (
-        f"  select l.record_id as left_id, r.record_id as right_id, {measured}"
+        f"  select l.record_id as left_id, r.record_id as right_id, {_UIDS}, {measured}"
         f"\n  from work_l l join work_r r on {joined}"
     )
 

@@ -129,6 +129,11 @@ def match(
     """
     prepare(warehouse)
     with warehouse.transaction():
+        logged = _logged(warehouse, execution)
+        if logged is not None:
+            # The log and what was derived were committed together: there is nothing left to do, and doing more
+            # (what others stored since, what fell due since) would be work that no log tells of.
+            return _result(warehouse, execution, logged)
         joined = _unmatched(warehouse, execution)
         as_of_ns = _record(warehouse, execution, joined, as_of)
         return run(
@@ -246,14 +251,17 @@ def _unmatched(warehouse: Warehouse, execution: str) -> list[str]:
     return sorted({*_column(warehouse, sql)} - {execution})
 
 
+def _logged(warehouse: Warehouse, execution: str) -> int | None:
+    """The time the execution was matched as of (UTC ns), None when it was not."""
+    sql = "select as_of from execution_log where execution = :execution limit 1"
+    found = rows_of(warehouse.query(sql, {"execution": execution}))
+    return int(found[0]["as_of"]) if found else None
+
+
 def _record(warehouse: Warehouse, execution: str, joined: Iterable[str], as_of: int) -> int:
-    """Log the run unless it is logged; returns the time it counts as: knowledge never goes back."""
+    """Log the run; returns the time it counts as: knowledge never goes back."""
     newest = rows_of(warehouse.query("select max(as_of) as as_of, max(seq) as seq from execution_log"))[0]
     as_of_ns = max(as_of, newest["as_of"] or 0)
-    if _any(
-        warehouse, "select 1 as f from execution_log where execution = :execution limit 1", {"execution": execution}
-    ):
-        return as_of_ns
     params = {"as_of": timestamp(as_of_ns), "seq": (newest["seq"] or 0) + 1}
     for name in [*joined, execution]:
         kind = "joined" if name != execution else None

@@ -73,6 +73,7 @@ class AggregatePass(_Strict):
     """Groups many records with one block: equal quantity and notional, or a difference listed in `allow`.
 
     A pass that `waits` opens its breaks only when grace has passed: more records of the block may be on their way.
+    With `alone` each right record is a block by itself: of one told twice, one is matched and the other left over.
     """
 
     id: str
@@ -81,6 +82,7 @@ class AggregatePass(_Strict):
     allow: tuple[Literal["qty", "price"], ...] = ()
     right_level: Literal["FILL", "ALLOCATION"] | None = None
     waits: bool = False
+    alone: bool = False
 
 
 class TolerancePass(_Strict):

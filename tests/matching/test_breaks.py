@@ -144,6 +144,15 @@ CASES: list[tuple[str, list[Row], list[str]]] = [
         [*fills(("100", "10.00"), ("200", "10.01")), block("K1", qty="300", price="10.0077", commission="2.00")],
         ["T06"],
     ),
+    (
+        "T03 block booked twice",
+        [
+            *fills(("100", "10.00"), ("200", "10.00")),
+            block("K1", qty="300", price="10.00", commission="2.00"),
+            block("K2", qty="300", price="10.00", commission="2.00"),
+        ],
+        ["T03"],
+    ),
     ("T05 block quantity", [*fills(("100", "10"), ("200", "10")), block("K1", qty="290", price="10")], ["T05"]),
     (
         "T10 block account",

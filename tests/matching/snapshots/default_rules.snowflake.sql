@@ -42,12 +42,12 @@ from item i cross join longest n left join grace g on i.leg = 'L' and g.party = 
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
   select x.* from (
-  select l.record_id as left_id, r.record_id as right_id, case when l.account = r.account then 1 else 0 end + case when l.instrument = r.instrument then 1 else 0 end + case when l.direction = r.direction then 1 else 0 end + case when l.qty = r.qty then 1 else 0 end + case when l.price = r.price then 1 else 0 end as agreed
+  select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.account = r.account then 1 else 0 end + case when l.instrument = r.instrument then 1 else 0 end + case when l.direction = r.direction then 1 else 0 end + case when l.qty = r.qty then 1 else 0 end + case when l.price = r.price then 1 else 0 end as agreed
   from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.uid = r.cross_uid and l.trade_date = r.trade_date
   ) x where x.agreed >= 2
 ) c
-qualify row_number() over (partition by c.left_id order by c.agreed desc, c.right_id) = 1
-  and row_number() over (partition by c.right_id order by c.agreed desc, c.left_id) = 1;
+qualify row_number() over (partition by c.left_id order by c.agreed desc, c.right_uid, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.agreed desc, c.left_uid, c.left_id) = 1;
 
 -- P10-exec-id/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -59,12 +59,12 @@ select right_id, 'R', left_id, 'P10-exec-id', null, null from work_pair;
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
   select x.* from (
-  select l.record_id as left_id, r.record_id as right_id, case when l.account = r.account then 1 else 0 end + case when l.instrument = r.instrument then 1 else 0 end + case when l.direction = r.direction then 1 else 0 end + case when l.qty = r.qty then 1 else 0 end + case when l.price = r.price then 1 else 0 end as agreed
+  select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.account = r.account then 1 else 0 end + case when l.instrument = r.instrument then 1 else 0 end + case when l.direction = r.direction then 1 else 0 end + case when l.qty = r.qty then 1 else 0 end + case when l.price = r.price then 1 else 0 end as agreed
   from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.cross_uid = r.uid and l.trade_date = r.trade_date
   ) x where x.agreed >= 2
 ) c
-qualify row_number() over (partition by c.left_id order by c.agreed desc, c.right_id) = 1
-  and row_number() over (partition by c.right_id order by c.agreed desc, c.left_id) = 1;
+qualify row_number() over (partition by c.left_id order by c.agreed desc, c.right_uid, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.agreed desc, c.left_uid, c.left_id) = 1;
 
 -- P11-their-id/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -76,12 +76,12 @@ select right_id, 'R', left_id, 'P11-their-id', null, null from work_pair;
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
   select x.* from (
-  select l.record_id as left_id, r.record_id as right_id, case when l.account = r.account then 1 else 0 end + case when l.instrument = r.instrument then 1 else 0 end + case when l.direction = r.direction then 1 else 0 end + case when l.qty = r.qty then 1 else 0 end + case when l.price = r.price then 1 else 0 end as agreed
+  select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.account = r.account then 1 else 0 end + case when l.instrument = r.instrument then 1 else 0 end + case when l.direction = r.direction then 1 else 0 end + case when l.qty = r.qty then 1 else 0 end + case when l.price = r.price then 1 else 0 end as agreed
   from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.uid = r.uid and l.trade_date = r.trade_date and l.instrument = r.instrument and l.direction = r.direction
   ) x where x.agreed >= 4
 ) c
-qualify row_number() over (partition by c.left_id order by c.agreed desc, c.right_id) = 1
-  and row_number() over (partition by c.right_id order by c.agreed desc, c.left_id) = 1;
+qualify row_number() over (partition by c.left_id order by c.agreed desc, c.right_uid, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.agreed desc, c.left_uid, c.left_id) = 1;
 
 -- P12-same-id/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -93,12 +93,12 @@ select right_id, 'R', left_id, 'P12-same-id', null, null from work_pair;
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
   select x.* from (
-  select l.record_id as left_id, r.record_id as right_id, case when l.account = r.account then 1 else 0 end + case when l.instrument = r.instrument then 1 else 0 end + case when l.direction = r.direction then 1 else 0 end + case when l.qty = r.qty then 1 else 0 end + case when l.price = r.price then 1 else 0 end as agreed
+  select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.account = r.account then 1 else 0 end + case when l.instrument = r.instrument then 1 else 0 end + case when l.direction = r.direction then 1 else 0 end + case when l.qty = r.qty then 1 else 0 end + case when l.price = r.price then 1 else 0 end as agreed
   from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.uid = r.cross_uid and l.instrument = r.instrument and l.direction = r.direction and l.qty = r.qty
   ) x where x.agreed >= 4
 ) c
-qualify row_number() over (partition by c.left_id order by c.agreed desc, c.right_id) = 1
-  and row_number() over (partition by c.right_id order by c.agreed desc, c.left_id) = 1;
+qualify row_number() over (partition by c.left_id order by c.agreed desc, c.right_uid, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.agreed desc, c.left_uid, c.left_id) = 1;
 
 -- P13-exec-id-other-date/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -162,12 +162,14 @@ select right_id, 'R', left_id, 'P21-order-economics', null, null from work_pair;
 insert into work_pair (left_id, right_id)
 select l.first_id, r.first_id
 from (
-  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+    count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
     sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
   from work_l group by component, pb, client_order_id, account, instrument, side, trade_date
 ) l join (
-  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+    count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
     sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
   from work_r group by component, pb, client_order_id, account, instrument, side, trade_date
@@ -177,7 +179,7 @@ where (l.n = 1 or r.n = 1 or r.blocks = r.n)
   and l.total_qty = r.total_qty
   and l.sized = l.n and r.sized = r.n
   and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
-qualify row_number() over (partition by l.first_id order by r.first_id) = 1;
+qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
 
 -- P30-client-order-block/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -193,12 +195,14 @@ select i.record_id, 'R', p.left_id, 'P30-client-order-block', null, null from (
 insert into work_pair (left_id, right_id)
 select l.first_id, r.first_id
 from (
-  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+    count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
     sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
   from work_l group by component, pb, client_order_id, account, instrument, side, trade_date
 ) l join (
-  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+    count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
     sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
   from work_r group by component, pb, client_order_id, account, instrument, side, trade_date
@@ -208,7 +212,7 @@ where (l.n = 1 or r.n = 1 or r.blocks = r.n)
   and l.total_qty = r.total_qty
   and l.sized = l.n and r.sized = r.n
   and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
-qualify row_number() over (partition by l.first_id order by r.first_id) = 1;
+qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
 
 -- P30-client-order-block/any-pb/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -224,12 +228,14 @@ select i.record_id, 'R', p.left_id, 'P30-client-order-block', null, null from (
 insert into work_pair (left_id, right_id)
 select l.first_id, r.first_id
 from (
-  select component, pb, order_id, account, instrument, side, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+  select component, pb, order_id, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+    count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
     sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
   from work_l group by component, pb, order_id, account, instrument, side, trade_date
 ) l join (
-  select component, pb, order_id, account, instrument, side, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+  select component, pb, order_id, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+    count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
     sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
   from work_r group by component, pb, order_id, account, instrument, side, trade_date
@@ -239,7 +245,7 @@ where (l.n = 1 or r.n = 1 or r.blocks = r.n)
   and l.total_qty = r.total_qty
   and l.sized = l.n and r.sized = r.n
   and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
-qualify row_number() over (partition by l.first_id order by r.first_id) = 1;
+qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
 
 -- P31-order-block/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -255,12 +261,14 @@ select i.record_id, 'R', p.left_id, 'P31-order-block', null, null from (
 insert into work_pair (left_id, right_id)
 select l.first_id, r.first_id
 from (
-  select component, pb, order_id, account, instrument, side, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+  select component, pb, order_id, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+    count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
     sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
   from work_l group by component, pb, order_id, account, instrument, side, trade_date
 ) l join (
-  select component, pb, order_id, account, instrument, side, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+  select component, pb, order_id, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+    count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
     sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
   from work_r group by component, pb, order_id, account, instrument, side, trade_date
@@ -270,7 +278,7 @@ where (l.n = 1 or r.n = 1 or r.blocks = r.n)
   and l.total_qty = r.total_qty
   and l.sized = l.n and r.sized = r.n
   and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
-qualify row_number() over (partition by l.first_id order by r.first_id) = 1;
+qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
 
 -- P31-order-block/any-pb/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -280,6 +288,74 @@ select i.record_id, 'L', p.left_id, 'P31-order-block', null, null from (
 union all
 select i.record_id, 'R', p.left_id, 'P31-order-block', null, null from (
   select record_id, min(record_id) over (partition by component, pb, order_id, account, instrument, side, trade_date) as first_id from work_r
+) i join work_pair p on p.right_id = i.first_id;
+
+-- P35-client-order-block-repeated
+insert into work_pair (left_id, right_id)
+select l.first_id, r.first_id
+from (
+  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+    count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+  from work_l group by component, pb, client_order_id, account, instrument, side, trade_date
+) l join (
+  select component, pb, client_order_id, account, instrument, side, trade_date, record_id, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+    count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+  from work_r group by component, pb, client_order_id, account, instrument, side, trade_date, record_id
+) r
+  on l.component = r.component and l.pb = r.pb and l.client_order_id = r.client_order_id and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date
+where (l.n = 1 or r.n = 1 or r.blocks = r.n)
+  and r.blocks = r.n
+  and l.total_qty = r.total_qty
+  and l.sized = l.n and r.sized = r.n
+  and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
+qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
+
+-- P35-client-order-block-repeated/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select i.record_id, 'L', p.left_id, 'P35-client-order-block-repeated', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, client_order_id, account, instrument, side, trade_date) as first_id from work_l
+) i join work_pair p on p.left_id = i.first_id
+union all
+select i.record_id, 'R', p.left_id, 'P35-client-order-block-repeated', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, client_order_id, account, instrument, side, trade_date, record_id) as first_id from work_r
+) i join work_pair p on p.right_id = i.first_id;
+
+-- P35-client-order-block-repeated/any-pb
+insert into work_pair (left_id, right_id)
+select l.first_id, r.first_id
+from (
+  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+    count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+  from work_l group by component, pb, client_order_id, account, instrument, side, trade_date
+) l join (
+  select component, pb, client_order_id, account, instrument, side, trade_date, record_id, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+    count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+  from work_r group by component, pb, client_order_id, account, instrument, side, trade_date, record_id
+) r
+  on l.component = r.component and l.pb is null and l.client_order_id = r.client_order_id and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date
+where (l.n = 1 or r.n = 1 or r.blocks = r.n)
+  and r.blocks = r.n
+  and l.total_qty = r.total_qty
+  and l.sized = l.n and r.sized = r.n
+  and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
+qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
+
+-- P35-client-order-block-repeated/any-pb/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select i.record_id, 'L', p.left_id, 'P35-client-order-block-repeated', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, client_order_id, account, instrument, side, trade_date) as first_id from work_l
+) i join work_pair p on p.left_id = i.first_id
+union all
+select i.record_id, 'R', p.left_id, 'P35-client-order-block-repeated', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, client_order_id, account, instrument, side, trade_date, record_id) as first_id from work_r
 ) i join work_pair p on p.right_id = i.first_id;
 
 -- P40-economics
@@ -311,12 +387,12 @@ select right_id, 'R', left_id, 'P40-economics', null, null from work_pair;
 -- P50-tolerance
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
-  select l.record_id as left_id, r.record_id as right_id, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.price - r.price) as d2, abs(coalesce(l.commission, 0) - coalesce(r.commission, 0)) as d3, abs(l.twin - r.twin) as d4
+  select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.price - r.price) as d2, abs(coalesce(l.commission, 0) - coalesce(r.commission, 0)) as d3, abs(l.twin - r.twin) as d4
   from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.trade_date = r.trade_date and l.ccy = r.ccy
     and abs(l.price - r.price) <= greatest(l.half_unit, r.half_unit)
 ) c
-qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.d3, c.d4, c.right_id) = 1
-  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.d3, c.d4, c.left_id) = 1;
+qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.d3, c.d4, c.right_uid, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.d3, c.d4, c.left_uid, c.left_id) = 1;
 
 -- P50-tolerance/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -328,12 +404,14 @@ select right_id, 'R', left_id, 'P50-tolerance', null, null from work_pair;
 insert into work_pair (left_id, right_id)
 select l.first_id, r.first_id
 from (
-  select component, pb, account, instrument, side, trade_date, settle_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+  select component, pb, account, instrument, side, trade_date, settle_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+    count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
     sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
   from work_l group by component, pb, account, instrument, side, trade_date, settle_date
 ) l join (
-  select component, pb, account, instrument, side, trade_date, settle_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+  select component, pb, account, instrument, side, trade_date, settle_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+    count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
     sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
   from work_r group by component, pb, account, instrument, side, trade_date, settle_date
@@ -343,7 +421,7 @@ where (l.n = 1 or r.n = 1 or r.blocks = r.n)
   and l.total_qty = r.total_qty
   and l.sized = l.n and r.sized = r.n
   and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
-qualify row_number() over (partition by l.first_id order by r.first_id) = 1;
+qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
 
 -- P60-day-block/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -359,12 +437,14 @@ select i.record_id, 'R', p.left_id, 'P60-day-block', null, null from (
 insert into work_pair (left_id, right_id)
 select l.first_id, r.first_id
 from (
-  select component, pb, account, instrument, side, trade_date, settle_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+  select component, pb, account, instrument, side, trade_date, settle_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+    count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
     sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
   from work_l group by component, pb, account, instrument, side, trade_date, settle_date
 ) l join (
-  select component, pb, account, instrument, side, trade_date, settle_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+  select component, pb, account, instrument, side, trade_date, settle_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+    count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
     sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
   from work_r group by component, pb, account, instrument, side, trade_date, settle_date
@@ -374,7 +454,7 @@ where (l.n = 1 or r.n = 1 or r.blocks = r.n)
   and l.total_qty = r.total_qty
   and l.sized = l.n and r.sized = r.n
   and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
-qualify row_number() over (partition by l.first_id order by r.first_id) = 1;
+qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
 
 -- P60-day-block/any-pb/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -390,12 +470,14 @@ select i.record_id, 'R', p.left_id, 'P60-day-block', null, null from (
 insert into work_pair (left_id, right_id)
 select l.first_id, r.first_id
 from (
-  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+    count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
     sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
   from work_l group by component, pb, client_order_id, account, instrument, side, trade_date
 ) l join (
-  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+    count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
     sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
   from work_r group by component, pb, client_order_id, account, instrument, side, trade_date
@@ -403,7 +485,7 @@ from (
   on l.component = r.component and l.pb = r.pb and l.client_order_id = r.client_order_id and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date
 where (l.n = 1 or r.n = 1 or r.blocks = r.n)
   and r.blocks = r.n
-qualify row_number() over (partition by l.first_id order by r.first_id) = 1;
+qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
 
 -- P70-client-order-differs/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -419,12 +501,14 @@ select i.record_id, 'R', p.left_id, 'P70-client-order-differs', null, null from 
 insert into work_pair (left_id, right_id)
 select l.first_id, r.first_id
 from (
-  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+    count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
     sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
   from work_l group by component, pb, client_order_id, account, instrument, side, trade_date
 ) l join (
-  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+    count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
     sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
   from work_r group by component, pb, client_order_id, account, instrument, side, trade_date
@@ -432,7 +516,7 @@ from (
   on l.component = r.component and l.pb is null and l.client_order_id = r.client_order_id and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date
 where (l.n = 1 or r.n = 1 or r.blocks = r.n)
   and r.blocks = r.n
-qualify row_number() over (partition by l.first_id order by r.first_id) = 1;
+qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
 
 -- P70-client-order-differs/any-pb/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -448,12 +532,14 @@ select i.record_id, 'R', p.left_id, 'P70-client-order-differs', null, null from 
 insert into work_pair (left_id, right_id)
 select l.first_id, r.first_id
 from (
-  select component, pb, client_order_id, instrument, side, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+  select component, pb, client_order_id, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+    count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
     sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
   from work_l group by component, pb, client_order_id, instrument, side, trade_date
 ) l join (
-  select component, pb, client_order_id, instrument, side, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+  select component, pb, client_order_id, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+    count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
     sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
   from work_r group by component, pb, client_order_id, instrument, side, trade_date
@@ -464,7 +550,7 @@ where (l.n = 1 or r.n = 1 or r.blocks = r.n)
   and l.total_qty = r.total_qty
   and l.sized = l.n and r.sized = r.n
   and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
-qualify row_number() over (partition by l.first_id order by r.first_id) = 1;
+qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
 
 -- P71-client-order-other-account/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -480,12 +566,14 @@ select i.record_id, 'R', p.left_id, 'P71-client-order-other-account', null, null
 insert into work_pair (left_id, right_id)
 select l.first_id, r.first_id
 from (
-  select component, pb, client_order_id, instrument, side, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+  select component, pb, client_order_id, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+    count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
     sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
   from work_l group by component, pb, client_order_id, instrument, side, trade_date
 ) l join (
-  select component, pb, client_order_id, instrument, side, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+  select component, pb, client_order_id, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+    count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
     sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
   from work_r group by component, pb, client_order_id, instrument, side, trade_date
@@ -496,7 +584,7 @@ where (l.n = 1 or r.n = 1 or r.blocks = r.n)
   and l.total_qty = r.total_qty
   and l.sized = l.n and r.sized = r.n
   and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
-qualify row_number() over (partition by l.first_id order by r.first_id) = 1;
+qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
 
 -- P71-client-order-other-account/any-pb/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -512,12 +600,14 @@ select i.record_id, 'R', p.left_id, 'P71-client-order-other-account', null, null
 insert into work_pair (left_id, right_id)
 select l.first_id, r.first_id
 from (
-  select component, pb, client_order_id, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+  select component, pb, client_order_id, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+    count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
     sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
   from work_l group by component, pb, client_order_id, trade_date
 ) l join (
-  select component, pb, client_order_id, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+  select component, pb, client_order_id, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+    count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
     sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
   from work_r group by component, pb, client_order_id, trade_date
@@ -526,7 +616,7 @@ from (
 where (l.n = 1 or r.n = 1 or r.blocks = r.n)
   and r.blocks = r.n
   and l.total_qty = r.total_qty
-qualify row_number() over (partition by l.first_id order by r.first_id) = 1;
+qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
 
 -- P72-client-order-other-terms/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -542,12 +632,14 @@ select i.record_id, 'R', p.left_id, 'P72-client-order-other-terms', null, null f
 insert into work_pair (left_id, right_id)
 select l.first_id, r.first_id
 from (
-  select component, pb, client_order_id, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+  select component, pb, client_order_id, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+    count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
     sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
   from work_l group by component, pb, client_order_id, trade_date
 ) l join (
-  select component, pb, client_order_id, trade_date, min(record_id) as first_id, count(*) as n, count(notional) as sized,
+  select component, pb, client_order_id, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+    count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
     sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
   from work_r group by component, pb, client_order_id, trade_date
@@ -556,7 +648,7 @@ from (
 where (l.n = 1 or r.n = 1 or r.blocks = r.n)
   and r.blocks = r.n
   and l.total_qty = r.total_qty
-qualify row_number() over (partition by l.first_id order by r.first_id) = 1;
+qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
 
 -- P72-client-order-other-terms/any-pb/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -615,11 +707,11 @@ group by f.record_id;
 -- P80-side-qualifier
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
-  select l.record_id as left_id, r.record_id as right_id, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
+  select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
   from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.account = r.account and l.instrument = r.instrument and l.direction = r.direction and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.side <> r.side
 ) c
-qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_id) = 1
-  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_id) = 1;
+qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_uid, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_uid, c.left_id) = 1;
 
 -- P80-side-qualifier/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -630,11 +722,11 @@ select right_id, 'R', left_id, 'P80-side-qualifier', null, null from work_pair;
 -- P81-prime-broker
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
-  select l.record_id as left_id, r.record_id as right_id, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
+  select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
   from work_l l join work_r r on l.component = r.component and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.pb <> r.pb
 ) c
-qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_id) = 1
-  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_id) = 1;
+qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_uid, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_uid, c.left_id) = 1;
 
 -- P81-prime-broker/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -645,11 +737,11 @@ select right_id, 'R', left_id, 'P81-prime-broker', null, null from work_pair;
 -- P82-account
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
-  select l.record_id as left_id, r.record_id as right_id, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
+  select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
   from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.account <> r.account
 ) c
-qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_id) = 1
-  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_id) = 1;
+qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_uid, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_uid, c.left_id) = 1;
 
 -- P82-account/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -660,11 +752,11 @@ select right_id, 'R', left_id, 'P82-account', null, null from work_pair;
 -- P83-side
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
-  select l.record_id as left_id, r.record_id as right_id, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
+  select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
   from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.account = r.account and l.instrument = r.instrument and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.direction <> r.direction
 ) c
-qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_id) = 1
-  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_id) = 1;
+qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_uid, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_uid, c.left_id) = 1;
 
 -- P83-side/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -675,11 +767,11 @@ select right_id, 'R', left_id, 'P83-side', null, null from work_pair;
 -- P84-quantity
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
-  select l.record_id as left_id, r.record_id as right_id, abs(l.qty - r.qty) as d1, case when l.settle_date = r.settle_date then 0 else 1 end as d2, abs(l.twin - r.twin) as d3
+  select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, abs(l.qty - r.qty) as d1, case when l.settle_date = r.settle_date then 0 else 1 end as d2, abs(l.twin - r.twin) as d3
   from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.price = r.price and l.trade_date = r.trade_date and l.qty <> r.qty
 ) c
-qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.d3, c.right_id) = 1
-  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.d3, c.left_id) = 1;
+qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.d3, c.right_uid, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.d3, c.left_uid, c.left_id) = 1;
 
 -- P84-quantity/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -690,11 +782,11 @@ select right_id, 'R', left_id, 'P84-quantity', null, null from work_pair;
 -- P85-price
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
-  select l.record_id as left_id, r.record_id as right_id, abs(l.price - r.price) as d1, case when l.settle_date = r.settle_date then 0 else 1 end as d2, abs(l.twin - r.twin) as d3
+  select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, abs(l.price - r.price) as d1, case when l.settle_date = r.settle_date then 0 else 1 end as d2, abs(l.twin - r.twin) as d3
   from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.trade_date = r.trade_date and l.price <> r.price
 ) c
-qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.d3, c.right_id) = 1
-  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.d3, c.left_id) = 1;
+qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.d3, c.right_uid, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.d3, c.left_uid, c.left_id) = 1;
 
 -- P85-price/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -705,11 +797,11 @@ select right_id, 'R', left_id, 'P85-price', null, null from work_pair;
 -- P86-currency
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
-  select l.record_id as left_id, r.record_id as right_id, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
+  select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
   from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.ccy <> r.ccy
 ) c
-qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_id) = 1
-  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_id) = 1;
+qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_uid, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_uid, c.left_id) = 1;
 
 -- P86-currency/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -720,11 +812,11 @@ select right_id, 'R', left_id, 'P86-currency', null, null from work_pair;
 -- P87-trade-date
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
-  select l.record_id as left_id, r.record_id as right_id, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
+  select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
   from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.ccy = r.ccy and l.trade_date <> r.trade_date
 ) c
-qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_id) = 1
-  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_id) = 1;
+qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_uid, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_uid, c.left_id) = 1;
 
 -- P87-trade-date/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -735,11 +827,11 @@ select right_id, 'R', left_id, 'P87-trade-date', null, null from work_pair;
 -- P88-instrument
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
-  select l.record_id as left_id, r.record_id as right_id, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
+  select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
   from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.account = r.account and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.client_order_id = r.client_order_id and l.instrument <> r.instrument
 ) c
-qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_id) = 1
-  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_id) = 1;
+qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_uid, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_uid, c.left_id) = 1;
 
 -- P88-instrument/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
