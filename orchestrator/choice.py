@@ -6,15 +6,21 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from orchestrator.errors import runtime
-from orchestrator.paths import find, is_missing, read
+from orchestrator.errors import StateFailure, runtime
+from orchestrator.paths import Surroundings, find, is_definite, is_missing, read
 
-_TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})")
+_TIMESTAMP = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(\.\d+)?(Z|[+-]\d{2}:\d{2})")
 
 
 def is_timestamp(value: Any) -> bool:
-    """Whether the value is an RFC 3339 timestamp as the language accepts it (upper-case T and Z)."""
-    return isinstance(value, str) and _TIMESTAMP.fullmatch(value) is not None
+    """Whether the value is an RFC 3339 timestamp as the language accepts it (upper-case T, Z or an offset)."""
+    if not isinstance(value, str) or _TIMESTAMP.fullmatch(value) is None:
+        return False
+    try:
+        _time(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _number(value: Any) -> bool:
@@ -25,8 +31,12 @@ def _string(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _time(value: str) -> datetime:
-    return datetime.fromisoformat(value.replace("Z", "+00:00"))
+def _time(value: str) -> tuple[datetime, str]:
+    """The time to the second and the digits after it, so that nanoseconds compare."""
+    match = _TIMESTAMP.fullmatch(value)
+    assert match is not None
+    second, fraction, offset = match.groups()
+    return datetime.fromisoformat(second + offset.replace("Z", "+00:00")), (fraction or "")[1:].rstrip("0")
 
 
 def _matches(text: str, pattern: str) -> bool:
@@ -67,30 +77,27 @@ OPERATORS = frozenset(
 )
 
 
-def holds(rule: Mapping[str, Any], data: Any, context: Any) -> bool:
+def holds(rule: Mapping[str, Any], data: Any, around: Surroundings) -> bool:
     """Whether a choice rule is true of the data. Raises StateFailure (States.Runtime) for a path that finds nothing."""
     if "Not" in rule:
-        return not holds(rule["Not"], data, context)
+        return not holds(rule["Not"], data, around)
     if "And" in rule:
-        return all(holds(inner, data, context) for inner in rule["And"])
+        return all(holds(inner, data, around) for inner in rule["And"])
     if "Or" in rule:
-        return any(holds(inner, data, context) for inner in rule["Or"])
+        return any(holds(inner, data, around) for inner in rule["Or"])
     operator = next((key for key in rule if key in OPERATORS), None)
     if operator is None:
         raise runtime("A choice rule has no comparison operator")
     expected, variable = rule[operator], rule["Variable"]
     if operator == "IsPresent":
-        found = find(variable, data, context)
-        return (not is_missing(found) and found != []) is expected or (
-            found == [] and _definite_empty(variable, expected)
-        )
-    value = _variable(variable, data, context)
+        return _present(find(variable, data, around), variable) is expected
+    value = _variable(variable, data, around)
     if operator in _TESTS:
         return _TESTS[operator](value) is expected
     if operator == "StringMatches":
         return isinstance(value, str) and _matches(value, expected)
     if operator.endswith("Path"):
-        operator, expected = operator.removesuffix("Path"), _variable(expected, data, context)
+        operator, expected = operator.removesuffix("Path"), _variable(expected, data, around)
     kind = next(name for name in _KINDS if operator.startswith(name))
     is_kind, convert = _KINDS[kind]
     if not is_kind(value) or not is_kind(expected):
@@ -98,18 +105,15 @@ def holds(rule: Mapping[str, Any], data: Any, context: Any) -> bool:
     return _COMPARE[operator.removeprefix(kind)](convert(value), convert(expected))
 
 
-def _variable(path: str, data: Any, context: Any) -> Any:
+def _variable(path: str, data: Any, around: Surroundings) -> Any:
     try:
-        return read(path, data, context)
-    except Exception as error:
+        return read(path, data, around)
+    except StateFailure as error:
         raise runtime(
             f"Invalid path '{path}': The choice state's condition path references an invalid value."
         ) from error
 
 
-def _definite_empty(path: str, expected: bool) -> bool:
-    # An empty array that is really there is present; a filter that finds nothing is not.
-    from orchestrator.paths import parse
-
-    definite, _ = parse(path.removeprefix("$") if path.startswith("$$") else path)
-    return definite is expected
+def _present(found: Any, path: str) -> bool:
+    # An empty array that is really there is present; a filter or wildcard that finds nothing is not.
+    return not is_missing(found) and (found != [] or is_definite(path))

@@ -6,60 +6,62 @@ from typing import Any
 
 from orchestrator.errors import StateFailure, runtime
 from orchestrator.intrinsics import evaluate
-from orchestrator.paths import read, write
+from orchestrator.paths import Surroundings, find, is_missing, read, write
 
 PAYLOAD_LIMIT_BYTES = 262_144
 
 
-def template(value: Any, data: Any, context: Any, seed: str) -> Any:
+def text(value: Any) -> str:
+    """JSON text as the history shows it."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def template(value: Any, data: Any, around: Surroundings, seed: str) -> Any:
     """A payload template resolved: keys ending in `.$` hold a path or an intrinsic function."""
     if isinstance(value, Mapping):
         found = {}
         for key, item in value.items():
             if isinstance(key, str) and key.endswith(".$"):
-                found[key[:-2]] = expression(item, data, context, f"{seed}|{key}")
+                found[key[:-2]] = expression(item, data, around, f"{seed}|{key}", key)
             else:
-                found[key] = template(item, data, context, f"{seed}|{key}")
+                found[key] = template(item, data, around, f"{seed}|{key}")
         return found
     if isinstance(value, list):
-        return [template(item, data, context, f"{seed}|{n}") for n, item in enumerate(value)]
+        return [template(item, data, around, f"{seed}|{n}") for n, item in enumerate(value)]
     return value
 
 
-def expression(text: Any, data: Any, context: Any, seed: str) -> Any:
-    """A path's or an intrinsic function's value; raises StateFailure naming what could not be found."""
-    if not isinstance(text, str):
-        raise runtime("The value of a field ending in '.$' must be a string")
-    if text.lstrip().startswith("States."):
-        return evaluate(text, data, context, seed)
-    try:
-        return read(text, data, context)
-    except StateFailure as failure:
-        if failure.error != "States.Runtime":
-            raise
-        raise StateFailure(
-            "States.ParameterPathFailure", f"The JSONPath '{text}' could not be found in the input"
-        ) from None
-
-
-def effective_input(state: Mapping[str, Any], data: Any, context: Any, seed: str) -> Any:
-    """What the state works on: InputPath, then Parameters."""
-    value = _input(state, data, context)
-    if "Parameters" in state:
-        value = template(state["Parameters"], value, context, seed + "|p")
+def expression(words: Any, data: Any, around: Surroundings, seed: str, field: str) -> Any:
+    """The value of a path or an intrinsic function. Raises StateFailure (States.Runtime) naming the field."""
+    if not isinstance(words, str):
+        raise runtime(f"The value of the field '{field}' must be a string")
+    if words.lstrip().startswith("States."):
+        return evaluate(words, data, around, seed)
+    value = find(words, data, around)
+    if is_missing(value):
+        raise runtime(
+            f"The JSONPath '{words}' specified for the field '{field}' could not be found in the input '{text(data)}'"
+        )
     return value
 
 
-def _input(state: Mapping[str, Any], data: Any, context: Any) -> Any:
+def input_path(state: Mapping[str, Any], data: Any, around: Surroundings) -> Any:
+    """The state's input with InputPath applied; null gives an empty object."""
     path = state.get("InputPath", "$")
-    return {} if path is None else data if path == "$" else read(path, data, context)
+    return {} if path is None else data if path == "$" else read(path, data, around)
 
 
-def result_output(state: Mapping[str, Any], data: Any, result: Any, context: Any, seed: str) -> Any:
-    """The state's output from its raw input and result: ResultSelector, ResultPath, OutputPath."""
-    if "ResultSelector" in state:
-        result = template(state["ResultSelector"], result, context, seed + "|r")
-    return output(state, place(state, data, result), context)
+def effective_input(state: Mapping[str, Any], data: Any, around: Surroundings, seed: str) -> Any:
+    """What the state works on: InputPath, then Parameters."""
+    value = input_path(state, data, around)
+    if "Parameters" in state:
+        value = template(state["Parameters"], value, around, seed + "|p")
+    return value
+
+
+def selected(state: Mapping[str, Any], result: Any, around: Surroundings, seed: str) -> Any:
+    """The result with ResultSelector applied."""
+    return template(state["ResultSelector"], result, around, seed + "|r") if "ResultSelector" in state else result
 
 
 def place(state: Mapping[str, Any], data: Any, result: Any) -> Any:
@@ -68,20 +70,17 @@ def place(state: Mapping[str, Any], data: Any, result: Any) -> Any:
     return data if path is None else write(path, data, result)
 
 
-def output(state: Mapping[str, Any], value: Any, context: Any) -> Any:
+def output(state: Mapping[str, Any], value: Any, around: Surroundings) -> Any:
     """OutputPath applied, and the size limit checked."""
     path = state.get("OutputPath", "$")
-    value = {} if path is None else value if path == "$" else read(path, value, context)
+    value = {} if path is None else value if path == "$" else read(path, value, around)
     check_size(value)
     return value
 
 
 def check_size(value: Any) -> None:
     """Raises StateFailure States.DataLimitExceeded above 262,144 bytes of UTF-8 JSON."""
-    if (
-        len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"))
-        > PAYLOAD_LIMIT_BYTES
-    ):
+    if len(text(value).encode("utf-8", "replace")) > PAYLOAD_LIMIT_BYTES:
         raise StateFailure(
             "States.DataLimitExceeded",
             "The state/task returned a result with a size exceeding the maximum number of bytes service limit.",

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import math
 import random
 import re
 import uuid
@@ -11,10 +12,12 @@ from types import MappingProxyType
 from typing import Any
 
 from orchestrator.errors import StateFailure
-from orchestrator.paths import read
+from orchestrator.paths import Surroundings, read
+from orchestrator.paths import check as check_path
 
 _NAME = re.compile(r"\s*(States\.[A-Za-z0-9]+)\s*\(")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
+_ESCAPED = frozenset("'{}\\")
 _MAX_RANGE = 1_000
 _MAX_SPLIT = 10_000
 
@@ -24,10 +27,10 @@ def _fail(cause: str) -> StateFailure:
 
 
 class _Reader:
-    """A recursive-descent reader of `States.Name(argument, ...)`."""
+    """A recursive-descent reader of `States.Name(argument, ...)`; without surroundings it only checks the syntax."""
 
-    def __init__(self, text: str, data: Any, context: Any, seed: str) -> None:
-        self.text, self.data, self.context, self.seed, self.at = text, data, context, seed, 0
+    def __init__(self, text: str, data: Any, around: Surroundings | None, seed: str) -> None:
+        self.text, self.data, self.around, self.seed, self.at = text, data, around, seed, 0
 
     def call(self) -> Any:
         match = _NAME.match(self.text, self.at)
@@ -35,37 +38,46 @@ class _Reader:
             raise _fail(f"Invalid intrinsic function: {self.text}")
         self.at = match.end()
         arguments = list(self._arguments())
+        if self.around is None:
+            if match.group(1) == "States.MathAdd" and any(isinstance(value, str) for value in arguments):
+                raise _fail(f"Invalid arguments in {match.group(1)}: numbers are expected")
+            return None
         if match.group(1) in ("States.UUID", "States.MathRandom"):
             arguments = [f"{self.seed}|{self.at}", *arguments]
         try:
             return FUNCTIONS[match.group(1)](*arguments)
-        except (TypeError, ValueError, AttributeError, KeyError) as error:
+        except (TypeError, ValueError, AttributeError, LookupError, OverflowError) as error:
             raise _fail(f"Invalid arguments in {match.group(1)}: {error}") from None
 
     def _arguments(self) -> Iterator[Any]:
-        if self._skip() == ")":
+        if self.skip() == ")":
             self.at += 1
             return
         while True:
             yield self._argument()
-            mark = self._skip()
+            mark = self.skip()
             self.at += 1
             if mark == ")":
                 return
             if mark != ",":
                 raise _fail(f"Invalid intrinsic function: {self.text}")
 
-    def _skip(self) -> str:
+    def skip(self) -> str:
+        """The next character that is no blank, empty at the end."""
         while self.text[self.at : self.at + 1].isspace():
             self.at += 1
         return self.text[self.at : self.at + 1]
 
     def _argument(self) -> Any:
-        mark = self._skip()
+        mark = self.skip()
         if mark == "'":
             return self._string()
         if mark == "$":
-            return read(self._path(), self.data, self.context)
+            path = self._path()
+            if self.around is None:
+                check_path(path)
+                return None
+            return read(path, self.data, self.around)
         number = _NUMBER.match(self.text, self.at)
         if number:
             self.at = number.end()
@@ -82,6 +94,8 @@ class _Reader:
             char = self.text[self.at]
             if char == "\\":
                 following = self.text[self.at + 1 : self.at + 2]
+                if following not in _ESCAPED:
+                    raise _fail(f"Invalid escape \\{following} in {self.text}")
                 # A brace keeps its escape, so that Format can tell it from a placeholder.
                 out.append("\\" + following if following in "{}" else following)
                 self.at += 2
@@ -110,12 +124,20 @@ class _Reader:
         return self.text[start : self.at].strip()
 
 
-def evaluate(text: str, data: Any, context: Any, seed: str = "") -> Any:
+def evaluate(text: str, data: Any, around: Surroundings, seed: str = "") -> Any:
     """The value of `States.…(...)`. Raises StateFailure States.IntrinsicFailure, or States.Runtime for a path."""
-    reader = _Reader(text, data, context, seed)
+    return _read(_Reader(text, data, around, seed))
+
+
+def check(text: str) -> None:
+    """Raises StateFailure for what is not a call of a known function with readable arguments."""
+    _read(_Reader(text, None, None, ""))
+
+
+def _read(reader: _Reader) -> Any:
     value = reader.call()
-    if reader._skip():
-        raise _fail(f"Invalid intrinsic function: {text}")
+    if reader.skip():
+        raise _fail(f"Invalid intrinsic function: {reader.text}")
     return value
 
 
@@ -143,7 +165,7 @@ def _shown(value: Any) -> str:
 def _whole(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{value!r} is not a number")
-    return round(value)
+    return math.floor(value + 0.5)  # half up, as Java rounds
 
 
 def _array(value: Any) -> list[Any]:

@@ -1,11 +1,15 @@
 """Run a machine in memory: no store, no sleeping unless a real clock is given."""
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from domain.clock import Clock, ManualClock
+from orchestrator.commands import Emit, Event, Outcome, RunTask, Sleep, TaskFailure, TaskResult
 from orchestrator.errors import TaskError
-from orchestrator.machine import Emit, Event, Outcome, RunTask, TaskFailure, TaskResult, execute
+from orchestrator.machine import execute
+
+_NANOSECONDS = 1_000_000_000
 
 
 def run(
@@ -22,9 +26,7 @@ def run(
     records it or raises TaskError. Waits and retry pauses move a virtual clock, unless a real one is passed.
     """
     time = clock or ManualClock()
-    given = dict(context or {})
-    given.setdefault("Execution", {"Name": "run", "Input": input, "RoleArn": "", "Id": "", "StartTime": ""})
-    machine = execute(definition, input, given)
+    machine = execute(definition, input, {**_context(input, time), **(context or {})})
     events: list[Event] = []
     answer: Any = None
     while True:
@@ -39,8 +41,29 @@ def run(
             events.append(Event(number, command.type, number - 1, time.now_ns(), command.details))
         elif isinstance(command, RunTask):
             answer = _call(resources, command)
-        elif command.seconds:
-            time.sleep(command.seconds)
+        else:
+            time.sleep(max(0.0, _seconds(command, time)))
+
+
+def _context(input: Any, time: Clock) -> dict[str, Any]:
+    started = datetime.fromtimestamp(time.now_ns() // _NANOSECONDS, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    prefix = "arn:aws:states:local:000000000000"
+    return {
+        "Execution": {
+            "Id": f"{prefix}:execution:machine:run",
+            "Input": input,
+            "Name": "run",
+            "RoleArn": "arn:aws:iam::000000000000:role/machine",
+            "StartTime": started,
+        },
+        "StateMachine": {"Id": f"{prefix}:stateMachine:machine", "Name": "machine"},
+    }
+
+
+def _seconds(command: Sleep, time: Clock) -> float:
+    if command.until is None:
+        return command.seconds or 0.0
+    return datetime.fromisoformat(command.until).timestamp() - time.now_ns() / _NANOSECONDS
 
 
 def _call(resources: Mapping[str, Callable[[Any], Any]], command: RunTask) -> TaskResult | TaskFailure:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -20,7 +21,16 @@ _TOKEN = re.compile(
     """,
     re.X,
 )
+_VARIABLE = re.compile(r"\$([A-Za-z_]\w*)")
 Step = tuple[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a path can reach besides the data: the context object (`$$`) and the variables (`$name`)."""
+
+    context: Mapping[str, Any] = field(default_factory=dict)
+    variables: Mapping[str, Any] = field(default_factory=dict)
 
 
 @lru_cache(maxsize=4096)
@@ -35,7 +45,7 @@ def parse(path: str) -> tuple[bool, tuple[Step, ...]]:
         kind = match.lastgroup if match.lastgroup not in ("fop", "fvalue") else "fpath"
         value: Any = match.group(kind or "")
         if kind == "quoted":
-            steps.append(("name", re.sub(r"\\(.)", r"\1", value[1:-1])))
+            steps.append(("name", re.sub(r"\\(['\\])", r"\1", value[1:-1])))
         elif kind == "index":
             steps.append(("index", int(value)))
         elif kind == "name" and value != "*":
@@ -57,14 +67,14 @@ def _indefinite(kind: str, value: str, match: re.Match[str]) -> Step:
     return ("deep", value) if kind == "deep" else ("star", None)
 
 
-def read(path: str, data: Any, context: Any) -> Any:
-    """The value at `path` (`$...` in the data, `$$...` in the context object).
+def read(path: str, data: Any, around: Surroundings) -> Any:
+    """The value at `path`: `$...` in the data, `$$...` in the context object, `$name...` in a variable.
 
     Raises StateFailure (States.Runtime) when a definite path finds nothing.
     """
-    found = find(path, data, context)
-    if isinstance(found, _Missing):
-        raise runtime(f"The JSONPath '{path}' could not be found in the input")
+    found = find(path, data, around)
+    if is_missing(found):
+        raise runtime(f"Invalid path '{path}' : No results for path")
     return found
 
 
@@ -75,12 +85,45 @@ class _Missing:
 MISSING = _Missing()
 
 
-def find(path: str, data: Any, context: Any) -> Any:
+def find(path: str, data: Any, around: Surroundings) -> Any:
     """As `read`, but MISSING instead of a failure; an indefinite path gives a list, maybe empty."""
-    if path.startswith("$$"):
-        path, data = path[1:], context
+    rooted, variable = _rooted(path)
+    if variable is not None:
+        data = around.variables.get(variable, MISSING)
+    elif path.startswith("$$"):
+        data = around.context
+    return MISSING if is_missing(data) else _walk(rooted, data)
+
+
+def is_definite(path: str) -> bool:
+    """Whether the path leads to at most one value."""
+    return parse(_rooted(path)[0])[0]
+
+
+def is_reference(path: str) -> bool:
+    """Whether the path names one place in the data, as ResultPath must."""
+    try:
+        return not path.startswith("$$") and not _VARIABLE.match(path) and is_definite(path)
+    except StateFailure:
+        return False
+
+
+def check(path: str) -> None:
+    """Raises StateFailure (States.Runtime) for what is no path."""
+    parse(_rooted(path)[0])
+
+
+def _rooted(path: str) -> tuple[str, str | None]:
+    """The path from its own root `$`, and the variable that is its root, if one is."""
     if not path.startswith("$"):
         raise runtime(f"Invalid path '{path}': it must start with '$'")
+    if path.startswith("$$"):
+        return path[1:], None
+    variable = _VARIABLE.match(path)
+    return ("$" + path[variable.end() :], variable.group(1)) if variable else (path, None)
+
+
+def _walk(path: str, data: Any) -> Any:
     definite, steps = parse(path)
     values = [data]
     for step in steps:
@@ -125,7 +168,7 @@ def _filtered(condition: tuple[str, str | None, str | None], value: Any) -> list
     items = value if isinstance(value, list) else list(value.values()) if isinstance(value, Mapping) else []
     kept = []
     for item in items:
-        found = find("$" + path, item, None)
+        found = _walk("$" + path, item)
         if not is_missing(found) and (operator is None or _holds(found, operator, _literal(literal or ""))):
             kept.append(item)
     return kept
@@ -156,8 +199,8 @@ def write(path: str, data: Any, value: Any) -> Any:
     """A copy of `data` with `value` at the reference path `path`, nodes created on the way (ResultPath)."""
     if path == "$":
         return value
-    definite, steps = parse(path)
-    if not definite:
+    _, steps = parse(path)
+    if not is_reference(path):
         raise StateFailure("States.ResultPathMatchFailure", f"'{path}' is not a reference path")
     return _written(steps, data, value)
 

@@ -1,0 +1,221 @@
+"""What can be wrong with one state of a definition."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from orchestrator import paths
+from orchestrator.choice import OPERATORS, is_timestamp
+from orchestrator.errors import StateFailure
+from orchestrator.intrinsics import check as check_intrinsic
+
+TYPES = frozenset({"Pass", "Task", "Choice", "Wait", "Succeed", "Fail", "Parallel", "Map"})
+_ENDLESS = frozenset({"Succeed", "Fail", "Choice"})
+_PATHS = (
+    "InputPath", "OutputPath", "ResultPath", "ItemsPath", "SecondsPath", "TimestampPath", "TimeoutSecondsPath",
+    "HeartbeatSecondsPath", "MaxConcurrencyPath", "ToleratedFailureCountPath", "ToleratedFailurePercentagePath",
+)  # fmt: skip
+_TEMPLATES = ("Parameters", "ItemSelector", "ResultSelector", "Assign", "Credentials")
+_EITHER = (
+    "Cause", "Error", "TimeoutSeconds", "HeartbeatSeconds", "MaxConcurrency", "ToleratedFailureCount",
+    "ToleratedFailurePercentage", "Seconds", "Timestamp",
+)  # fmt: skip
+_UNSUPPORTED = MappingProxyType({"ItemReader": "Map", "ItemBatcher": "Map", "ResultWriter": "Map"})
+_LABEL = re.compile(r"[^\s?*<>{}\[\]:;,\\|^~$#%&`\"\x00-\x1f\x7f-\x9f]{1,40}")
+_RETRY_NUMBERS = MappingProxyType({"IntervalSeconds": 1, "MaxAttempts": 0, "BackoffRate": 1, "MaxDelaySeconds": 1})
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong and where, as a slash path into the definition."""
+
+    path: str
+    message: str
+
+
+def listed(value: Any) -> list[Any]:
+    """The value when it is a list, otherwise nothing."""
+    return value if isinstance(value, list) else []
+
+
+def targets(state: Any) -> list[Any]:
+    """The names of the states that may follow, as written."""
+    if not isinstance(state, Mapping):
+        return []
+    found = [state[key] for key in ("Next", "Default") if key in state]
+    items = [*listed(state.get("Choices")), *listed(state.get("Catch"))]
+    return found + [item["Next"] for item in items if isinstance(item, Mapping) and "Next" in item]
+
+
+def check_state(name: str, state: Any, states: Mapping[str, Any], path: str) -> Iterator[Problem]:
+    """Everything wrong with one state itself; the machines inside it are not looked at."""
+    kind = state.get("Type") if isinstance(state, Mapping) else None
+    if not isinstance(kind, str) or kind not in TYPES:
+        yield Problem(path, f"Type must be one of {', '.join(sorted(TYPES))}")
+        return
+    if len(name) > 80:
+        yield Problem(path, "a state's name has at most 80 characters")
+    for target in targets(state):
+        if not isinstance(target, str) or target not in states:
+            yield Problem(path, f"MISSING_TRANSITION_TARGET: Missing 'Next' target: {target}")
+    if kind not in _ENDLESS and ("Next" in state) == bool(state.get("End")):
+        yield Problem(path, "exactly one of Next and End is required")
+    if kind in _ENDLESS and ("Next" in state or "End" in state):
+        yield Problem(path, f"a {kind} has neither Next nor End")
+    yield from _fields(kind, state, path)
+    yield from _own(kind, state, path)
+    if "Retry" in state or "Catch" in state:
+        yield from _handlers(kind, state, path)
+
+
+def _fields(kind: str, state: Mapping[str, Any], path: str) -> Iterator[Problem]:
+    for field in _PATHS:
+        if state.get(field) is not None:
+            yield from _path(state[field], f"{path}/{field}")
+    if isinstance(state.get("ResultPath"), str) and not paths.is_reference(state["ResultPath"]):
+        yield Problem(f"{path}/ResultPath", "ResultPath is a reference path into the state's input")
+    for field in _EITHER:
+        if field in state and f"{field}Path" in state:
+            yield Problem(path, f"only one of {field} and {field}Path is allowed")
+    for field in _TEMPLATES:
+        if field in state and (field != "Parameters" or kind != "Fail"):
+            yield from _template(state[field], f"{path}/{field}")
+    for field in ("ErrorPath", "CausePath"):
+        if field in state:
+            yield from _expression(state[field], f"{path}/{field}")
+    if "Credentials" in state and not (isinstance(state["Credentials"], Mapping) and state["Credentials"]):
+        yield Problem(f"{path}/Credentials", "Credentials must be an object with a RoleArn")
+    for field in _UNSUPPORTED:
+        if field in state:
+            yield Problem(f"{path}/{field}", f"{field} is not supported by this engine")
+
+
+def _own(kind: str, state: Mapping[str, Any], path: str) -> Iterator[Problem]:
+    if kind == "Task" and not isinstance(state.get("Resource"), str):
+        yield Problem(f"{path}/Resource", "a Task needs a Resource")
+    if kind == "Choice":
+        if not listed(state.get("Choices")):
+            yield Problem(f"{path}/Choices", "a Choice needs at least one rule")
+        for number, rule in enumerate(listed(state.get("Choices"))):
+            if not isinstance(rule, Mapping) or "Next" not in rule:
+                yield Problem(f"{path}/Choices/{number}", "a rule needs Next")
+            yield from _rule(rule, f"{path}/Choices/{number}")
+    if kind == "Wait":
+        if sum(key in state for key in ("Seconds", "SecondsPath", "Timestamp", "TimestampPath")) != 1:
+            yield Problem(path, "a Wait needs exactly one of Seconds, SecondsPath, Timestamp and TimestampPath")
+        if "Timestamp" in state and not is_timestamp(state["Timestamp"]):
+            yield Problem(f"{path}/Timestamp", "String does not match RFC3339 timestamp")
+        if "Seconds" in state and not _whole(state["Seconds"], 0):
+            yield Problem(f"{path}/Seconds", "Seconds is a whole number from 0")
+    if kind == "Parallel" and not listed(state.get("Branches")):
+        yield Problem(f"{path}/Branches", "a Parallel needs branches")
+    if kind == "Map" and "Label" in state:
+        label = state["Label"]
+        if not isinstance(label, str) or _LABEL.fullmatch(label) is None:
+            yield Problem(f"{path}/Label", "a Label has at most 40 characters and no special ones")
+    for field in ("TimeoutSeconds", "HeartbeatSeconds"):
+        if field in state and not _whole(state[field], 1):
+            yield Problem(f"{path}/{field}", f"{field} is a whole number from 1")
+
+
+def _whole(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= 99_999_999
+
+
+def _rule(rule: Any, path: str) -> Iterator[Problem]:
+    if not isinstance(rule, Mapping):
+        yield Problem(path, "a rule is an object")
+        return
+    if "Not" in rule:
+        yield from _rule(rule["Not"], f"{path}/Not")
+    elif "And" in rule or "Or" in rule:
+        word = "And" if "And" in rule else "Or"
+        if not listed(rule[word]):
+            yield Problem(f"{path}/{word}", f"{word} needs at least one rule")
+        for number, item in enumerate(listed(rule[word])):
+            yield from _rule(item, f"{path}/{word}/{number}")
+    else:
+        operators = [key for key in rule if key in OPERATORS]
+        if "Variable" not in rule or len(operators) != 1:
+            yield Problem(path, "a rule needs Variable and one comparison operator")
+            return
+        yield from _path(rule["Variable"], f"{path}/Variable")
+        if operators[0].endswith("Path"):
+            yield from _path(rule[operators[0]], f"{path}/{operators[0]}")
+        elif not _fits(operators[0], rule[operators[0]]):
+            yield Problem(f"{path}/{operators[0]}", f"{operators[0]} cannot compare with {rule[operators[0]]!r}")
+
+
+def _fits(operator: str, value: Any) -> bool:
+    if operator.startswith(("Is", "Boolean")):
+        return isinstance(value, bool)
+    if operator.startswith("Numeric"):
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return is_timestamp(value) if operator.startswith("Timestamp") else isinstance(value, str)
+
+
+def _handlers(kind: str, state: Mapping[str, Any], path: str) -> Iterator[Problem]:
+    for group in ("Retry", "Catch"):
+        items = state.get(group, [])
+        if kind not in ("Task", "Parallel", "Map") or not isinstance(items, list):
+            yield Problem(f"{path}/{group}", f"{group} is a list of a Task, Parallel or Map")
+            continue
+        for number, item in enumerate(items):
+            yield from _handler(group, item, number == len(items) - 1, f"{path}/{group}/{number}")
+
+
+def _handler(group: str, item: Any, last: bool, path: str) -> Iterator[Problem]:
+    errors = item.get("ErrorEquals") if isinstance(item, Mapping) else None
+    if not listed(errors) or not all(isinstance(error, str) for error in listed(errors)):
+        yield Problem(path, "ErrorEquals must not be empty")
+        return
+    if "States.ALL" in listed(errors) and (len(listed(errors)) > 1 or not last):
+        yield Problem(path, "States.ALL must stand alone and last")
+    if group == "Catch":
+        if "Next" not in item:
+            yield Problem(path, "a catcher needs Next")
+        if item.get("ResultPath") is not None:
+            yield from _path(item["ResultPath"], f"{path}/ResultPath")
+        yield from _template(item.get("Assign", {}), f"{path}/Assign")
+        return
+    for field, least in _RETRY_NUMBERS.items():
+        value = item.get(field, least)
+        if isinstance(value, bool) or not isinstance(value, int | float) or value < least:
+            yield Problem(f"{path}/{field}", f"{field} is a number from {least}")
+    if item.get("JitterStrategy", "NONE") not in ("NONE", "FULL"):
+        yield Problem(f"{path}/JitterStrategy", "JitterStrategy is FULL or NONE")
+
+
+def _template(value: Any, where: str) -> Iterator[Problem]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if not str(key).endswith(".$"):
+                yield from _template(item, f"{where}/{key}")
+                continue
+            if key[:-2] in value:
+                yield Problem(where, f"{key[:-2]!r} and {key!r} are one field")
+            yield from _expression(item, f"{where}/{key}")
+    for number, item in enumerate(listed(value)):
+        yield from _template(item, f"{where}/{number}")
+
+
+def _expression(value: Any, where: str) -> Iterator[Problem]:
+    if isinstance(value, str) and value.lstrip().startswith("States."):
+        try:
+            check_intrinsic(value)
+        except StateFailure as failure:
+            yield Problem(where, failure.cause)
+    else:
+        yield from _path(value, where)
+
+
+def _path(value: Any, where: str) -> Iterator[Problem]:
+    if not isinstance(value, str):
+        yield Problem(where, "a path is a string")
+        return
+    try:
+        paths.check(value)
+    except StateFailure as failure:
+        yield Problem(where, failure.cause)

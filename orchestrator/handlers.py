@@ -1,0 +1,51 @@
+"""Retry and Catch: which handler takes an error, how long to pause, and what the next state is given."""
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from orchestrator.dataflow import output, place, template
+from orchestrator.errors import StateFailure
+from orchestrator.paths import Surroundings
+
+
+def matches(names: Sequence[str], error: str) -> bool:
+    """Whether a retrier or catcher of these ErrorEquals takes the error.
+
+    States.Runtime is not taken by any; States.TaskFailed takes all but States.Timeout; States.ALL takes the rest.
+    """
+    if error == "States.Runtime":
+        return False
+    if error in names or ("States.TaskFailed" in names and error != "States.Timeout"):
+        return True
+    return "States.ALL" in names
+
+
+def pause_seconds(state: Mapping[str, Any], failure: StateFailure, attempts: dict[int, int], seed: str) -> float | None:
+    """Seconds to pause before the next attempt, counted in `attempts`, or None when no retrier allows one."""
+    for index, retrier in enumerate(state.get("Retry", [])):
+        if not matches(retrier["ErrorEquals"], failure.error):
+            continue
+        done = attempts.get(index, 0)
+        if done >= retrier.get("MaxAttempts", 3):
+            return None
+        attempts[index] = done + 1
+        pause = retrier.get("IntervalSeconds", 1) * float(retrier.get("BackoffRate", 2.0)) ** done
+        pause = min(pause, retrier.get("MaxDelaySeconds", pause))
+        if retrier.get("JitterStrategy") == "FULL":
+            pause *= random.Random(f"{seed}|{index}|{done}").random()
+        return float(pause)
+    return None
+
+
+def caught(
+    state: Mapping[str, Any], failure: StateFailure, value: Any, around: Surroundings, assigned: dict[str, Any]
+) -> tuple[str, Any]:
+    """The catcher's next state and its input; raises the failure when no catcher takes it."""
+    for catcher in state.get("Catch", []):
+        if matches(catcher["ErrorEquals"], failure.error):
+            told = {"Error": failure.error, "Cause": failure.cause}
+            assigned.clear()
+            assigned.update(template(catcher.get("Assign", {}), told, around, "catch"))
+            return catcher["Next"], output({}, place(catcher, value, told), around)
+    raise failure
