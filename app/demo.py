@@ -22,9 +22,12 @@ from app.supervise import Supervisor, stop_on_signals
 from app.tieout_text import show
 from domain.clock import Clock, SystemClock
 from ingest.session.initiator import send_messages
+from simulator.day import Day
 
 READY_TIMEOUT_SECONDS = 60.0
 DRAIN_TIMEOUT_SECONDS = 300.0
+# The day's clock runs this much faster than ours: the sessions open to close in a few seconds, in order of time.
+PACE_SECONDS = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,37 +133,47 @@ def _push(
 ) -> int:
     host, port = ready["acceptor"]["host"], ready["acceptor"]["port"]
     total = sum(len(stream) for stream in setup.day.streams.values())
+    started = clock.monotonic()
     columns = (TextColumn("{task.description:<34}"), BarColumn(30), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=not console.is_terminal) as progress:
         bars = {s: progress.add_task(f"{s} sends", total=len(m)) for s, m in setup.day.streams.items()}
         done = progress.add_task("reconciled", total=None)
 
-        async def one(session: str) -> None:
+        def one(session: str) -> None:
             sender, target = session.split("->")
-            messages = [message.raw for message in setup.day.streams[session]]
-            await send_messages(
-                host,
-                port,
-                sender,
-                target,
-                _begin_string(messages[0]),
-                messages,
-                on_progress=lambda sent: progress.update(bars[session], completed=sent),
-            )
+            stream = setup.day.streams[session]
 
-        async def everyone() -> None:
-            await asyncio.gather(*(one(session) for session in setup.day.streams))
+            def sent(count: int) -> None:
+                progress.update(bars[session], completed=count)
 
-        sending = threading.Thread(target=asyncio.run, args=(everyone(),), daemon=True)
-        sending.start()
+            messages = _paced(setup.day, session, started, clock)
+            begin = _begin_string(stream[0].raw)
+            # The day's own bytes, so that another run of the same day has the same evidence.
+            asyncio.run(send_messages(host, port, sender, target, begin, messages, on_progress=sent, keep_header=True))
+
+        senders = [threading.Thread(target=one, args=(s,), daemon=True) for s in setup.day.streams]
+        for sender in senders:
+            sender.start()
         deadline = clock.monotonic() + DRAIN_TIMEOUT_SECONDS
         while clock.monotonic() < deadline and not stop.is_set():
             state = client.get("/api/progress")
             progress.update(done, total=max(state["accepted"], total), completed=state["processed"])
-            if not sending.is_alive() and state["idle"]:
+            if not any(s.is_alive() for s in senders) and state["idle"]:
                 return total
             clock.sleep(0.1)
     raise SettingsError(f"the day was not reconciled within {DRAIN_TIMEOUT_SECONDS:.0f} s")
+
+
+def _paced(day: Day, session: str, started: float, clock: Clock) -> Iterator[bytes]:
+    """The session's messages, each not before its turn in the shortened day."""
+    times = [message.at_ns for stream in day.streams.values() for message in stream]
+    first, span = min(times), max(1, max(times) - min(times))
+    for message in day.streams[session]:
+        due = started + PACE_SECONDS * (message.at_ns - first) / span
+        pause = due - clock.monotonic()
+        if pause > 0.02:
+            clock.sleep(pause)
+        yield message.raw
 
 
 def _begin_string(raw: bytes) -> str:

@@ -1,5 +1,6 @@
 """The worker process: engine, warehouse, tickets, API and console; the only one that opens the warehouse."""
 
+import contextlib
 import logging
 import os
 import socket
@@ -10,6 +11,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
+from anomaly.model import InProcessScorer
 from app.actions import Actions
 from app.api import routes
 from app.bookkeeping import Bookkeeper
@@ -25,10 +27,13 @@ from console.app import create_console
 from console.explain import explain_break
 from console.ports import ConsoleDeps
 from domain.clock import Clock
-from domain.errors import TransientError
+from domain.errors import PermanentError, TransientError
 from ingest.fix.tags import tag_name
 from ingest.streams.segment import SegmentStream
+from matching.engine import match
 from orchestrator.graph import render
+from warehouse.duckdb import DuckDbWarehouse
+from warehouse.migrations import migrate
 
 BIND_ATTEMPTS = 50
 BIND_PAUSE_SECONDS = 0.2
@@ -42,6 +47,7 @@ def run_worker_child(settings: Settings, clock: Clock, stop: threading.Event) ->
     data = DataDir(settings.data_dir).create()
     token = str((read_json(data.service) or {}).get("token", ""))
     with open_installation(settings, clock) as installation:
+        threading.Thread(target=_warm, args=(installation,), name="warm-up", daemon=True).start()
         metrics = Metrics()
         bookkeeper = Bookkeeper(installation.warehouse, installation.engine, metrics)
         worker = Worker(
@@ -94,6 +100,17 @@ def console_app(
     # Before the console's own, whose /api/{...} patterns would otherwise take some of these paths.
     app.router.routes[0:0] = extra.routes
     return app
+
+
+def _warm(installation: Installation) -> None:
+    """Compile the rules' SQL and train the model before the first batch needs them, on a warehouse of its own."""
+    with contextlib.suppress(TransientError, PermanentError):
+        scratch = DuckDbWarehouse(":memory:")
+        migrate(scratch)
+        match(scratch, execution="warm-up", as_of=1, rules=installation.rules)
+        if isinstance(installation.scorer, InProcessScorer):
+            installation.scorer.warm()
+        scratch.close()
 
 
 def _graph(installation: Installation, definition: Any, statuses: Any, selected: str | None) -> str:

@@ -55,7 +55,6 @@ class Driver:
     state: str = ""
     skipped: list[Emit] = field(default_factory=list)
     pending: RunTask | None = None
-    dispatched_ns: int = 0
 
     @classmethod
     def open(cls, store: Store, clock: Clock, name: str, *, redriven: bool = False) -> "Driver":
@@ -88,8 +87,8 @@ class Driver:
         """Whether the outcome of this task is still awaited."""
         return self.pending is not None and self.pending.key == key
 
-    def outcome(self, command: RunTask, result: TaskResult | TaskFailure) -> Step:
-        """Record a task's outcome and go on."""
+    def outcome(self, command: RunTask, result: TaskResult | TaskFailure, milliseconds: float) -> Step:
+        """Record a task's outcome and how long it ran, and go on."""
         now = self.clock.now_ns()
         ok = isinstance(result, TaskResult)
         row = TaskRow(
@@ -101,14 +100,15 @@ class Driver:
             result.cause if isinstance(result, TaskFailure) else "",
             now,
         )
-        duration = (self.name, command.state, self.seq, int(ok), (now - self.dispatched_ns) / 1e6)
+        duration = (self.name, command.state, self.seq, int(ok), milliseconds)
         self.pending = None
         return self._advance(result, task=row, duration=duration)
 
     def timed_out(self) -> Step:
         """The pending task took longer than TimeoutSeconds."""
         assert self.pending is not None
-        return self.outcome(self.pending, TaskFailure("States.Timeout", ""))
+        limit = (self.pending.timeout_seconds or 0) * 1000
+        return self.outcome(self.pending, TaskFailure("States.Timeout", ""), limit)
 
     def fired(self, key: str) -> Step:
         """A wait is over."""
@@ -172,7 +172,7 @@ class Driver:
                 self.skipped.clear()
                 return TaskResult(known.result) if known.ok else TaskFailure(known.error, known.cause), None
             self._live(command)
-            self.pending, self.dispatched_ns = command, self.clock.now_ns()
+            self.pending = command
             return None, Dispatch(command)
         due, over = self.timers.get(command.key, (0, False))
         if over:

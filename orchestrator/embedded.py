@@ -186,11 +186,11 @@ class EmbeddedEngine:
                 self._drivers[name] = Driver.open(self.store, self._clock, name, redriven=verb == "redrive")
                 self._follow(name, self._drivers[name].begin())
         elif verb == "outcome" and name in self._drivers:
-            command, result = value
+            command, result, milliseconds = value
             driver = self._drivers[name]
             if driver.expects(command.key):
                 self._timers.cancel(name, f"timeout|{command.key}")
-                self._follow(name, driver.outcome(command, result))
+                self._follow(name, driver.outcome(command, result, milliseconds))
         elif verb == "stop" and name in self._drivers:
             self._follow(name, self._drivers[name].abort(*value))
 
@@ -223,22 +223,23 @@ class EmbeddedEngine:
     def _call(self, name: str, command: RunTask) -> None:
         """Runs in a pool thread: call the function and hand its outcome to the engine thread."""
         function_name = _function_name(command)
+        function = self._functions.get(function_name)
         result: TaskResult | TaskFailure
+        begun = self._clock.monotonic()
         try:
-            function = self._functions[function_name]
+            if function is None:
+                raise PermanentError(f"no function {function_name!r}")
             payload = command.input["Payload"] if command.resource == _INVOKE else command.input
             answer = function(payload)
             wrapped = {"ExecutedVersion": "$LATEST", "Payload": answer, "StatusCode": 200}
             result = TaskResult(wrapped if command.resource == _INVOKE else answer)
-        except KeyError as error:
-            result = TaskFailure("Lambda.ResourceNotFoundException", f"Function not found: {error}")
         except (TransientError, PermanentError) as error:
             logger.warning("%s", error, extra={"execution": name, "state": command.state})
             result = _failure(error)
         except Exception as error:
             logger.exception("task failed unexpectedly", extra={"execution": name, "state": command.state})
             result = _failure(error)
-        self._put("outcome", name, (command, result))
+        self._put("outcome", name, (command, result, (self._clock.monotonic() - begun) * 1000))
 
     def _guard(self, name: str, action: Callable[[], None]) -> None:
         """An engine fault must not end the engine: the execution is left RUNNING and is taken up at the next start."""
