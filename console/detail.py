@@ -98,7 +98,8 @@ def members(warehouse: Warehouse, break_id: str) -> list[Member]:
     """The canonical records of both sides, oldest first, at most MAX_MEMBERS."""
     found = warehouse.query(
         "SELECT m.side AS member_side, e.* FROM recon_break_member m JOIN trade_event e ON e.record_id = m.record_id "
-        f"WHERE m.break_id = :id ORDER BY e.event_time_utc, e.record_id LIMIT {MAX_MEMBERS}",
+        "WHERE m.break_id = :id ORDER BY e.event_time_utc, e.recv_time_utc, "
+        f"length(e.message_id), e.message_id, e.record_id LIMIT {MAX_MEMBERS}",
         {"id": break_id},
     )
     return [Member("L" if row.pop("member_side") == "L" else "R", row) for row in rows(found)]

@@ -128,10 +128,10 @@ def combine(records: Sequence[Record], field: str) -> object:
 
 
 def _shown(records: Sequence[Record], others: Sequence[Record], field: str) -> object:
-    """The side's value; an average price is cut to the digits the other side shows: rounding is not a difference."""
+    """The side's value; an average price is cut to the digits anybody shows: rounding is not a difference."""
     value = combine(records, field)
     if field == "price" and len(records) > 1 and isinstance(value, Decimal):
-        scales = [scale for r in others if isinstance(scale := r.get("price_scale"), int)]
+        scales = [scale for r in (*records, *others) if isinstance(scale := r.get("price_scale"), int)]
         if scales and max(scales) < 6:
             return value.quantize(Decimal(1).scaleb(-max(scales)))
     return value

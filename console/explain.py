@@ -37,9 +37,9 @@ def cut(raw: bytes, tag_name: Callable[[int], str]) -> list[dict[str, str]]:
 def explain_break(warehouse: Warehouse, break_id: str, tag_name: Callable[[int], str]) -> Mapping[str, Any]:
     """The raw messages behind both sides of a break, decoded tag by tag; at most MAX_MESSAGES."""
     found = warehouse.query(
-        "SELECT DISTINCT m.side, r.message_id, r.feed, r.recv_ts, r.raw FROM recon_break_member m "
+        "SELECT DISTINCT m.side, r.message_id, r.session, r.number, r.feed, r.recv_ts, r.raw FROM recon_break_member m "
         "JOIN trade_event e ON e.record_id = m.record_id JOIN raw_message r ON r.message_id = e.message_id "
-        f"WHERE m.break_id = :id ORDER BY m.side, r.recv_ts, r.message_id LIMIT {MAX_MESSAGES}",
+        f"WHERE m.break_id = :id ORDER BY m.side, r.recv_ts, r.session, r.number LIMIT {MAX_MESSAGES}",
         {"id": break_id},
     )
     messages = []

@@ -204,7 +204,8 @@ def value_spans(row: Mapping[str, object]) -> tuple[tuple[Span, ...], tuple[Span
     family = text(row, "field_family")
     left, right = (readable_value(text(row, name), family) or MISSING for name in ("left_value", "right_value"))
     if left == right and row.get("code") in DUPLICATES:
-        left, right = (f"{left} twice", right) if row["code"] == "T04" else (left, f"{right} twice")
+        once, twice = (Span(left, False),), (Span("booked twice", True),)
+        return (twice, once) if row["code"] == "T04" else (once, twice)
     return spans(left, right)
 
 

@@ -55,6 +55,8 @@ def test_average_price_is_compared_to_the_digits_the_other_side_shows() -> None:
     block = [{"qty": Decimal(3), "price": Decimal("340.8367"), "price_scale": 4}]
     rows = {r.name: r.status for group in compare_sides(fills, block) for r in group.rows}
     assert rows["price"] == "same"
+    halves = [block[0] | {"qty": Decimal("1.5")}] * 2
+    assert {r.name: r.status for group in compare_sides(fills, halves) for r in group.rows}["price"] == "same"
     off = [block[0] | {"price": Decimal("340.8368")}]
     assert {r.name: r.status for group in compare_sides(fills, off) for r in group.rows}["price"] == "differs"
 

@@ -128,6 +128,17 @@ def test_values_are_cut_into_marked_spans(client: TestClient) -> None:
     assert any(changed for _, changed in row["right"]) and any(not changed for _, changed in row["right"])
 
 
+def test_a_duplicate_says_so_instead_of_showing_the_same_value_twice() -> None:
+    from console.queue import value_spans
+
+    row = {"code": "T03", "field_family": "existence", "left_value": "5000 @ 69.27", "right_value": "5000 @ 69.27"}
+    assert [[s.text for s in side] for side in value_spans(row)] == [["5,000 @ 69.27"], ["booked twice"]]
+    assert [[s.text for s in side] for side in value_spans(row | {"code": "T04"})] == [
+        ["booked twice"],
+        ["5,000 @ 69.27"],
+    ]
+
+
 def test_export_holds_the_filtered_queue(client: TestClient) -> None:
     answer = client.get("/breaks.csv?severity=3&sort=exposure")
     assert answer.headers["content-type"].startswith("text/csv")
