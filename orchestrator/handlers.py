@@ -8,6 +8,8 @@ from orchestrator.dataflow import output, place, template
 from orchestrator.errors import StateFailure
 from orchestrator.paths import Surroundings
 
+_LONGEST_PAUSE_SECONDS = 31_622_400
+
 
 def matches(names: Sequence[str], error: str) -> bool:
     """Whether a retrier or catcher of these ErrorEquals takes the error.
@@ -30,12 +32,19 @@ def pause_seconds(state: Mapping[str, Any], failure: StateFailure, attempts: dic
         if done >= retrier.get("MaxAttempts", 3):
             return None
         attempts[index] = done + 1
-        pause = retrier.get("IntervalSeconds", 1) * float(retrier.get("BackoffRate", 2.0)) ** done
-        pause = min(pause, retrier.get("MaxDelaySeconds", pause))
+        longest = retrier.get("MaxDelaySeconds", _LONGEST_PAUSE_SECONDS)
+        pause = min(_grown(retrier.get("IntervalSeconds", 1), retrier.get("BackoffRate", 2.0), done), longest)
         if retrier.get("JitterStrategy") == "FULL":
             pause *= random.Random(f"{seed}|{index}|{done}").random()
         return float(pause)
     return None
+
+
+def _grown(interval: float, rate: float, done: int) -> float:
+    try:
+        return interval * float(rate) ** done
+    except OverflowError:
+        return _LONGEST_PAUSE_SECONDS
 
 
 def caught(

@@ -18,8 +18,9 @@ from orchestrator.paths import check as check_path
 _NAME = re.compile(r"\s*(States\.[A-Za-z0-9]+)\s*\(")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 _ESCAPED = frozenset("'{}\\")
+_MAX_DEPTH = 10
 _MAX_RANGE = 1_000
-_MAX_SPLIT = 10_000
+_MAX_CHARACTERS = 10_000
 
 
 def _fail(cause: str) -> StateFailure:
@@ -31,13 +32,18 @@ class _Reader:
 
     def __init__(self, text: str, data: Any, around: Surroundings | None, seed: str) -> None:
         self.text, self.data, self.around, self.seed, self.at = text, data, around, seed, 0
+        self.depth = 0
 
     def call(self) -> Any:
         match = _NAME.match(self.text, self.at)
         if match is None or match.group(1) not in FUNCTIONS:
             raise _fail(f"Invalid intrinsic function: {self.text}")
+        self.depth += 1
+        if self.depth > _MAX_DEPTH:
+            raise _fail(f"More than {_MAX_DEPTH} nested intrinsic functions: {self.text}")
         self.at = match.end()
         arguments = list(self._arguments())
+        self.depth -= 1
         if self.around is None:
             if match.group(1) == "States.MathAdd" and any(isinstance(value, str) for value in arguments):
                 raise _fail(f"Invalid arguments in {match.group(1)}: numbers are expected")
@@ -174,6 +180,13 @@ def _array(value: Any) -> list[Any]:
     return value
 
 
+def _item(items: Any, index: Any) -> Any:
+    place = _whole(index)
+    if place < 0:
+        raise ValueError("the index must not be negative")
+    return _array(items)[place]
+
+
 def _string_to_json(text: str) -> Any:
     return json.loads(text) if text.strip() else None
 
@@ -208,21 +221,23 @@ def _unique(items: Any) -> list[Any]:
 
 
 def _encode(text: str) -> str:
-    if len(text) > _MAX_SPLIT:
+    if len(text) > _MAX_CHARACTERS:
         raise ValueError("more than 10000 characters")
     return base64.b64encode(text.encode()).decode()
 
 
 def _decode(text: str) -> str:
-    if len(text) > _MAX_SPLIT:
+    if len(text) > _MAX_CHARACTERS:
         raise ValueError("more than 10000 characters")
-    return base64.b64decode(text, validate=False).decode()
+    return base64.b64decode(text, validate=True).decode()
 
 
 def _hash(text: Any, algorithm: str) -> str:
     names = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha512"}
     if not isinstance(text, str):
         text = json.dumps(text, separators=(",", ":"))
+    if len(text) > _MAX_CHARACTERS:
+        raise ValueError("more than 10000 characters")
     return hashlib.new(names[algorithm], text.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -259,7 +274,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
             item == value and type(item) is type(value) for item in _array(items)
         ),
         "States.ArrayRange": _range,
-        "States.ArrayGetItem": lambda items, index: _array(items)[_whole(index)],
+        "States.ArrayGetItem": _item,
         "States.ArrayLength": lambda items: len(_array(items)),
         "States.ArrayUnique": _unique,
         "States.Base64Encode": _encode,

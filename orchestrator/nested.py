@@ -104,6 +104,8 @@ def _number(
     try:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise ValueError
+        if kind is int and isinstance(value, float) and value % 1:
+            raise ValueError
         return kind(value)
     except ValueError:
         shown = value if isinstance(value, str) else text(value)

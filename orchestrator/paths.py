@@ -52,18 +52,26 @@ def parse(path: str) -> tuple[bool, tuple[Step, ...]]:
             steps.append(("name", value))
         else:
             definite = False
-            steps.append(_indefinite(str(kind), value, match))
+            try:
+                steps.append(_indefinite(str(kind), value, match))
+            except ValueError:
+                raise runtime(f"Invalid path '{path}'") from None
         position = match.end()
     return definite, tuple(steps)
 
 
 def _indefinite(kind: str, value: str, match: re.Match[str]) -> Step:
     if kind == "slice":
-        return "slice", slice(*(int(part) if part else None for part in value.split(":")))
+        bounds = [int(part) if part else None for part in value.split(":")]
+        if bounds[2:] == [0]:
+            raise ValueError("a slice's step is not 0")
+        return "slice", slice(*bounds)
     if kind == "union":
         return "union", tuple(int(part) for part in value.split(","))
     if kind == "fpath":
-        return "filter", (value, match.group("fop"), match.group("fvalue"))
+        parse("$" + value)
+        literal = match.group("fvalue")
+        return "filter", ("$" + value, match.group("fop"), None if literal is None else _literal(literal))
     return ("deep", value) if kind == "deep" else ("star", None)
 
 
@@ -163,13 +171,13 @@ def _descend(name: str, value: Any) -> list[Any]:
     return found
 
 
-def _filtered(condition: tuple[str, str | None, str | None], value: Any) -> list[Any]:
+def _filtered(condition: tuple[str, str | None, Any], value: Any) -> list[Any]:
     path, operator, literal = condition
     items = value if isinstance(value, list) else list(value.values()) if isinstance(value, Mapping) else []
     kept = []
     for item in items:
-        found = _walk("$" + path, item)
-        if not is_missing(found) and (operator is None or _holds(found, operator, _literal(literal or ""))):
+        found = _walk(path, item)
+        if not is_missing(found) and (operator is None or _holds(found, operator, literal)):
             kept.append(item)
     return kept
 
@@ -199,10 +207,9 @@ def write(path: str, data: Any, value: Any) -> Any:
     """A copy of `data` with `value` at the reference path `path`, nodes created on the way (ResultPath)."""
     if path == "$":
         return value
-    _, steps = parse(path)
     if not is_reference(path):
         raise StateFailure("States.ResultPathMatchFailure", f"'{path}' is not a reference path")
-    return _written(steps, data, value)
+    return _written(parse(path)[1], data, value)
 
 
 def _written(steps: tuple[Step, ...], data: Any, value: Any) -> Any:
