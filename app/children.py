@@ -13,13 +13,13 @@ from app.run_forwarder import run_forwarder_child
 from app.run_worker import run_worker_child
 from app.settings import SettingsError, load
 from domain.clock import SystemClock
-from domain.errors import PermanentError
+from domain.errors import PermanentError, TransientError
 
 ROLES = {"acceptor": run_acceptor_child, "worker": run_worker_child, "forwarder": run_forwarder_child}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one role until the parent dies or asks to stop; 2 means the configuration cannot work."""
+    """Run one role until the parent dies or asks to stop; 2 means it cannot work, 1 that it may when tried again."""
     parser = argparse.ArgumentParser(prog="app.children")
     parser.add_argument("role", choices=sorted(ROLES))
     parser.add_argument("--config", type=Path, required=True)
@@ -35,6 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (SettingsError, PermanentError) as error:
         sys.stderr.write(f"tieout {options.role}: {error}\n")
         return 2
+    except TransientError as error:
+        sys.stderr.write(f"tieout {options.role}: {error}; trying again\n")
+        return 1
     return 0
 
 

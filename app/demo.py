@@ -24,6 +24,8 @@ from domain.clock import Clock, SystemClock
 from ingest.session.initiator import send_messages
 from simulator.day import Day
 
+# The ports a person can rely on while the demo serves; a run that ends by itself takes free ones.
+DEFAULT_PORT, FIX_PORT = 8080, 5001
 READY_TIMEOUT_SECONDS = 60.0
 DRAIN_TIMEOUT_SECONDS = 300.0
 # The day's clock runs this much faster than ours: the sessions open to close in a few seconds, in order of time.
@@ -54,7 +56,7 @@ def run_demo(options: DemoOptions) -> int:
     clock, console, stop = SystemClock(), Console(), threading.Event()
     stop_on_signals(stop)
     day = trade_date(options.date, clock)
-    port = 0 if options.exit_after and options.port == 8080 else options.port
+    port = 0 if options.exit_after and options.port == DEFAULT_PORT else options.port
     setup = prepare(
         options.data,
         options.profile,
@@ -63,6 +65,7 @@ def run_demo(options: DemoOptions) -> int:
         seed=options.seed,
         console_port=port,
         keep_files=options.keep_files,
+        fix_port=FIX_PORT if port == DEFAULT_PORT else 0,
     )
     console.print(f"[bold]Tieout[/] demo: {day:%A %d %B %Y}, {options.fills:,} fills, three prime brokers")
     with contextlib.ExitStack() as stack:
@@ -165,14 +168,13 @@ def _push(
 
 
 def _paced(day: Day, session: str, started: float, clock: Clock) -> Iterator[bytes]:
-    """The session's messages, each not before its turn in the shortened day."""
+    """The session's messages, each not before its turn in the shortened day; until then nothing (empty items)."""
     times = [message.at_ns for stream in day.streams.values() for message in stream]
     first, span = min(times), max(1, max(times) - min(times))
     for message in day.streams[session]:
         due = started + PACE_SECONDS * (message.at_ns - first) / span
-        pause = due - clock.monotonic()
-        if pause > 0.02:
-            clock.sleep(pause)
+        while due > clock.monotonic():
+            yield b""
         yield message.raw
 
 

@@ -1,6 +1,7 @@
 """The demo's installation: settings, reference files and the simulated day in an emptied data directory."""
 
 import csv
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,9 @@ from pathlib import Path
 
 import yaml
 
+from app.paths import DataDir
 from app.settings import SettingsError
+from app.supervise import hold
 from domain.clock import Clock
 from ingest.calendars import last_business_day
 from simulator.day import Day, simulate_day
@@ -41,7 +44,15 @@ def trade_date(text: str | None, clock: Clock) -> date:
 
 
 def prepare(
-    data: Path, profile: str, day: date, *, fills: int, seed: int, console_port: int, keep_files: bool
+    data: Path,
+    profile: str,
+    day: date,
+    *,
+    fills: int,
+    seed: int,
+    console_port: int,
+    keep_files: bool,
+    fix_port: int = 0,
 ) -> DemoSetup:
     """Empty `data` (only a folder this command made), simulate the day and write settings and reference files."""
     data = data.resolve()
@@ -56,19 +67,21 @@ def prepare(
     if keep_files:
         write_day(made, data / "day")
     config = data / "tieout.yaml"
-    config.write_text(yaml.safe_dump(settings_of(made, profile, console_port), sort_keys=False), encoding="utf-8")
+    config.write_text(
+        yaml.safe_dump(settings_of(made, profile, console_port, fix_port), sort_keys=False), encoding="utf-8"
+    )
     return DemoSetup(made, config, data)
 
 
-def settings_of(day: Day, profile: str, console_port: int) -> dict[str, object]:
+def settings_of(day: Day, profile: str, console_port: int, fix_port: int = 0) -> dict[str, object]:
     """The settings of the demo's tenant, as a YAML-ready mapping."""
     return {
         "tenant": "meridian",
         "profile": profile,
         "data_dir": "data",
         "base_currency": "USD",
-        "acceptor": {"port": 0},
-        "console": {"port": console_port},
+        "acceptor": {"port": fix_port},
+        "console": {"port": console_port, "open_reads": True},
         "reference": {
             name: f"reference/{name}.csv" for name in ("account_map", "fx_rate", "instrument", "identifier_history")
         },
@@ -95,6 +108,8 @@ def _empty(data: Path) -> None:
     if data.exists() and any(data.iterdir()):
         if not (data / MARKER).is_file():
             raise SettingsError(f"--data {data}: not empty and not made by the demo; it will not be emptied")
+        if (data / "data").is_dir():
+            os.close(hold(DataDir(data / "data")))
         shutil.rmtree(data)
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     (data / MARKER).write_text("The demo empties this folder when it starts.\n", encoding="utf-8")

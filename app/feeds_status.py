@@ -2,12 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from app.paths import DataDir
 from app.settings import Settings
+from domain.clock import Clock
+from ingest.feeds import Feed
 from ingest.session.status import read_status
 from warehouse.port import Warehouse
+
+SLOT_ALLOWANCE = timedelta(minutes=15)
+_NANOSECONDS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +23,7 @@ class FeedsStatus:
 
     settings: Settings
     warehouse: Warehouse
+    clock: Clock
 
     def __call__(self) -> Sequence[Mapping[str, Any]]:
         status = read_status(DataDir(self.settings.data_dir).sessions)
@@ -38,7 +46,25 @@ class FeedsStatus:
                     "last_recv_ts": (session.last_recv_ts or None) if session else None,
                     "received": session.received if session else 0,
                     "stored": stored.get(feed.name, 0),
-                    "late": False,
+                    "late": self._late(feed, (session.last_recv_ts if session else 0)),
                 }
             )
         return rows
+
+    def _late(self, feed: Feed, last_recv_ns: int) -> bool:
+        """Whether a slot of today has passed, with its allowance, on an open day without anything since midnight."""
+        for slot in feed.slots:
+            zone = ZoneInfo(slot.zone)
+            now = datetime.fromtimestamp(self.clock.now_ns() / _NANOSECONDS, zone)
+            hour, minute = map(int, slot.at.split(":"))
+            due = now.replace(hour=hour, minute=minute, second=0, microsecond=0) + SLOT_ALLOWANCE
+            midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+            if now > due and self._open(feed.calendar, now) and last_recv_ns < midnight.timestamp() * _NANOSECONDS:
+                return True
+        return False
+
+    def _open(self, calendar: str, now: datetime) -> bool:
+        found = self.warehouse.query(
+            "SELECT is_open FROM calendar_day WHERE calendar = :c AND day = :d", {"c": calendar, "d": now.date()}
+        )
+        return bool(found["is_open"][0].as_py()) if found.num_rows else now.weekday() < 5

@@ -28,6 +28,7 @@ from ingest.streams.port import Stream
 from matching import completeness as match_check
 from matching.rebuild import rebuild
 from matching.rules import RuleSet
+from matching.tables import prepare
 from orchestrator.definition import load_shipped
 from orchestrator.embedded import EmbeddedEngine
 from orchestrator.ledger import SqliteLedger
@@ -143,6 +144,7 @@ def open_installation(settings: Settings, clock: Clock | None = None) -> Iterato
     warehouse = build.open_warehouse(settings, clock)
     engine: EmbeddedEngine | None = None
     try:
+        prepare(warehouse)
         load_all(warehouse, settings, datetime.fromtimestamp(clock.now_ns() / 1e9, UTC).date())
         stream = build.open_stream(settings, clock)
         scorer, policy = build.open_scorer(settings), build.open_policy(settings)

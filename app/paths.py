@@ -51,6 +51,11 @@ class DataDir:
         return self.root / "service.json"
 
     @property
+    def lock(self) -> Path:
+        """Held by the one service of this installation."""
+        return self.root / "service.lock"
+
+    @property
     def ready(self) -> Path:
         """What each child published when it became ready."""
         return self.root / "ready"

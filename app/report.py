@@ -227,7 +227,12 @@ def _quarantine(row: Row, context: Context) -> Json:
 
 
 def _summary(
-    context: Context, breaks: list[Json], groups: list[Json], quarantine: list[Json], live: list[Row], matched: set[str]
+    context: Context,
+    breaks: list[Json],
+    groups: list[Json],
+    quarantine: list[Json],
+    live: Sequence[Row],
+    matched: set[str],
 ) -> Json:
     severities = Counter(b["severity"] for b in breaks)
     codes = Counter(b["code"] for b in breaks)

@@ -17,6 +17,7 @@ from app.api import routes
 from app.bookkeeping import Bookkeeper
 from app.feeds_status import FeedsStatus
 from app.files import read_json, write_json
+from app.housekeeping import Housekeeping
 from app.installation import Installation, open_installation
 from app.metrics import Metrics
 from app.mirror import Mirror
@@ -68,7 +69,7 @@ def run_worker_child(settings: Settings, clock: Clock, stop: threading.Event) ->
         thread.start()
         host, port = listener.getsockname()[:2]
         write_json(data.ready / "worker.json", {"pid": os.getpid(), "host": host, "port": port})
-        _work(worker, settings.worker.poll_ms / 1000, clock, stop)
+        _work(worker, Housekeeping(installation), settings.worker.poll_ms / 1000, stop)
         server.should_exit = True
         thread.join(5)
         mirror.close()
@@ -85,7 +86,7 @@ def console_app(
         definition=installation.definition,
         graph=partial(_graph, installation),
         actions=Actions(installation.warehouse, installation.clock, mirror.tell),
-        feeds_status=FeedsStatus(settings, installation.warehouse),
+        feeds_status=FeedsStatus(settings, installation.warehouse, installation.clock),
         token=token,
         clock=installation.clock,
         metrics=lambda: bookkeeper.text(worker.lag()),
@@ -93,7 +94,7 @@ def console_app(
         tenant=settings.tenant,
         actor="analyst",
         base_ccy=settings.base_currency,
-        open_reads_on_loopback=True,
+        open_reads_on_loopback=settings.console.open_reads,
     )
     app = create_console(deps)
     extra = routes(installation, worker, raw_log)
@@ -117,7 +118,7 @@ def _graph(installation: Installation, definition: Any, statuses: Any, selected:
     return render(definition, statuses, selected, installation.engine.statistics())
 
 
-def _work(worker: Worker, poll_seconds: float, clock: Clock, stop: threading.Event) -> None:
+def _work(worker: Worker, chores: Housekeeping, poll_seconds: float, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
             moved = worker.step()
@@ -125,7 +126,7 @@ def _work(worker: Worker, poll_seconds: float, clock: Clock, stop: threading.Eve
             logger.warning("the worker waits: %s", error)
             stop.wait(ERROR_PAUSE_SECONDS)
             continue
-        if not moved:
+        if not moved and not (worker.idle and chores.run_if_due()):
             stop.wait(poll_seconds)
 
 

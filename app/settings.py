@@ -39,6 +39,7 @@ class ConsoleSettings(_Section):
 
     host: str = "127.0.0.1"
     port: Port = 8080
+    open_reads: bool = False
 
     @field_validator("host")
     @classmethod
@@ -98,10 +99,11 @@ PROFILES: dict[str, dict[str, str]] = {
         "model": "inprocess://",
         "tickets": "embedded://",
     },
+    # The engine and the warehouse stay embedded until their AWS and Snowflake adapters can carry the service.
     "aws": {
         "stream": "kinesis://tieout-raw",
-        "engine": "stepfunctions://",
-        "warehouse": "snowflake://",
+        "engine": "embedded://",
+        "warehouse": "duckdb://",
         "model": "sagemaker://tieout-break-scorer",
         "tickets": "servicenow://",
     },
@@ -155,6 +157,12 @@ class Settings(BaseSettings):
             scheme = Address.parse(text).scheme
             if scheme not in schemes:
                 raise ValueError(f"{port}: no adapter for {scheme!r} in {text!r}; known: {', '.join(sorted(schemes))}")
+        for feed in self.feeds:
+            if feed.session is None:
+                raise ValueError(
+                    f"feeds: {feed.name!r} has no session; the service takes FIX sessions,"
+                    " files are tied out by `tieout reconcile`"
+                )
         names = [feed.name for feed in self.feeds]
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:

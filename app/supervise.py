@@ -1,5 +1,6 @@
 """Supervisor: starts the service's processes, restarts one that dies, ends them all together."""
 
+import fcntl
 import os
 import secrets
 import signal
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from app.files import read_json, write_json
 from app.paths import DataDir
-from app.settings import Settings, child_environment
+from app.settings import Settings, SettingsError, child_environment
 from domain.clock import Clock
 
 RESTARTS_MAX = 20
@@ -41,6 +42,7 @@ class Supervisor:
     environment: dict[str, str] = field(default_factory=dict)
     log: Path | None = None
     _children: list[_Child] = field(default_factory=list)
+    _lock: int = -1
 
     @property
     def roles(self) -> Sequence[str]:
@@ -49,8 +51,12 @@ class Supervisor:
         return ("acceptor", "worker", "forwarder") if remote else ("acceptor", "worker")
 
     def start(self) -> None:
-        """Write service.json with a fresh token and start every child."""
+        """Write service.json with a fresh token and start every child.
+
+        Raises SettingsError when another service holds the data directory.
+        """
         data = DataDir(self.settings.data_dir).create()
+        self._lock = hold(data)
         for stale in data.ready.iterdir():
             stale.unlink()
         write_json(data.service, {"pid": os.getpid(), "token": secrets.token_urlsafe(32)})
@@ -85,7 +91,10 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 child.process.kill()
                 child.process.wait()
-        DataDir(self.settings.data_dir).service.unlink(missing_ok=True)
+        if self._lock >= 0:
+            DataDir(self.settings.data_dir).service.unlink(missing_ok=True)
+            os.close(self._lock)
+            self._lock = -1
 
     def pids(self) -> dict[str, int]:
         """Process ids by role."""
@@ -124,6 +133,21 @@ class Supervisor:
         if child.pipe >= 0:
             os.close(child.pipe)
             child.pipe = -1
+
+
+def hold(data: DataDir) -> int:
+    """Lock the installation for this process; the descriptor releases it when closed, also by a crash.
+
+    Raises SettingsError when another service holds it.
+    """
+    descriptor = os.open(data.lock, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        pid = (read_json(data.service) or {}).get("pid", "unknown")
+        raise SettingsError(f"data_dir: {data.root} is in use by the service with process id {pid}") from None
+    return descriptor
 
 
 def stop_on_signals(stop: threading.Event) -> None:

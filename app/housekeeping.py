@@ -1,0 +1,27 @@
+"""Housekeeping in idle moments: old executions are forgotten, the warehouse's log is folded into its file."""
+
+from dataclasses import dataclass
+
+from app.installation import Installation
+
+EVERY_SECONDS = 600.0
+_DAY_NS = 86_400 * 1_000_000_000
+
+
+@dataclass(slots=True)
+class Housekeeping:
+    """Runs its chores at most every ten minutes, and only when nothing else is to be done."""
+
+    installation: Installation
+    last: float = float("-inf")
+
+    def run_if_due(self) -> bool:
+        """Do the chores if it is time; True when they were done."""
+        here = self.installation
+        now = here.clock.monotonic()
+        if now - self.last < EVERY_SECONDS:
+            return False
+        self.last = now
+        here.engine.prune(here.clock.now_ns() - here.settings.worker.execution_retention_days * _DAY_NS)
+        here.warehouse.checkpoint()
+        return True
