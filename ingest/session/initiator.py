@@ -15,6 +15,7 @@ from ingest.session.wire import fields, header, number
 
 _CHUNK_BYTES = 64 * 1024
 _PACE_SECONDS = 0.002
+_IDLE_SECONDS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,8 @@ async def send_messages(
 
     Recorded messages get the header this session needs (8, 9, 34, 49, 56, 52, 10); their body is kept byte for byte.
     Session-level messages among them are left out and bytes that are no FIX message are sent as they are, unnumbered.
-    With `keep_header` everything is sent untouched. `rate` is messages per second. With `store_path` numbers and
+    With `keep_header` everything is sent untouched. `rate` is messages per second. An empty item means "nothing for
+    now": what was given so far goes out, and the source is asked again a moment later. With `store_path` numbers and
     messages survive into the next call; without, the session starts over (141=Y).
     Raises PermanentError when the counterparty refuses the session (its text) and TransientError when it cannot be
     reached, is lost (after `limits.attempts`) or does not acknowledge in time.
@@ -151,8 +153,9 @@ class _Run:
             async with self._writing:
                 # Numbers are given and written under one lock: a heartbeat must not overtake what is numbered lower.
                 chunk, more = self._next_chunk()
-                await self._put(chunk)
-            await asyncio.sleep(max(self._ahead_seconds(), 0.0))
+                if chunk:
+                    await self._put(chunk)
+            await asyncio.sleep(max(self._ahead_seconds(), 0.0 if chunk else _IDLE_SECONDS))
             if self.on_progress is not None:
                 self.on_progress(self.sent)
 
@@ -161,6 +164,8 @@ class _Run:
         chunk: list[bytes] = []
         size = 0
         for message in self._messages:
+            if not message:
+                return b"".join(chunk), True
             wire = self._prepare(message)
             if wire is None:
                 continue

@@ -1,7 +1,6 @@
 """An independent engine, QuickFIX, against the acceptor: log on, send, lose the line, log on again, resend."""
 
 import asyncio
-import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -12,71 +11,7 @@ from ingest.session.acceptor import AcceptorConfig, run_acceptor
 from ingest.session.state import SessionConfig
 from ingest.session.wire import fields, header
 from ingest.streams.segment import SegmentStream
-
-fix: Any = pytest.importorskip("quickfix", reason="quickfix-ssl, the independent FIX engine, is not installed here")
-
-CONFIG = """[DEFAULT]
-ConnectionType=initiator
-HeartBtInt=30
-ReconnectInterval=1
-StartTime=00:00:00
-EndTime=00:00:00
-UseDataDictionary=N
-SocketConnectHost=127.0.0.1
-SocketConnectPort={port}
-[SESSION]
-BeginString={begin}
-SenderCompID=ALPHA
-TargetCompID=TIEOUT
-"""
-
-
-class Application(fix.Application):  # type: ignore[misc]
-    logons = 0
-
-    def onCreate(self, session: Any) -> None: ...
-
-    def onLogon(self, session: Any) -> None:
-        self.logons += 1
-
-    def onLogout(self, session: Any) -> None: ...
-
-    def toAdmin(self, message: Any, session: Any) -> None: ...
-
-    def fromAdmin(self, message: Any, session: Any) -> None: ...
-
-    def toApp(self, message: Any, session: Any) -> None: ...
-
-    def fromApp(self, message: Any, session: Any) -> None: ...
-
-
-class Relay:
-    """A line between two ports that can be cut: what is on its way then is lost."""
-
-    def __init__(self, target: int) -> None:
-        self.target = target
-        self.up = True
-        self.writers: list[asyncio.StreamWriter] = []
-
-    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if not self.up:
-            writer.transport.abort()
-            return
-        onward_reader, onward = await asyncio.open_connection("127.0.0.1", self.target)
-        self.writers += [writer, onward]
-        await asyncio.gather(self.pump(reader, onward), self.pump(onward_reader, writer))
-
-    async def pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(512):
-                writer.write(data)
-        writer.close()
-
-    def cut(self) -> None:
-        self.up = False
-        for writer in self.writers:
-            writer.transport.abort()
-        self.writers.clear()
+from tests.ingest.session.quickfix_engine import Application, Relay, fix, initiator, until
 
 
 def fill(n: int, begin: str) -> Any:
@@ -88,23 +23,15 @@ def fill(n: int, begin: str) -> Any:
     return message
 
 
-async def until(condition: Any) -> None:
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.02)
-
-
 def kept(root: Path) -> list[dict[int, str]]:
     batch = SegmentStream(root / "log").read("ALPHA->TIEOUT", None, 100_000)
     return [fields(m) for e in batch.envelopes for m in e.messages if header(m).get(35) == "8"]
 
 
 async def drive(root: Path, port: int, begin: str) -> None:
-    relay = Relay(port)
+    relay, app = Relay(port), Application()
     server = await asyncio.start_server(relay, "127.0.0.1", 0)
-    (root / "quickfix.cfg").write_text(CONFIG.format(port=server.sockets[0].getsockname()[1], begin=begin))
-    app = Application()
-    engine = fix.SocketInitiator(app, fix.MemoryStoreFactory(), fix.SessionSettings(str(root / "quickfix.cfg")))
+    engine = initiator(root, server.sockets[0].getsockname()[1], begin, app)
     session = fix.SessionID(begin, "ALPHA", "TIEOUT")
     try:
         engine.start()

@@ -1,0 +1,90 @@
+"""An independent FIX engine, QuickFIX, as initiator: its application, and a line that can be cut."""
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+fix: Any = pytest.importorskip("quickfix", reason="quickfix-ssl, the independent FIX engine, is not installed here")
+
+CONFIG = """[DEFAULT]
+ConnectionType=initiator
+HeartBtInt=30
+ReconnectInterval=1
+StartTime=00:00:00
+EndTime=00:00:00
+UseDataDictionary=N
+SocketConnectHost=127.0.0.1
+SocketConnectPort={port}
+[SESSION]
+BeginString={begin}
+SenderCompID=ALPHA
+TargetCompID=TIEOUT
+"""
+
+
+class Application(fix.Application):  # type: ignore[misc]
+    """Counts logons; everything else is the engine's business."""
+
+    logons = 0
+
+    def onCreate(self, session: Any) -> None: ...
+
+    def onLogon(self, session: Any) -> None:
+        self.logons += 1
+
+    def onLogout(self, session: Any) -> None: ...
+
+    def toAdmin(self, message: Any, session: Any) -> None: ...
+
+    def fromAdmin(self, message: Any, session: Any) -> None: ...
+
+    def toApp(self, message: Any, session: Any) -> None: ...
+
+    def fromApp(self, message: Any, session: Any) -> None: ...
+
+
+class Relay:
+    """A line between two ports that can be cut: what is on its way then is lost."""
+
+    def __init__(self, target: int) -> None:
+        self.target = target
+        self.up = True
+        self.writers: list[asyncio.StreamWriter] = []
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self.up:
+            writer.transport.abort()
+            return
+        onward_reader, onward = await asyncio.open_connection("127.0.0.1", self.target)
+        self.writers += [writer, onward]
+        await asyncio.gather(self.pump(reader, onward), self.pump(onward_reader, writer))
+
+    async def pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(512):
+                writer.write(data)
+        writer.close()
+
+    def cut(self) -> None:
+        """Drop every connection; new ones are refused until `up` again."""
+        self.up = False
+        for writer in self.writers:
+            writer.transport.abort()
+        self.writers.clear()
+
+
+def initiator(root: Path, port: int, begin: str, app: Application) -> Any:
+    """A QuickFIX initiator for ALPHA to `port`; the caller starts and stops it."""
+    config = root / "quickfix.cfg"
+    config.write_text(CONFIG.format(port=port, begin=begin))
+    return fix.SocketInitiator(app, fix.MemoryStoreFactory(), fix.SessionSettings(str(config)))
+
+
+async def until(condition: Any, seconds: float = 20) -> None:
+    """Wait for a condition; TimeoutError when it never comes."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.02)
