@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from orchestrator.errors import StateFailure, runtime
@@ -22,6 +23,7 @@ _TOKEN = re.compile(
     re.X,
 )
 _VARIABLE = re.compile(r"\$([A-Za-z_]\w*)")
+_WORDS: Mapping[str, bool | None] = MappingProxyType({"true": True, "false": False, "null": None})
 Step = tuple[str, Any]
 
 
@@ -186,10 +188,10 @@ def _literal(text: str) -> Any:
     text = text.strip()
     if text[:1] in "'\"":
         return text[1:-1]
-    try:
-        return {"true": True, "false": False, "null": None}[text]
-    except KeyError:
-        return float(text) if "." in text else int(text)
+    if text in _WORDS:
+        return _WORDS[text]
+    # A bare word is a string, as AWS takes it.
+    return text if text.isidentifier() else float(text) if "." in text else int(text)
 
 
 def _holds(left: Any, operator: str, right: Any) -> bool:

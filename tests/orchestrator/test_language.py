@@ -211,6 +211,7 @@ def test_every_intrinsic_function_is_tried() -> None:
         ("$..qty", [100, 40]),
         ("$.legs[?(@.qty >= 100)].side", ["B"]),
         ("$.legs[?(@.side != 'B')].qty", [40]),
+        ("$.legs[?(@.side == S)].qty", [40]),
         ("$.legs[?(@.absent)]", []),
         ("$.absent[*]", []),
         ("$$.Execution.Name", "run-1"),
@@ -229,7 +230,7 @@ def test_a_definite_path_that_finds_nothing(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["", "low", "$.", "$..", "$.a b", "$[", "$[x]", "$[::0]", "$.legs[?(@.qty == many)]", "$.legs[?(@.q ~ 1)]"]
+    "path", ["", "low", "$.", "$..", "$.a b", "$[", "$[x]", "$[::0]", "$.legs[?(@.qty == 4x)]", "$.legs[?(@.q ~ 1)]"]
 )
 def test_what_is_no_path(path: str) -> None:
     with pytest.raises(StateFailure, match="Invalid path"):
