@@ -9,8 +9,6 @@ from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
-import sklearn
-from sklearn.ensemble import IsolationForest
 
 from anomaly.features import COLUMNS, FEATURES, SEVERITY
 from anomaly.port import Features, Reason, Scored
@@ -54,6 +52,9 @@ class BreakModel:
 
     def __init__(self, config: ModelConfig, training: Matrix) -> None:
         """Train on `training` (rows in the order of COLUMNS, no gaps); raises ValueError when it is too small."""
+        # Here, not above: it brings scipy and pandas, seconds that a restart must not wait for.
+        from sklearn.ensemble import IsolationForest
+
         if len(training) < 50:
             raise ValueError(f"{len(training)} training rows are too few to calibrate on")
         self._config = config
@@ -185,6 +186,8 @@ def _percent(share: float) -> str:
 
 def model_version(config: ModelConfig, training: Matrix) -> str:
     """`iforest-` and 12 hex digits over configuration, library version, column order and training data."""
+    import sklearn
+
     digest = hashlib.sha256()
     parts = {"config": asdict(config), "columns": COLUMNS, "sklearn": sklearn.__version__}
     digest.update(json.dumps(parts, sort_keys=True).encode())
