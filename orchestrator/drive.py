@@ -1,7 +1,8 @@
 """Drives one execution: replays what is recorded, then lives on; each barrier is one transaction."""
 
 import json
-from collections.abc import Generator, Mapping
+from collections import Counter
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -51,13 +52,16 @@ class Driver:
     seq: int
     replaying: bool
     redriven: bool = False
+    deadline_ns: int | None = None
+    entered_ns: Sequence[int] = ()
+    entered: int = 0
     events: list[EventRow] = field(default_factory=list)
     state: str = ""
     skipped: list[Emit] = field(default_factory=list)
     pending: RunTask | None = None
 
     @classmethod
-    def open(cls, store: Store, clock: Clock, name: str, *, redriven: bool = False) -> "Driver":
+    def open(cls, store: Store, clock: Clock, name: str) -> "Driver":
         """The driver of a stored execution, ready to `begin`."""
         row = store.execution(name)
         assert row is not None, name
@@ -73,9 +77,23 @@ class Driver:
             },
             "StateMachine": {"Id": "arn:aws:states:local:000000000000:stateMachine:tieout", "Name": "tieout"},
         }
-        seq = store.last_event(name)
-        machine = execute(store.definition(row["definition_hash"]), value, context)
-        return cls(store, clock, name, machine, store.task_rows(name), store.timers(name), seq, seq > 0, redriven)
+        definition, seq = store.definition(row["definition_hash"]), store.last_event(name)
+        told = store.redrives_told(name)
+        started = row["started_at"] if not row["redrive_count"] else clock.now_ns()
+        limit = definition.get("TimeoutSeconds")
+        return cls(
+            store,
+            clock,
+            name,
+            execute(definition, value, context),
+            store.task_rows(name),
+            store.timers(name),
+            seq,
+            replaying=seq > 0,
+            redriven=row["redrive_count"] > told,
+            deadline_ns=started + int(limit * _NANOSECONDS) if limit else None,
+            entered_ns=store.entered_ns(name),
+        )
 
     def begin(self) -> Step:
         """Replay to where the execution stands and say what comes next."""
@@ -100,15 +118,13 @@ class Driver:
             result.cause if isinstance(result, TaskFailure) else "",
             now,
         )
-        duration = (self.name, command.state, self.seq, int(ok), milliseconds)
         self.pending = None
-        return self._advance(result, task=row, duration=duration)
+        return self._advance(result, task=row, ended=(command.state, ok, milliseconds))
 
     def timed_out(self) -> Step:
-        """The pending task took longer than TimeoutSeconds."""
+        """The pending task took longer than TimeoutSeconds or HeartbeatSeconds (a local function has no heartbeat)."""
         assert self.pending is not None
-        limit = (self.pending.timeout_seconds or 0) * 1000
-        return self.outcome(self.pending, TaskFailure("States.Timeout", ""), limit)
+        return self.outcome(self.pending, TaskFailure("States.Timeout", ""), limit_seconds(self.pending) * 1000)
 
     def fired(self, key: str) -> Step:
         """A wait is over."""
@@ -116,12 +132,19 @@ class Driver:
 
     def abort(self, error: str, cause: str) -> Step:
         """End the execution as ABORTED."""
-        self._event("ExecutionAborted", {"error": error, "cause": cause})
+        return self._end("ABORTED", "ExecutionAborted", error, cause)
+
+    def expire(self) -> Step:
+        """The machine's own TimeoutSeconds is over: end the execution as TIMED_OUT."""
+        return self._end("TIMED_OUT", "ExecutionTimedOut", "States.Timeout", "")
+
+    def _end(self, status: str, type: str, error: str, cause: str) -> Step:
+        self._event(type, {"error": error, "cause": cause})
         with self.store.transaction():
             self._flush()
-            self._finish("ABORTED", None, error, cause)
+            self._finish(status, None, error, cause)
         self.machine.close()
-        return Finished("ABORTED")
+        return Finished(status)
 
     def _advance(
         self,
@@ -129,7 +152,7 @@ class Driver:
         *,
         task: TaskRow | None = None,
         fired: str | None = None,
-        duration: tuple[object, ...] | None = None,
+        ended: tuple[str, bool, float] | None = None,
     ) -> Step:
         outcome: Outcome | None = None
         step: Step | None = None
@@ -140,11 +163,14 @@ class Driver:
                 outcome = end.value
                 break
             value, step = self._command(command)
+        if outcome is not None and self.replaying and self.skipped:
+            # A redrive found nothing to do again: the execution ends as it did before.
+            self._event(self.skipped[-1].type, self.skipped[-1].details)
         with self.store.transaction():
             if task is not None:
                 self.store.add_task(self.name, task)
-            if duration is not None:
-                self.store.execute("INSERT OR IGNORE INTO duration VALUES (?, ?, ?, ?, ?)", duration)
+            if ended is not None:
+                self.store.add_latency(*ended)
             if fired is not None:
                 self.store.execute("UPDATE timer SET fired = 1 WHERE exec = ? AND key = ?", (self.name, fired))
             if isinstance(step, Waiting):
@@ -159,13 +185,14 @@ class Driver:
     def _command(self, command: Emit | RunTask | Sleep) -> tuple[Any, Step | None]:
         """The value to send back, or the step that ends this turn."""
         if isinstance(command, Emit):
-            if command.type.endswith("StateEntered"):
+            is_entry = command.type.endswith("StateEntered")
+            if is_entry:
                 self.state = str(command.details.get("name", ""))
             if self.replaying:
                 self.skipped.append(command)
             else:
                 self._event(command.type, command.details)
-            return None, None
+            return self._entry_time() if is_entry else None, None
         if isinstance(command, RunTask):
             known = self.memo.get(command.key)
             if known is not None:
@@ -179,6 +206,13 @@ class Driver:
             return None, None
         self._live(None)
         return None, Waiting(command.key, due or self._due(command))
+
+    def _entry_time(self) -> str:
+        """When the state was entered, the same on every replay."""
+        self.entered += 1
+        if self.entered <= len(self.entered_ns):
+            return _iso(self.entered_ns[self.entered - 1])
+        return _iso(self.events[-1].ts if self.events else self.clock.now_ns())
 
     def _live(self, command: RunTask | None) -> None:
         if self.replaying and self.redriven and command is not None:
@@ -201,6 +235,7 @@ class Driver:
 
     def _flush(self) -> None:
         self.store.add_events(self.name, self.events)
+        self.store.add_entries(Counter(e.state for e in self.events if e.type.endswith("StateEntered")))
         self.events = []
 
     def _finish(self, status: str, output: Any, error: str | None, cause: str | None) -> None:
@@ -220,6 +255,11 @@ class Driver:
 def visit_of(key: str) -> str:
     """A task key without its attempt."""
     return key.rpartition("#")[0] or key
+
+
+def limit_seconds(command: RunTask) -> float:
+    """Seconds a task may take, 0 without a limit."""
+    return min(filter(None, (command.timeout_seconds, command.heartbeat_seconds)), default=0.0)
 
 
 def _iso(ns: int) -> str:

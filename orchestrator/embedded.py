@@ -6,15 +6,19 @@ import json
 import logging
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from domain.clock import Clock
 from domain.errors import PermanentError, TransientError
-from orchestrator.drive import Dispatch, Driver, Finished, Waiting
+from orchestrator.dataflow import check_size
+from orchestrator.drive import Dispatch, Driver, Step, Waiting, limit_seconds
+from orchestrator.errors import StateFailure
 from orchestrator.machine import RunTask, TaskFailure, TaskResult
 from orchestrator.port import FINISHED, REDRIVABLE, Execution, HistoryEvent
 from orchestrator.report import counts, executions, history, statistics
@@ -26,10 +30,23 @@ logger = logging.getLogger(__name__)
 Function = Callable[[dict[str, Any]], dict[str, Any]]
 _INVOKE = "arn:aws:states:::lambda:invoke"
 _IDLE_SECONDS = 0.5
+_BATCH_MAX = 256
+_Batch = list[tuple[str, Callable[[], Step | None]]]
+_Steps = list[tuple[str, Step]]
+
+
+@dataclass(slots=True)
+class _Lane:
+    """Worker threads, how many of them have a task whose outcome is not recorded, and the tasks that wait."""
+
+    pool: Executor
+    workers: int
+    busy: int = 0
+    waiting: deque[tuple[str, RunTask]] = field(default_factory=deque)
 
 
 class EmbeddedEngine:
-    """Runs one definition; every barrier (dispatch, outcome, wait, end) is one SQLite transaction.
+    """Runs one definition; barriers (dispatch, outcome, wait, end) that meet are committed together, then acted on.
 
     Task functions run at least once and are keyed by FunctionName; those named in `serial` run one at a time over all
     executions. A retry's pause or a Wait never holds a thread. Executions left RUNNING by a crash go on when the
@@ -56,9 +73,10 @@ class EmbeddedEngine:
         self._order = itertools.count()
         self._drivers: dict[str, Driver] = {}
         self._timers = Timers(clock)
-        self._parallel = ThreadPoolExecutor(max_workers, thread_name_prefix="task")
-        self._one_at_a_time = ThreadPoolExecutor(1, thread_name_prefix="serial-task")
+        self._parallel = _Lane(ThreadPoolExecutor(max_workers, thread_name_prefix="task"), max_workers)
+        self._one_at_a_time = _Lane(ThreadPoolExecutor(1, thread_name_prefix="serial-task"), 1)
         self._changed = threading.Condition()
+        self._pause = threading.Event()
         self._stopping = False
         for row in self.store.rows("SELECT name FROM exec WHERE status = 'RUNNING' ORDER BY started_at, name"):
             self._put("go", row["name"])
@@ -108,25 +126,19 @@ class EmbeddedEngine:
         return statistics(self.store)
 
     def redrive(self, name: str) -> Execution:
-        """As the port says; the attempts of the state that failed are forgotten, everything else is kept."""
+        """As the port says; the task the execution ended on is forgotten, everything else is kept."""
         with self.store.transaction():
             row = self.store.execution(name)
             if row is None or row["status"] not in REDRIVABLE:
                 state = "does not exist" if row is None else f"is {row['status']}"
                 raise PermanentError(f"ExecutionNotRedrivable: {name} {state}")
-            failed = self.store.rows(
-                "SELECT visit FROM task WHERE exec = ? AND ok = 0 ORDER BY ended_at DESC, key DESC LIMIT 1", (name,)
-            )
-            for visit in (item["visit"] for item in failed):
-                self.store.execute("DELETE FROM task WHERE exec = ? AND visit = ? AND ok = 0", (name, visit))
-                own = (name, len(visit), visit)
-                self.store.execute("DELETE FROM timer WHERE exec = ? AND substr(key, 1, ?) = ?", own)
+            self.store.forget_failed_visit(name)
             self.store.execute(
                 "UPDATE exec SET status = 'RUNNING', error = NULL, cause = NULL, stopped_at = NULL,"
                 " redrive_count = redrive_count + 1 WHERE name = ?",
                 (name,),
             )
-        self._put("redrive", name)
+        self._put("go", name)
         return self.describe(name)
 
     def stop(self, name: str, error: str = "", cause: str = "") -> Execution:
@@ -153,7 +165,7 @@ class EmbeddedEngine:
             ended = "SELECT name FROM exec WHERE status <> 'RUNNING' AND stopped_at < ?"
             old = self.store.rows(ended, (older_than_ns,))
             for row in old:
-                for table in ("task", "event", "timer", "duration"):
+                for table in ("task", "event", "timer"):
                     self.store.execute(f"DELETE FROM {table} WHERE exec = ?", (row["name"],))
                 self.store.execute("DELETE FROM exec WHERE name = ?", (row["name"],))
         return len(old)
@@ -161,10 +173,11 @@ class EmbeddedEngine:
     def close(self) -> None:
         """Stop; running tasks finish, everything else goes on when the engine is opened again."""
         self._stopping = True
+        self._pause.set()
         self._put("close", "")
         self._thread.join()
-        for pool in (self._parallel, self._one_at_a_time):
-            pool.shutdown(wait=True, cancel_futures=True)
+        for lane in (self._parallel, self._one_at_a_time):
+            lane.pool.shutdown(wait=True)
         self.store.close()
 
     def _put(self, verb: str, name: str, value: Any = None) -> None:
@@ -172,52 +185,116 @@ class EmbeddedEngine:
 
     def _loop(self) -> None:
         while not self._stopping:
-            for name, key in self._timers.due():
-                self._guard(name, partial(self._timer, name, key))
-            try:
-                _, _, verb, name, value = self._inbox.get(timeout=self._timers.pause(_IDLE_SECONDS))
-            except queue.Empty:
-                continue
-            self._guard(name, partial(self._handle, verb, name, value))
+            work = self._gather()
+            if work:
+                self._commit(work)
 
-    def _handle(self, verb: str, name: str, value: Any) -> None:
-        if verb in ("go", "redrive"):
-            if name not in self._drivers:
-                self._drivers[name] = Driver.open(self.store, self._clock, name, redriven=verb == "redrive")
-                self._follow(name, self._drivers[name].begin())
-        elif verb == "outcome" and name in self._drivers:
+    def _gather(self) -> _Batch:
+        """What is due and what came in, at most a batch; waits a little when there is nothing."""
+        work: _Batch = [(name, partial(self._timer, name, key)) for name, key in self._timers.due()]
+        pause = 0.0 if work else self._timers.pause(_IDLE_SECONDS)
+        while len(work) < _BATCH_MAX:
+            try:
+                _, _, verb, name, value = self._inbox.get(block=pause > 0, timeout=pause or None)
+            except queue.Empty:
+                break
+            if verb == "outcome":
+                self._lane(value[0]).busy -= 1
+            work.append((name, partial(self._handle, verb, name, value)))
+            pause = 0.0
+        return work
+
+    def _commit(self, work: _Batch) -> None:
+        """Take every step of the batch in one transaction, and act on the steps once it is on disk."""
+        steps: _Steps = []
+        try:
+            with self.store.transaction():
+                for name, action in work:
+                    step = self._guarded(name, action)
+                    if step is not None:
+                        steps.append((name, step))
+        except Exception:
+            # The disk may be full: nothing of the batch happened, so its executions are taken up again from the store.
+            logger.exception("the engine could not commit; it goes on in a moment")
+            self._pause.wait(_IDLE_SECONDS)
+            for name in {name for name, _ in work if name}:
+                self._drivers.pop(name, None)
+                self._put("go", name)
+            steps = []
+        for name, step in steps:
+            self._follow(name, step)
+        for lane in (self._parallel, self._one_at_a_time):
+            self._hand_out(lane)
+
+    def _guarded(self, name: str, action: Callable[[], Step | None]) -> Step | None:
+        """An engine fault must not end the engine: the execution is left RUNNING and is taken up at the next start."""
+        try:
+            with self.store.transaction():
+                return action()
+        except Exception:
+            logger.exception("the engine could not drive an execution", extra={"execution": name})
+            self._drivers.pop(name, None)
+            return None
+
+    def _handle(self, verb: str, name: str, value: Any) -> Step | None:
+        driver = self._drivers.get(name)
+        if verb == "go":
+            row = self.store.execution(name)
+            if driver is None and row is not None and row["status"] == "RUNNING":
+                driver = self._drivers[name] = Driver.open(self.store, self._clock, name)
+                if driver.deadline_ns is not None:
+                    self._timers.add(name, "execution", driver.deadline_ns)
+                return driver.begin()
+        elif verb == "outcome" and driver is not None:
             command, result, milliseconds = value
-            driver = self._drivers[name]
             if driver.expects(command.key):
                 self._timers.cancel(name, f"timeout|{command.key}")
-                self._follow(name, driver.outcome(command, result, milliseconds))
-        elif verb == "stop" and name in self._drivers:
-            self._follow(name, self._drivers[name].abort(*value))
+                return driver.outcome(command, result, milliseconds)
+        elif verb == "stop":
+            row = self.store.execution(name)
+            if row is not None and row["status"] == "RUNNING":
+                return (driver or Driver.open(self.store, self._clock, name)).abort(*value)
+        return None
 
-    def _timer(self, name: str, key: str) -> None:
+    def _timer(self, name: str, key: str) -> Step | None:
         driver = self._drivers.get(name)
         if driver is None:
-            return
+            return None
+        if key == "execution":
+            return driver.expire()
         if key.startswith("timeout|"):
-            if driver.expects(key.removeprefix("timeout|")):
-                self._follow(name, driver.timed_out())
-        else:
-            self._follow(name, driver.fired(key))
+            return driver.timed_out() if driver.expects(key.removeprefix("timeout|")) else None
+        return driver.fired(key)
 
-    def _follow(self, name: str, step: Dispatch | Waiting | Finished) -> None:
+    def _follow(self, name: str, step: Step) -> None:
         if isinstance(step, Waiting):
             self._timers.add(name, step.key, step.due_ns)
         elif isinstance(step, Dispatch):
-            if step.command.timeout_seconds:
-                due = self._clock.now_ns() + int(step.command.timeout_seconds * 1e9)
-                self._timers.add(name, f"timeout|{step.command.key}", due)
-            self._pool(step.command).submit(self._call, name, step.command)
+            self._lane(step.command).waiting.append((name, step.command))
         else:
-            del self._drivers[name]
+            self._drivers.pop(name, None)
+            self._timers.cancel(name, "execution")
             with self._changed:
                 self._changed.notify_all()
 
-    def _pool(self, command: RunTask) -> Executor:
+    def _hand_out(self, lane: _Lane) -> None:
+        """Give a lane's free workers their next tasks.
+
+        A worker is free once its last outcome is on disk, so a crash repeats no more tasks than there are workers; a
+        task's time limit starts here, not while it waits its turn.
+        """
+        while lane.waiting and lane.busy < lane.workers:
+            name, command = lane.waiting.popleft()
+            driver = self._drivers.get(name)
+            if driver is None or not driver.expects(command.key):
+                continue
+            lane.busy += 1
+            limit = limit_seconds(command)
+            if limit:
+                self._timers.add(name, f"timeout|{command.key}", self._clock.now_ns() + int(limit * 1e9))
+            lane.pool.submit(self._call, name, command)
+
+    def _lane(self, command: RunTask) -> _Lane:
         return self._one_at_a_time if _function_name(command) in self._serial else self._parallel
 
     def _call(self, name: str, command: RunTask) -> None:
@@ -230,9 +307,13 @@ class EmbeddedEngine:
             if function is None:
                 raise PermanentError(f"no function {function_name!r}")
             payload = command.input["Payload"] if command.resource == _INVOKE else command.input
-            answer = function(payload)
+            # A copy each way, as between processes: what a function does to its argument later changes nothing here.
+            answer = _marshalled(function(json.loads(json.dumps(payload))))
             wrapped = {"ExecutedVersion": "$LATEST", "Payload": answer, "StatusCode": 200}
             result = TaskResult(wrapped if command.resource == _INVOKE else answer)
+            check_size(result.output)
+        except StateFailure as failure:
+            result = TaskFailure(failure.error, failure.cause)
         except (TransientError, PermanentError) as error:
             logger.warning("%s", error, extra={"execution": name, "state": command.state})
             result = _failure(error)
@@ -240,14 +321,6 @@ class EmbeddedEngine:
             logger.exception("task failed unexpectedly", extra={"execution": name, "state": command.state})
             result = _failure(error)
         self._put("outcome", name, (command, result, (self._clock.monotonic() - begun) * 1000))
-
-    def _guard(self, name: str, action: Callable[[], None]) -> None:
-        """An engine fault must not end the engine: the execution is left RUNNING and is taken up at the next start."""
-        try:
-            action()
-        except Exception:
-            logger.exception("the engine could not drive an execution", extra={"execution": name})
-            self._drivers.pop(name, None)
 
 
 def _function_name(command: RunTask) -> str:
@@ -260,3 +333,11 @@ def _failure(error: Exception) -> TaskFailure:
     # What Lambda reports for a raised exception.
     name = type(error).__name__
     return TaskFailure(name, json.dumps({"errorMessage": str(error), "errorType": name}))
+
+
+def _marshalled(answer: Any) -> Any:
+    try:
+        return json.loads(json.dumps(answer, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        # The name Lambda gives a result that is not JSON.
+        raise StateFailure("Runtime.MarshalError", f"Unable to marshal response: {error}") from error

@@ -5,27 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestrator.port import Execution, HistoryEvent
-from orchestrator.store import Store
-
-# Percentiles by rank: the value at position ceil(share * n) of the sorted durations.
-_STATES_SQL = """
-WITH entered AS (
-  SELECT state, count(*) AS count FROM event WHERE type LIKE '%StateEntered' GROUP BY state
-), ranked AS (
-  SELECT state, ms, row_number() OVER (PARTITION BY state ORDER BY ms) AS position,
-    count(*) OVER (PARTITION BY state) AS total
-  FROM duration WHERE ok = 1
-), spread AS (
-  SELECT state,
-    min(CASE WHEN position * 100 >= total * 50 THEN ms END) AS p50_ms,
-    min(CASE WHEN position * 100 >= total * 99 THEN ms END) AS p99_ms
-  FROM ranked GROUP BY state
-), outcome AS (
-  SELECT state, sum(ok) AS succeeded, sum(1 - ok) AS failed FROM duration GROUP BY state
-)
-SELECT e.state, e.count, coalesce(o.succeeded, 0) AS succeeded, coalesce(o.failed, 0) AS failed, s.p50_ms, s.p99_ms
-FROM entered e LEFT JOIN outcome o ON o.state = e.state LEFT JOIN spread s ON s.state = e.state
-"""
+from orchestrator.store import Store, bucket_milliseconds
 
 
 def executions(store: Store, where: str, params: Sequence[object]) -> list[Execution]:
@@ -62,5 +42,29 @@ def counts(store: Store) -> Mapping[str, int]:
 
 
 def statistics(store: Store) -> Mapping[str, Mapping[str, Any]]:
-    """Numbers per state over every execution on record."""
-    return {row["state"]: row for row in store.rows(_STATES_SQL)}
+    """Numbers per state since the store was made; percentiles come from a histogram and are within 2.5 %."""
+    buckets: dict[str, list[tuple[int, int]]] = {}
+    for row in store.rows("SELECT state, bucket, n FROM latency ORDER BY state, bucket"):
+        buckets.setdefault(row["state"], []).append((row["bucket"], row["n"]))
+    return {
+        row["state"]: {
+            "state": row["state"],
+            "count": row["entered"],
+            "succeeded": row["succeeded"],
+            "failed": row["failed"],
+            "p50_ms": _percentile(buckets.get(row["state"], []), 0.50),
+            "p99_ms": _percentile(buckets.get(row["state"], []), 0.99),
+        }
+        for row in store.rows("SELECT * FROM tally ORDER BY state")
+    }
+
+
+def _percentile(buckets: Sequence[tuple[int, int]], share: float) -> float | None:
+    """The duration at rank ceil(share * n), None without any."""
+    wanted = share * sum(n for _, n in buckets)
+    seen = 0
+    for bucket, n in buckets:
+        seen += n
+        if seen >= wanted:
+            return bucket_milliseconds(bucket)
+    return None

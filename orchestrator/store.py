@@ -1,6 +1,7 @@
 """The durable store: executions, task outcomes, events, timers and the ledger in one SQLite file (WAL, one writer)."""
 
 import json
+import math
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+_LOG_STEP = math.log(1.05)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS exec (
   name TEXT PRIMARY KEY, definition_hash TEXT NOT NULL, input TEXT NOT NULL, status TEXT NOT NULL,
@@ -26,9 +28,11 @@ CREATE TABLE IF NOT EXISTS event (
 CREATE TABLE IF NOT EXISTS timer (
   exec TEXT NOT NULL, key TEXT NOT NULL, due INTEGER NOT NULL, fired INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (exec, key)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS duration (
-  exec TEXT NOT NULL, state TEXT NOT NULL, seq INTEGER NOT NULL, ok INTEGER NOT NULL, ms REAL NOT NULL,
-  PRIMARY KEY (exec, seq)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tally (
+  state TEXT PRIMARY KEY, entered INTEGER NOT NULL DEFAULT 0, succeeded INTEGER NOT NULL DEFAULT 0,
+  failed INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS latency (
+  state TEXT NOT NULL, bucket INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (state, bucket)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS lane (
   lane TEXT PRIMARY KEY, token INTEGER NOT NULL, position TEXT, marks TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS plan (
@@ -37,6 +41,9 @@ CREATE TABLE IF NOT EXISTS plan (
 CREATE INDEX IF NOT EXISTS plan_lane ON plan (lane);
 """
 
+_TASK_ENDS = frozenset(
+    f"{family}{ending}" for family in ("Task", "LambdaFunction") for ending in ("Succeeded", "Failed", "TimedOut")
+)
 Synchronous = Literal["NORMAL", "FULL"]
 Row = Mapping[str, Any]
 
@@ -81,18 +88,20 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing; nested use joins the outer transaction."""
+        """All or nothing; one inside another is all or nothing too, and lasts only if the outer one does."""
         with self._lock:
-            if self._connection.in_transaction:
-                yield
-                return
-            self._connection.execute("BEGIN IMMEDIATE")
+            is_inner = self._connection.in_transaction
+            commit, undo = ("RELEASE s", ["ROLLBACK TO s", "RELEASE s"]) if is_inner else ("COMMIT", ["ROLLBACK"])
+            self._connection.execute("SAVEPOINT s" if is_inner else "BEGIN IMMEDIATE")
             try:
                 yield
+                self._connection.execute(commit)
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                for statement in undo:
+                    # A full disk may have ended the transaction already.
+                    if self._connection.in_transaction:
+                        self._connection.execute(statement)
                 raise
-            self._connection.execute("COMMIT")
 
     def rows(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
         """Rows of a query as mappings."""
@@ -161,11 +170,72 @@ class Store:
             ((name, e.seq, e.type, e.state, e.ts, e.previous, json.dumps(e.details)) for e in events),
         )
 
+    def add_entries(self, states: Mapping[str, int]) -> None:
+        """Count states entered."""
+        self.executemany(
+            "INSERT INTO tally (state, entered) VALUES (?, ?)"
+            " ON CONFLICT (state) DO UPDATE SET entered = entered + excluded.entered",
+            states.items(),
+        )
+
+    def add_latency(self, state: str, ok: bool, milliseconds: float) -> None:
+        """Count a task's end and how long it took."""
+        column = "succeeded" if ok else "failed"
+        self.execute(
+            f"INSERT INTO tally (state, {column}) VALUES (?, 1)"
+            f" ON CONFLICT (state) DO UPDATE SET {column} = {column} + 1",
+            (state,),
+        )
+        if ok:
+            self.execute(
+                "INSERT INTO latency VALUES (?, ?, 1) ON CONFLICT (state, bucket) DO UPDATE SET n = n + 1",
+                (state, bucket_of(milliseconds)),
+            )
+
+    def forget_failed_visit(self, name: str) -> None:
+        """Forget the task an ended execution failed on, and its retries' timers, so that a redrive calls it again.
+
+        An execution that ended otherwise (a Fail state, a choice without a match, a stop) has nothing to forget.
+        """
+        last = self.rows(
+            "SELECT type FROM event WHERE exec = ? AND type NOT LIKE 'Execution%' AND type NOT LIKE 'Map%Failed'"
+            " AND type <> 'ParallelStateFailed' ORDER BY seq DESC LIMIT 1",
+            (name,),
+        )
+        if not last or last[0]["type"] not in _TASK_ENDS:
+            return
+        sql = "SELECT visit FROM task WHERE exec = ? ORDER BY ended_at DESC, key DESC LIMIT 1"
+        for visit in (row["visit"] for row in self.rows(sql, (name,))):
+            self.execute("DELETE FROM task WHERE exec = ? AND visit = ?", (name, visit))
+            self.execute(
+                "DELETE FROM timer WHERE exec = ? AND substr(key, 1, ?) = ?", (name, len(visit) + 1, visit + "#")
+            )
+
     def last_event(self, name: str) -> int:
         """Number of the newest history event, 0 without any."""
         return int(self.rows("SELECT coalesce(max(seq), 0) AS n FROM event WHERE exec = ?", (name,))[0]["n"])
+
+    def entered_ns(self, name: str) -> list[int]:
+        """When each state was entered (UTC ns), in order."""
+        sql = "SELECT ts FROM event WHERE exec = ? AND type LIKE '%StateEntered' ORDER BY seq"
+        return [row["ts"] for row in self.rows(sql, (name,))]
+
+    def redrives_told(self, name: str) -> int:
+        """How many redrives the history tells of."""
+        sql = "SELECT count(*) AS n FROM event WHERE exec = ? AND type = 'ExecutionRedriven'"
+        return int(self.rows(sql, (name,))[0]["n"])
 
     def timers(self, name: str) -> dict[str, tuple[int, bool]]:
         """Due time (UTC ns) and whether it fired, by key."""
         rows = self.rows("SELECT key, due, fired FROM timer WHERE exec = ?", (name,))
         return {row["key"]: (row["due"], bool(row["fired"])) for row in rows}
+
+
+def bucket_of(milliseconds: float) -> int:
+    """The histogram bucket of a duration; neighbours differ by 5 %."""
+    return round(math.log(max(milliseconds, 0.001)) / _LOG_STEP)
+
+
+def bucket_milliseconds(bucket: int) -> float:
+    """The duration a bucket stands for."""
+    return math.exp(bucket * _LOG_STEP)
