@@ -99,7 +99,9 @@ def _path(layout: Layout, edge: Edge) -> tuple[str, tuple[float, float]]:
         sign = 1 if b.middle > a.middle else -1
         x, y, turn = a.x + (a.width if sign > 0 else 0), a.centre, b.middle - 10 * sign
         left, right = layout.channels[a.column if sign > 0 else a.column - 1]
-        return f"M{x:g} {y:g}H{turn:g}q{10 * sign} 0 {10 * sign} 10V{b.y:g}", ((left + right) / 2, y)
+        # Beyond the channel, where arrows into the source's side do not reach.
+        label = ((right if sign > 0 else left) + turn) / 2
+        return f"M{x:g} {y:g}H{turn:g}q{10 * sign} 0 {10 * sign} 10V{b.y:g}", (label, y)
     bend = (bottom - top) * 0.6
     path = f"M{a.middle:g} {top:g}C{a.middle:g} {top + bend:g} {b.middle:g} {bottom - bend:g} {b.middle:g} {bottom:g}"
     return path, ((a.middle + b.middle) / 2, (top + bottom) / 2)

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-ROW_GAP, COLUMN_GAP, LANE_GAP = 38, 76, 18
-NODE_HEIGHT, NODE_WIDTH, HEADER, PADDING = 56, 216, 58, 18
+ROW_GAP, COLUMN_GAP, LANE_GAP = 38, 76, 46
+NODE_HEIGHT, NODE_WIDTH, HEADER, PADDING = 56, 228, 58, 18
 _CHARACTER, _LABEL_CHARACTER = 9, 6.8
 
 
@@ -225,9 +225,7 @@ def _route(layout: Layout) -> None:
         channel = min(choices, key=lambda c: _cost(layout, edge, a, b, c))
         low, high = sorted((a.row, b.row))
         used = spans.setdefault(channel, [])
-        lane = next(
-            n for n in range(len(used) + 1) if not any(m == n and lo < high and low < hi for m, lo, hi in used)
-        )
+        lane = next(n for n in range(len(used) + 1) if not any(m == n and lo < high and low < hi for m, lo, hi in used))
         used.append((lane, low, high))
         layout.lanes[edge] = (channel, lane)
 
@@ -255,7 +253,7 @@ def _measure(layout: Layout) -> None:
     x = 0.0
     for column in range(first - 1, last + 1):
         inside = [(edge, lane) for edge, (channel, lane) in layout.lanes.items() if channel == column]
-        need = [label_width(edge.label) + 12 for edge, _ in inside] + [lane * LANE_GAP + 48 for _, lane in inside]
+        need = [lane * LANE_GAP + 40 + max(label_width(edge.label) / 2, 8) for edge, lane in inside]
         width = max([0 if column in (first - 1, last) else COLUMN_GAP, *need])
         layout.channels[column] = (x, x + width)
         x += width

@@ -109,3 +109,41 @@ def test_transitions_go_down_except_loops_and_errors_are_dashed() -> None:
 )
 def test_a_choice_is_told_in_few_words(rule: dict[str, Any], words: str) -> None:
     assert condition(rule) == words
+
+
+def rectangle(box: ElementTree.Element) -> tuple[float, float, float, float]:
+    x, y, width, height = (float(box.get(name, 0)) for name in ("x", "y", "width", "height"))
+    return x, y, x + width, y + height
+
+
+def test_labels_are_clear_of_states_and_each_other() -> None:
+    tree = ElementTree.fromstring(render(load_shipped(), {}))
+    whole = (0.0, 0.0, float(tree.get("width", 0)), float(tree.get("height", 0)))
+    labels = [rectangle(box) for group in tree.iter(f"{SVG}g") for box in group.findall(f"{SVG}rect")]
+    states = [rectangle(box) for link in tree.iter(f"{SVG}a") for box in link.findall(f"{SVG}rect")[:1]]
+    assert len(labels) == sum(1 for edge in lay_out(load_shipped()).edges if edge.label)
+    for number, (left, top, right, bottom) in enumerate(labels):
+        assert left >= whole[0] and top >= whole[1] and right <= whole[2] and bottom <= whole[3], "not clipped"
+        for left2, top2, right2, bottom2 in states + labels[number + 1 :]:
+            assert right <= left2 or right2 <= left or bottom <= top2 or bottom2 <= top
+
+
+def test_every_transition_is_drawn() -> None:
+    for definition in (load_shipped(), NESTED["States"]["Each"]["ItemProcessor"]):
+        svg = render(definition, {})
+        assert len(re.findall(r"<path class=\"sg-edge sg-(?:next|choice|catch)", svg)) == len(lay_out(definition).edges)
+
+
+@pytest.mark.parametrize(
+    "states",
+    [
+        {"A": {"Type": "Pass", "Next": "A"}},
+        {"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"}},
+        {"A": PASS, "B": PASS, "C": {"Type": "Pass", "Next": "D"}, "D": {"Type": "Pass", "Next": "C"}},
+        {"A": {"Type": "Task", "Resource": "r", "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "A"}], "End": True}},
+    ],
+    ids=["itself", "cycle", "unreachable", "caught by itself"],
+)  # fmt: skip
+def test_cycles_and_unreachable_states_are_drawn(states: dict[str, Any]) -> None:
+    tree = ElementTree.fromstring(render({"StartAt": "A", "States": states}, {}))
+    assert {link.get("data-state") for link in tree.iter(f"{SVG}a")} == states.keys()
