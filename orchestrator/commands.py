@@ -28,7 +28,7 @@ class Sleep:
 
 @dataclass(frozen=True, slots=True)
 class Emit:
-    """A history event."""
+    """A history event; a `StateEntered` is answered with its time (RFC 3339), the same on every replay."""
 
     type: str
     details: Mapping[str, Any]

@@ -9,11 +9,13 @@ from orchestrator.intrinsics import evaluate
 from orchestrator.paths import Surroundings, find, is_missing, read, write
 
 PAYLOAD_LIMIT_BYTES = 262_144
+# json.dumps would make a new encoder for every value.
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 def text(value: Any) -> str:
     """JSON text as the history shows it."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return _encode(value)
 
 
 def template(value: Any, data: Any, around: Surroundings, seed: str) -> Any:
@@ -80,7 +82,9 @@ def output(state: Mapping[str, Any], value: Any, around: Surroundings) -> Any:
 
 def check_size(value: Any) -> None:
     """Raises StateFailure States.DataLimitExceeded above 262,144 bytes of UTF-8 JSON."""
-    if len(text(value).encode("utf-8", "replace")) > PAYLOAD_LIMIT_BYTES:
+    shown = text(value)
+    # No character takes more than four bytes, and most values are far below the limit.
+    if len(shown) * 4 > PAYLOAD_LIMIT_BYTES and len(shown.encode("utf-8", "replace")) > PAYLOAD_LIMIT_BYTES:
         raise StateFailure(
             "States.DataLimitExceeded",
             "The state/task returned a result with a size exceeding the maximum number of bytes service limit.",

@@ -229,8 +229,7 @@ class EmbeddedEngine:
     def _guarded(self, name: str, action: Callable[[], Step | None]) -> Step | None:
         """An engine fault must not end the engine: the execution is left RUNNING and is taken up at the next start."""
         try:
-            with self.store.transaction():
-                return action()
+            return action()
         except Exception:
             logger.exception("the engine could not drive an execution", extra={"execution": name})
             self._drivers.pop(name, None)

@@ -53,14 +53,15 @@ def run_states(machine: Mapping[str, Any], value: Any, scope: Scope) -> Program:
 def _run_state(name: str, state: Mapping[str, Any], value: Any, scope: Scope) -> Program:
     """The name of the state that follows (None at the end) and its input."""
     kind, visit = state["Type"], scope.visit(name)
-    yield Emit(f"{kind}StateEntered", {"name": name, "input": text(value)})
+    entered = yield Emit(f"{kind}StateEntered", {"name": name, "input": text(value)})
     if language(state, scope.language) != "JSONPath":
         raise runtime("QueryLanguage JSONata is not supported by this engine")
     attempts: dict[int, int] = {}
     assigned: dict[str, Any] = {}
     while True:
         tries = sum(attempts.values())
-        around = Surroundings({**scope.context, "State": {"Name": name, "RetryCount": tries}}, scope.variables)
+        told = {"Name": name, "EnteredTime": entered, "RetryCount": tries}
+        around = Surroundings({**scope.context, "State": told}, scope.variables)
         try:
             following, result = yield from _once(name, state, value, around, scope, f"{visit}#{tries}", assigned)
         except StateFailure as failure:
@@ -73,8 +74,8 @@ def _run_state(name: str, state: Mapping[str, Any], value: Any, scope: Scope) ->
             following, result = caught(state, failure, value, around, assigned)
         break
     scope.variables.update(assigned)
-    told = {"assignedVariables": {key: text(item) for key, item in assigned.items()}} if assigned else {}
-    yield Emit(f"{kind}StateExited", {"name": name, "output": text(result), **told})
+    news = {"assignedVariables": {key: text(item) for key, item in assigned.items()}} if assigned else {}
+    yield Emit(f"{kind}StateExited", {"name": name, "output": text(result), **news})
     return following, result
 
 

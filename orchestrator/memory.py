@@ -27,6 +27,8 @@ def run(
     """
     time = clock or ManualClock()
     machine = execute(definition, input, {**_context(input, time), **(context or {})})
+    limit = definition.get("TimeoutSeconds")
+    end_ns = time.now_ns() + int(limit * _NANOSECONDS) if limit else None
     events: list[Event] = []
     answer: Any = None
     while True:
@@ -37,16 +39,29 @@ def run(
             return Outcome(outcome.status, outcome.output, outcome.error, outcome.cause, tuple(events))
         answer = None
         if isinstance(command, Emit):
-            number = len(events) + 1
-            events.append(Event(number, command.type, number - 1, time.now_ns(), command.details))
+            answer = _told(events, command, time)
         elif isinstance(command, RunTask):
             answer = _call(resources, command)
         else:
-            time.sleep(max(0.0, _seconds(command, time)))
+            due_ns = _due(command, time)
+            if end_ns is not None and due_ns > end_ns:
+                time.sleep((end_ns - time.now_ns()) / _NANOSECONDS)
+                _told(events, Emit("ExecutionTimedOut", {"error": "States.Timeout"}), time)
+                return Outcome("TIMED_OUT", None, "States.Timeout", "", tuple(events))
+            time.sleep(max(0.0, (due_ns - time.now_ns()) / _NANOSECONDS))
+
+
+def _told(events: list[Event], command: Emit, time: Clock) -> str:
+    number = len(events) + 1
+    events.append(Event(number, command.type, number - 1, time.now_ns(), command.details))
+    return _iso(time.now_ns())
+
+
+def _iso(now_ns: int) -> str:
+    return datetime.fromtimestamp(now_ns // _NANOSECONDS, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def _context(input: Any, time: Clock) -> dict[str, Any]:
-    started = datetime.fromtimestamp(time.now_ns() // _NANOSECONDS, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
     prefix = "arn:aws:states:local:000000000000"
     return {
         "Execution": {
@@ -54,16 +69,16 @@ def _context(input: Any, time: Clock) -> dict[str, Any]:
             "Input": input,
             "Name": "run",
             "RoleArn": "arn:aws:iam::000000000000:role/machine",
-            "StartTime": started,
+            "StartTime": _iso(time.now_ns()),
         },
         "StateMachine": {"Id": f"{prefix}:stateMachine:machine", "Name": "machine"},
     }
 
 
-def _seconds(command: Sleep, time: Clock) -> float:
+def _due(command: Sleep, time: Clock) -> int:
     if command.until is None:
-        return command.seconds or 0.0
-    return datetime.fromisoformat(command.until).timestamp() - time.now_ns() / _NANOSECONDS
+        return time.now_ns() + int((command.seconds or 0.0) * _NANOSECONDS)
+    return int(datetime.fromisoformat(command.until).timestamp() * _NANOSECONDS)
 
 
 def _call(resources: Mapping[str, Callable[[Any], Any]], command: RunTask) -> TaskResult | TaskFailure:

@@ -42,7 +42,11 @@ def task(name: str, state: Mapping[str, Any], value: Any, given: Any, around: Su
         ending = "TimedOut" if answer.error == "States.Timeout" else "Failed"
         yield Emit(f"{family}{ending}", {**about, "error": answer.error, "cause": answer.cause})
         raise StateFailure(answer.error, answer.cause)
-    check_size(answer.output)
+    try:
+        check_size(answer.output)
+    except StateFailure as failure:
+        yield Emit(f"{family}Failed", {**about, "error": failure.error, "cause": failure.cause})
+        raise
     yield Emit(f"{family}Succeeded", {**about, "output": text(answer.output)})
     return answer.output
 
