@@ -95,6 +95,7 @@ def console_app(
         actor="analyst",
         base_ccy=settings.base_currency,
         open_reads_on_loopback=settings.console.open_reads,
+        token_hint=str(DataDir(settings.data_dir).service),
     )
     app = create_console(deps)
     extra = routes(installation, worker, raw_log)

@@ -166,10 +166,10 @@ def events(request: Request, deps: Deps) -> StreamingResponse:
 
 
 def start_session(request: Request) -> Response:
-    """POST /api/session: hands our own pages the cookie in the open demo mode; refused in every other mode."""
+    """POST /api/session: hands our own pages the cookie for the token, or for nothing in the open demo mode."""
     gate: Gate = request.app.state.gate
     if not gate.open_reads and not gate.has_bearer(request):
-        raise HTTPException(401, "open the console with the link that `tieout serve` prints")
+        raise HTTPException(401, "send Authorization: Bearer with the token in service.json")
     if not same_origin(request):
         raise HTTPException(403, "only this console's own pages may ask for a session")
     response = JSONResponse({"actor": request.app.state.deps.actor})

@@ -1,33 +1,20 @@
 """The console application: routes, access rules and error answers around one bundle of dependencies."""
 
-from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse, PlainTextResponse
+import logging
+
+from fastapi import FastAPI
+from fastapi.responses import PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from console import api, pages
+from console.failures import Failures, http_error, unavailable
 from console.ports import ConsoleDeps
 from console.security import Gate, Guard
-from console.view import HERE, Deps, environment, page, wants_json
+from console.view import HERE, Deps, environment
 from domain.errors import PermanentError, TransientError
 
-
-async def _http_error(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    detail = str(error.detail) if isinstance(error, HTTPException) else "internal error"
-    if wants_json(request) or request.method not in ("GET", "HEAD"):
-        return JSONResponse({"detail": detail}, status_code=status)
-    message = "There is no such page." if status == 404 else detail
-    return page(
-        request, "error.html", "", status=status, title="Not found" if status == 404 else "Error", message=message
-    )
-
-
-async def _unavailable(request: Request, error: Exception) -> Response:
-    if wants_json(request):
-        return JSONResponse({"detail": f"the warehouse did not answer: {error}"}, status_code=503)
-    message = "The warehouse did not answer. The FIX sessions keep accepting; this page works again when it is back."
-    return page(request, "error.html", "", status=503, title="Warehouse unavailable", message=message)
+logger = logging.getLogger(__name__)
 
 
 def healthz() -> PlainTextResponse:
@@ -39,8 +26,9 @@ def readyz(deps: Deps) -> PlainTextResponse:
     """The warehouse answers; 503 when it does not."""
     try:
         deps.warehouse.query("SELECT 1 AS one")
-    except (TransientError, PermanentError) as error:
-        return PlainTextResponse(f"warehouse: {error}\n", status_code=503)
+    except (TransientError, PermanentError):
+        logger.warning("the warehouse does not answer", exc_info=True)
+        return PlainTextResponse("the warehouse does not answer\n", status_code=503)
     return PlainTextResponse("ready\n")
 
 
@@ -57,6 +45,8 @@ def create_console(deps: ConsoleDeps) -> FastAPI:
     app = FastAPI(title="Tieout", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
     gate = Gate(deps.token, deps.open_reads_on_loopback, deps.hosts)
     app.state.deps, app.state.gate, app.state.templates = deps, gate, environment()
+    # The last one added is the outermost: the guard's headers are on error answers too.
+    app.add_middleware(Failures)
     app.add_middleware(Guard, gate=gate)
     app.include_router(api.routes())
     app.include_router(pages.routes())
@@ -64,7 +54,6 @@ def create_console(deps: ConsoleDeps) -> FastAPI:
     app.get("/readyz", include_in_schema=False)(readyz)
     app.get("/metrics", include_in_schema=False)(metrics)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
-    app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(TransientError, _unavailable)
-    app.add_exception_handler(PermanentError, _unavailable)
+    app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(TransientError, unavailable)
     return app

@@ -1,4 +1,4 @@
-"""The server-rendered pages: queue, break, runs, run, feeds, health, help and the sign-in notice."""
+"""The server-rendered pages: queue, break, runs, run, feeds, health, help and the sign-in form."""
 
 import re
 from datetime import datetime
@@ -159,9 +159,9 @@ def help_page(request: Request) -> HTMLResponse:
     return page(request, "help.html", "help")
 
 
-def signin(request: Request) -> HTMLResponse:
-    """How to get in, for a visitor without the cookie."""
-    return page(request, "signin.html", "", status=401)
+def signin(request: Request, deps: Deps) -> HTMLResponse:
+    """The form that swaps the token for the cookie; the guard shows it in place of every page."""
+    return page(request, "signin.html", "", status=401, token_hint=deps.token_hint)
 
 
 def routes() -> APIRouter:

@@ -62,6 +62,7 @@ class ConsoleDeps:
     NOT_STARTED. `feeds_status()` lists dicts with name, role, party, connected,
     last_recv_ts (ns or None), received, late. `explain(break_id)` returns `{"messages": [{"side", "feed",
     "message_id", "recv_ts", "fields": [{"tag", "name", "value", "meaning"}]}], ...}`; an empty dict shows nothing.
+    `token_hint` is the path of the file that holds the token; the sign-in page names it.
     """
 
     warehouse: Warehouse
@@ -81,3 +82,4 @@ class ConsoleDeps:
     hosts: frozenset[str] = frozenset({"127.0.0.1", "localhost", "[::1]"})
     poll_seconds: float = 2.0
     stream_seconds: float = 300.0
+    token_hint: str = ""

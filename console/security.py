@@ -3,17 +3,17 @@
 import hashlib
 import hmac
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 COOKIE = "tieout_console"
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/favicon.ico"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+REFUSED = "this is not the token of the running service: it changes at every start"
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -91,9 +91,11 @@ class Gate:
         if from_browser and not same_origin(request):
             return 403, "writes are accepted from this console's own pages only"
         bearer = self.has_bearer(request)
-        bootstrap = request.url.path == "/api/session" and self.open_reads
-        if not (bearer or self.has_cookie(request) or bootstrap):
-            return 401, "sign in first: open the console with the link that `tieout serve` prints"
+        starts = request.url.path == "/api/session"
+        if starts and "authorization" in request.headers and not bearer:
+            return 401, REFUSED
+        if not (bearer or self.has_cookie(request) or (starts and self.open_reads)):
+            return 401, "sign in first: reload the page, or send Authorization: Bearer with the token in service.json"
         if not from_browser and not bearer:
             return 403, "a cookie alone is not enough: send Origin, or Authorization: Bearer"
         media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -105,20 +107,6 @@ class Gate:
 def set_cookie(request: Request, response: Response, gate: Gate) -> None:
     """Hand the browser its cookie: not readable by scripts, never sent from another site."""
     response.set_cookie(cookie_name(request), cookie_value(gate.token), httponly=True, samesite="strict", path="/")
-
-
-def _take_token(request: Request, gate: Gate) -> Response | None:
-    """A redirect that swaps `?token=` for the cookie, so that the token never stays in the address bar."""
-    pairs = parse_qsl(request.url.query, keep_blank_values=True)
-    given = [value for key, value in pairs if key == "token"]
-    if not given or request.method != "GET" or not gate.has_token(given[0]):
-        return None
-    rest = urlencode([(key, value) for key, value in pairs if key != "token"])
-    # A path such as //elsewhere would be a link to another host: keep exactly one leading slash.
-    path = "/" + request.url.path.lstrip("/\\")
-    response = RedirectResponse(path + ("?" + rest if rest else ""), status_code=303)
-    set_cookie(request, response, gate)
-    return response
 
 
 def _denied(status: int, detail: str) -> Response:
@@ -160,9 +148,6 @@ class Guard:
         path = request.url.path
         if path.startswith("/static/") or path in OPEN_PATHS:
             return None
-        swap = _take_token(request, self._gate)
-        if swap is not None:
-            return swap
         if self._gate.may_read(request):
             return None
         if path.startswith("/api/") or path == "/metrics":

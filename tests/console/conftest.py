@@ -1,8 +1,11 @@
 """A warehouse with breaks of every kind, a console around it, and a client for it."""
 
+import contextlib
 import json
 import random
-from collections.abc import Iterator
+import socket
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -12,6 +15,8 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+import uvicorn
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from console.app import create_console
@@ -31,6 +36,7 @@ NOW_NS = 1_795_205_100_000_000_000  # 2026-11-20 20:05 UTC, 15:05 in New York
 HOUR_NS = 3_600_000_000_000
 TOKEN = "test-token-5f2c"
 BASE = "http://127.0.0.1"
+CHROMIUM = Path("/usr/bin/chromium")
 SYMBOLS = (("AAPL", "US0378331005", "227.48"), ("MSFT", "US5949181045", "418.79"), ("NVDA", "US67066G1040", "141.95"),
            ("JPM", "US46625H1004", "243.09"), ("XOM", "US30231G1022", "118.63"))  # fmt: skip
 CODES = (("T05", 3, "qty"), ("T06", 2, "price"), ("T01", 3, "presence"), ("T07", 4, "side"), ("T16", 1, "commission"),
@@ -322,3 +328,39 @@ def deps(warehouse: DuckDbWarehouse, engine: EmbeddedEngine, break_ids: list[str
 def client(deps: ConsoleDeps) -> Iterator[TestClient]:
     with TestClient(create_console(deps), base_url=BASE, headers={"authorization": f"Bearer {TOKEN}"}) as found:
         yield found
+
+
+@contextlib.contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """The address of `app` on a real server, configured as the service's own: no log settings of uvicorn's."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        clock = SystemClock()
+        while not server.started and thread.is_alive():
+            clock.sleep(0.01)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def serve() -> Iterator[Callable[[FastAPI], str]]:
+    """Serves applications until the module's tests are over."""
+    with contextlib.ExitStack() as stack:
+        yield lambda app: stack.enter_context(serving(app))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """One Chromium for all tests; a test that needs it is skipped where there is none."""
+    play_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if not CHROMIUM.exists():
+        pytest.skip("no /usr/bin/chromium: apt-get install chromium")
+    with play_api.sync_playwright() as play:
+        found = play.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield found
+        found.close()

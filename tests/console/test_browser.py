@@ -1,27 +1,16 @@
 """The console in Chromium: 5,000 rows, the keyboard, the graph, themes, and a console without errors."""
 
 import re
-import socket
-import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
-import uvicorn
 
 from console.app import create_console
 from console.ports import Actions
-from domain.clock import SystemClock
 from warehouse.duckdb import DuckDbWarehouse
 
-CHROMIUM = Path("/usr/bin/chromium")
 ROWS = 5_000
-playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium: apt-get install chromium"),
-]
+pytestmark = pytest.mark.browser
 
 
 @dataclass
@@ -34,33 +23,14 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(seeded) -> Iterator[Site]:  # type: ignore[no-untyped-def]
+def site(seeded, serve) -> Site:  # type: ignore[no-untyped-def]
     warehouse: DuckDbWarehouse = seeded.warehouse
     ids = seeded.seed_breaks(warehouse, ROWS)
     seeded.seed_members(warehouse, ids[0])
     deps = seeded.make_deps(
         warehouse, seeded.engine, open_reads_on_loopback=True, poll_seconds=0.3, stream_seconds=60.0
     )
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(create_console(deps), log_level="error", timeout_graceful_shutdown=1)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        clock = SystemClock()
-        while not server.started:
-            clock.sleep(0.02)
-        yield Site(f"http://127.0.0.1:{listener.getsockname()[1]}", ids[0], deps.actions)
-        server.should_exit = True
-        thread.join(10)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    with playwright_api.sync_playwright() as play:
-        found = play.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield found
-        found.close()
+    return Site(serve(create_console(deps)), ids[0], deps.actions)
 
 
 @pytest.fixture

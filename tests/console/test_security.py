@@ -1,9 +1,12 @@
 """Who gets in: token, cookie, origin, host, content type and the headers on every answer."""
 
+import dataclasses
+import re
 from collections.abc import Iterator
 
 import pytest
 from fastapi.testclient import TestClient
+from httpx import Response
 
 from console.app import create_console
 from console.ports import ConsoleDeps
@@ -14,27 +17,41 @@ TOKEN = "test-token-5f2c"
 SAME = {"origin": BASE, "sec-fetch-site": "same-origin"}
 
 
-@pytest.fixture
-def visitor(deps: ConsoleDeps) -> Iterator[TestClient]:
-    """A client without any token."""
+@pytest.fixture(scope="module")
+def closed_console(deps: ConsoleDeps) -> Iterator[TestClient]:
     with TestClient(create_console(deps), base_url=BASE, follow_redirects=False) as found:
         yield found
 
 
-@pytest.fixture
-def guest(deps: ConsoleDeps) -> Iterator[TestClient]:
-    """A client of a console with open reads."""
-    import dataclasses
-
+@pytest.fixture(scope="module")
+def open_console(deps: ConsoleDeps) -> Iterator[TestClient]:
     opened = dataclasses.replace(deps, open_reads_on_loopback=True)
     with TestClient(create_console(opened), base_url=BASE, follow_redirects=False) as found:
         yield found
 
 
-def test_page_without_token_is_a_friendly_401(visitor: TestClient) -> None:
-    answer = visitor.get("/breaks")
-    assert answer.status_code == 401
-    assert "tieout serve" in answer.text and TOKEN not in answer.text
+@pytest.fixture
+def visitor(closed_console: TestClient) -> TestClient:
+    """A client without any token."""
+    closed_console.cookies.clear()
+    return closed_console
+
+
+@pytest.fixture
+def guest(open_console: TestClient) -> TestClient:
+    """A client of a console with open reads."""
+    open_console.cookies.clear()
+    return open_console
+
+
+def test_page_without_token_is_a_sign_in_form(deps: ConsoleDeps) -> None:
+    hinted = dataclasses.replace(deps, token_hint="/data/<day>/service.json")
+    answer = TestClient(create_console(hinted), base_url=BASE).get("/breaks?q=x")
+    assert answer.status_code == 401 and answer.headers["cache-control"] == "no-store"
+    assert re.search(r'<label for="token">Token</label>\s*<input id="token" type="password"', answer.text)
+    # Without its script the form must not put the token anywhere: no name, no GET.
+    assert 'method="post"' in answer.text and "name=" not in answer.text.split("<form")[1]
+    assert "/data/&lt;day&gt;/service.json" in answer.text and TOKEN not in answer.text
 
 
 @pytest.mark.parametrize("path", ["/api/breaks", "/api/status", "/api/events", "/metrics", "/api/openapi.json"])
@@ -48,28 +65,34 @@ def test_probes_and_assets_are_open(visitor: TestClient, path: str) -> None:
     assert visitor.get(path).status_code == 200
 
 
-def test_token_in_the_address_becomes_a_cookie_and_leaves_the_address(visitor: TestClient) -> None:
-    answer = visitor.get(f"/breaks?state=all&token={TOKEN}&q=a%26b")
-    assert answer.status_code == 303
-    assert answer.headers["location"] == "/breaks?state=all&q=a%26b"
+def sign_in(visitor: TestClient, token: str, **headers: str) -> Response:
+    return visitor.post("/api/session", json={}, headers=SAME | {"authorization": f"Bearer {token}"} | headers)
+
+
+def test_the_right_token_becomes_a_cookie(visitor: TestClient) -> None:
+    answer = sign_in(visitor, TOKEN)
+    assert answer.status_code == 200
     cookie = answer.headers["set-cookie"]
-    assert "HttpOnly" in cookie and "SameSite=strict" in cookie and TOKEN not in cookie
+    assert "HttpOnly" in cookie and "SameSite=strict" in cookie and TOKEN not in cookie + answer.text
     assert visitor.get("/breaks").status_code == 200
 
 
-def test_token_redirect_stays_on_this_host(visitor: TestClient) -> None:
-    answer = visitor.get(f"{BASE}//evil.example/?token={TOKEN}")
-    assert answer.headers["location"] == "/evil.example/"
+@pytest.mark.parametrize("token", ["guess", "", TOKEN[:-1], TOKEN + "x"])
+def test_a_wrong_token_gives_no_cookie(visitor: TestClient, guest: TestClient, token: str) -> None:
+    for console in (visitor, guest):
+        answer = sign_in(console, token)
+        assert answer.status_code == 401 and "set-cookie" not in answer.headers
+        assert "token" in answer.json()["detail"]
 
 
-def test_wrong_token_gives_no_cookie(visitor: TestClient) -> None:
-    answer = visitor.get("/breaks?token=guess")
-    assert answer.status_code == 401 and "set-cookie" not in answer.headers
+@pytest.mark.parametrize("path", ["/breaks", "/signin", "/api/breaks"])
+def test_a_token_in_the_address_opens_nothing(visitor: TestClient, path: str) -> None:
+    answer = visitor.get(f"{path}?token={TOKEN}")
+    assert answer.status_code == 401 and "set-cookie" not in answer.headers and TOKEN not in answer.text
 
 
 def test_every_port_has_its_own_cookie(visitor: TestClient) -> None:
-    headers = {"host": "127.0.0.1:8080"}
-    answer = visitor.get(f"/breaks?token={TOKEN}", headers=headers)
+    answer = sign_in(visitor, TOKEN, host="127.0.0.1:8080", origin="http://127.0.0.1:8080")
     assert answer.headers["set-cookie"].startswith(f"{COOKIE}_8080=")
 
 
@@ -92,6 +115,49 @@ def write(client: TestClient, **headers: str) -> int:
     sent = {"content-type": "application/json"} | {k.replace("_", "-"): v for k, v in headers.items()}
     answer = client.post("/api/breaks/none/actions", content='{"kind":"comment","reason":"x"}', headers=sent)
     return int(answer.status_code)
+
+
+CREDENTIALS = {
+    "nothing": {},
+    "a wrong token": {"authorization": "Bearer guess"},
+    "a stale cookie": {"cookie": f"{COOKIE}={cookie_value('old-token')}"},
+    "the cookie": {"cookie": f"{COOKIE}={cookie_value(TOKEN)}"},
+    "the token": {"authorization": f"Bearer {TOKEN}"},
+}
+# What a browser says about where a request comes from, and the answer per credential, in the order above.
+READS: dict[str, tuple[dict[str, str], tuple[int, ...]]] = {
+    "nowhere": ({}, (401, 401, 401, 200, 200)),
+    "our page": (SAME, (401, 401, 401, 200, 200)),
+    "a link elsewhere": ({"sec-fetch-site": "cross-site"}, (401, 401, 401, 200, 200)),
+}
+WRITES: dict[str, tuple[dict[str, str], tuple[int, ...]]] = {
+    "nowhere": ({}, (401, 401, 401, 403, 201)),
+    "our page": (SAME, (401, 401, 401, 201, 201)),
+    "our origin": ({"origin": BASE}, (401, 401, 401, 201, 201)),
+    "another site": ({"sec-fetch-site": "cross-site"}, (403, 403, 403, 403, 403)),
+    "another site, forged origin": ({"sec-fetch-site": "cross-site", "origin": BASE}, (403,) * 5),
+    "another origin": ({"origin": "http://evil.example"}, (403, 403, 403, 403, 403)),
+    "another port": ({"sec-fetch-site": "same-site", "origin": BASE + ":9999"}, (403, 403, 403, 403, 403)),
+}
+
+
+@pytest.mark.parametrize("credential", CREDENTIALS)
+def test_who_may_do_what(visitor: TestClient, break_ids: list[str], credential: str) -> None:
+    """Every credential against every kind of request, with reads closed."""
+    column = list(CREDENTIALS).index(credential)
+    for origin, (headers, expected) in READS.items():
+        for path in ("/breaks", f"/breaks/{break_ids[7]}", "/api/breaks", "/api/status", "/metrics"):
+            answer = visitor.get(path, headers=headers | CREDENTIALS[credential])
+            assert answer.status_code == expected[column], (path, origin)
+            is_page = path.startswith("/breaks")
+            assert ("<html" in answer.text) == is_page
+    for origin, (headers, expected) in WRITES.items():
+        answer = visitor.post(
+            f"/api/breaks/{break_ids[7]}/actions",
+            json={"kind": "comment", "reason": "seen"},
+            headers=headers | CREDENTIALS[credential],
+        )
+        assert answer.status_code == expected[column], origin
 
 
 def test_write_with_cookie_needs_our_own_origin(visitor: TestClient) -> None:
@@ -148,8 +214,6 @@ def test_every_answer_carries_the_policy(client: TestClient, path: str) -> None:
 
 
 def test_pages_hold_no_inline_script_or_style(client: TestClient, break_ids: list[str]) -> None:
-    import re
-
     for path in (
         "/breaks",
         f"/breaks/{break_ids[0]}",
