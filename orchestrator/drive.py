@@ -12,6 +12,7 @@ from orchestrator.machine import Emit, Outcome, RunTask, Sleep, TaskFailure, Tas
 from orchestrator.store import EventRow, Store, TaskRow
 
 _NANOSECONDS = 1_000_000_000
+_TASK_BEGINNINGS = frozenset({"TaskScheduled", "TaskStarted", "LambdaFunctionScheduled", "LambdaFunctionStarted"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +219,7 @@ class Driver:
         if self.replaying and self.redriven and command is not None:
             # The state is not entered again; its task is scheduled again, as Step Functions tells it.
             for emit in self.skipped:
-                if emit.type.endswith(("Scheduled", "Started")):
+                if emit.type in _TASK_BEGINNINGS:
                     self._event(emit.type, emit.details)
         self.replaying = False
         self.skipped.clear()
