@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -184,6 +185,21 @@ def test_readme_example_prints_what_it_shows(monkeypatch: pytest.MonkeyPatch) ->
     shown = re.findall(r"\b(T\d\d) ", output("reconcile"))
     assert len(shown) == 8
     assert sorted(shown) == sorted(re.findall(r"^\w+ (T\d\d) ", "\n".join(printed), re.M))
+
+
+@pytest.mark.heavy
+def test_the_demo_day_prints_what_readme_shows(tmp_path: Path) -> None:
+    program = "from app.cli import main; main()"
+    words = ["demo", "--exit", "--date", "2026-11-20", "--no-keep-files", "--data", str(tmp_path / "day")]
+    ran = subprocess.run(
+        [sys.executable, "-c", program, *words], cwd=ROOT, capture_output=True, text=True, timeout=110, check=True
+    )
+    # What cured while it waited for its ticket depends on the moment, so the number of tickets is left out.
+    printed, shown = (
+        {re.sub(r"tickets .*|\d+ ticketable = \d+", "", " ".join(line.split())) for line in text.splitlines()}
+        for text in (ran.stdout, output("make run").partition("console ")[0])
+    )
+    assert not shown - printed
 
 
 def test_the_logs_to_push_make_the_break_the_readme_promises(monkeypatch: pytest.MonkeyPatch) -> None:
