@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -152,8 +153,8 @@ class Service:
         return found
 
     def _answers(self) -> bool:
-        with contextlib.suppress(httpx.HTTPError):
-            return httpx.get(f"{self.address}/readyz", trust_env=False, timeout=5).status_code == 200
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.address}/readyz", timeout=5) as answer:
+            return bool(answer.status == 200)
         return False
 
     def pids(self) -> dict[str, int]:

@@ -1,0 +1,131 @@
+"""Kills at random moments: nothing is lost, nothing doubled, every break has one ticket, whatever dies meanwhile."""
+
+import random
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingest.session.wire import fields, header, split_header
+from simulator.day import Day
+from tests.journeys.inside import inside
+from tests.journeys.service import Service, raw_streams, settings_file, stored
+
+FILLS, SEED = 80, 7
+ROLES = ("supervisor", "acceptor", "worker", "group")
+KILLS = 10
+
+
+class Tap:
+    """The day's messages, given out only as far as the tap was opened; the senders stay alive meanwhile."""
+
+    def __init__(self, day: Day) -> None:
+        ranked = sorted((m.at_ns, session, n) for session, stream in day.streams.items() for n, m in enumerate(stream))
+        self._rank = {(session, n): rank for rank, (_, session, n) in enumerate(ranked)}
+        self._day, self._open = day, 0
+        self.total = len(ranked)
+
+    def open(self, share: float) -> None:
+        """Let this share of the day through."""
+        self._open = round(self.total * share)
+
+    def stream(self, session: str) -> Iterator[bytes]:
+        for n, message in enumerate(self._day.streams[session]):
+            while self._rank[session, n] >= self._open:
+                yield b""
+            yield message.raw
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The tie-out of the same day when nothing dies."""
+    day, config = settings_file(tmp_path_factory.mktemp("undisturbed"), FILLS, SEED, {})
+    with inside(config) as here:
+        here.feed(raw_streams(day))
+        return here.end_of_input()
+
+
+def torment(service: Service, chance: random.Random, roles: list[str], stores: Path) -> None:
+    """Push the day while `roles` are killed one after another, at any moment; returns when the day is in."""
+    tap = Tap(service.day)
+    streams = {session: tap.stream(session) for session in service.day.streams}
+    failures: list[BaseException] = []
+
+    def push() -> None:
+        try:
+            service.push(streams, stores)
+        except BaseException as error:
+            failures.append(error)
+
+    sending = threading.Thread(target=push, daemon=True)
+    sending.start()
+    for done, role in enumerate(roles):
+        tap.open((done + chance.random()) / len(roles))
+        # Now and then the next kill comes while the last one is still being recovered from.
+        if chance.random() < 0.5:
+            service.wait_ready()
+        threading.Event().wait(chance.uniform(0.0, 1.2))
+        service.kill(role)
+        if role in ("supervisor", "group"):
+            service.start(ready=False)
+    tap.open(1)
+    sending.join(90)
+    assert not failures, failures
+    assert not sending.is_alive(), f"the senders never finished:\n{service.tail()}"
+
+
+def bodies(messages: list[bytes]) -> list[bytes]:
+    return [split_header(message)[1].rpartition(b"10=")[0] for message in messages]
+
+
+def check_messages(service: Service) -> None:
+    """Every message of the day in the raw log once, in order, and normalised once."""
+    with stored(service.data) as warehouse:
+        rows = warehouse.query(
+            "SELECT session, number, msg_type, raw, outcome FROM raw_message ORDER BY session, number"
+        )
+        events = warehouse.query(
+            "SELECT event_key, count(*) AS n FROM trade_event GROUP BY event_key HAVING count(*) > 1"
+        )
+    assert events.num_rows == 0, "a trade was stored twice"
+    listed = rows.to_pylist()
+    for session, sent in raw_streams(service.day).items():
+        mine = [row for row in listed if row["session"] == session]
+        assert [row["number"] for row in mine] == list(range(1, len(mine) + 1)), "our own numbers have no hole"
+        business = [row["raw"] for row in mine if header(row["raw"]).get(35) not in tuple("012345A")]
+        assert bodies(business) == bodies(sent), f"{session}: lost, doubled or out of order"
+        sequences = [fields(raw)[34] for raw in business]
+        assert len(set(sequences)) == len(sequences)
+
+
+def check_tickets(service: Service, summary: dict[str, Any]) -> None:
+    """Exactly one incident per ticketable break, and none that nobody asked for."""
+    incidents = service.ticket_table()
+    keys = [row["correlation_id"] for row in incidents]
+    assert len(keys) == len(set(keys)) == summary["completeness"]["tickets"]
+    numbers = {row["number"]: row for row in incidents}
+    queue = [row for row in service.breaks() if row["severity"] >= 2]
+    assert queue and len({row["ticket"] for row in queue}) == len(queue)
+    assert all(numbers[row["ticket"]]["state"] in ("1", "2") for row in queue)
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("seed", [11, 12, *(pytest.param(n, marks=pytest.mark.heavy) for n in range(13, 23))])
+def test_a_day_survives_ten_kills(tmp_path: Path, undisturbed: dict[str, Any], seed: int) -> None:
+    chance = random.Random(seed)
+    roles = [*ROLES, *(chance.choice(ROLES) for _ in range(KILLS - len(ROLES)))]
+    chance.shuffle(roles)
+    with Service(tmp_path, fills=FILLS, seed=SEED) as service:
+        torment(service, chance, roles, tmp_path / "stores")
+        service.wait_ready()
+        summary = service.end_of_input()
+        assert summary["completeness"]["problems"] == []
+        assert service.client.get("/api/runs", status="FAILED")["runs"] == []
+        check_tickets(service, summary)
+        service.stop()
+        check_messages(service)
+    assert summary["digest"] == undisturbed["digest"]
+    assert summary["completeness"]["live"] == undisturbed["completeness"]["live"]
+    assert summary["groups"] == undisturbed["groups"]
