@@ -10,6 +10,7 @@ from orchestrator import paths
 from orchestrator.choice import OPERATORS, is_timestamp
 from orchestrator.errors import StateFailure
 from orchestrator.intrinsics import check as check_intrinsic
+from orchestrator.vocabulary import CATCH_FIELDS, RETRY_FIELDS, RULE_FIELDS, STATE_FIELDS, unknown
 
 TYPES = frozenset({"Pass", "Task", "Choice", "Wait", "Succeed", "Fail", "Parallel", "Map"})
 _ENDLESS = frozenset({"Succeed", "Fail", "Choice"})
@@ -55,6 +56,7 @@ def check_state(name: str, state: Any, states: Mapping[str, Any], path: str) -> 
     if not isinstance(kind, str) or kind not in TYPES:
         yield Problem(path, f"Type must be one of {', '.join(sorted(TYPES))}")
         return
+    yield from (Problem(path, message) for message in unknown(state, STATE_FIELDS[kind]))
     if len(name) > 80:
         yield Problem(path, "a state's name has at most 80 characters")
     for target in targets(state):
@@ -128,6 +130,7 @@ def _rule(rule: Any, path: str) -> Iterator[Problem]:
     if not isinstance(rule, Mapping):
         yield Problem(path, "a rule is an object")
         return
+    yield from (Problem(path, message) for message in unknown(rule, RULE_FIELDS))
     if "Not" in rule:
         yield from _rule(rule["Not"], f"{path}/Not")
     elif "And" in rule or "Or" in rule:
@@ -171,6 +174,8 @@ def _handler(group: str, item: Any, last: bool, path: str) -> Iterator[Problem]:
     if not listed(errors) or not all(isinstance(error, str) for error in listed(errors)):
         yield Problem(path, "ErrorEquals must not be empty")
         return
+    known = RETRY_FIELDS if group == "Retry" else CATCH_FIELDS
+    yield from (Problem(path, message) for message in unknown(item, known))
     if "States.ALL" in listed(errors) and (len(listed(errors)) > 1 or not last):
         yield Problem(path, "States.ALL must stand alone and last")
     if group == "Catch":

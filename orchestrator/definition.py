@@ -6,6 +6,7 @@ from importlib import resources
 from typing import Any
 
 from orchestrator.checks import Problem, check_state, listed, targets
+from orchestrator.vocabulary import MACHINE_FIELDS, unknown
 
 __all__ = ["Problem", "load_shipped", "validate"]
 
@@ -26,6 +27,7 @@ def _machine(machine: Any, path: str, names: set[str], language: str) -> Iterato
     if not isinstance(machine, Mapping):
         yield Problem(path or "/", "a state machine is an object")
         return
+    yield from (Problem(path or "/", message) for message in unknown(machine, MACHINE_FIELDS))
     language = machine.get("QueryLanguage", language)
     if language != "JSONPath":
         yield Problem(f"{path}/QueryLanguage", f"QueryLanguage {language!r} is not supported by this engine")

@@ -9,7 +9,7 @@ from orchestrator.dataflow import check_size, effective_input, output, place, se
 from orchestrator.errors import StateFailure, runtime
 from orchestrator.handlers import caught, pause_seconds
 from orchestrator.paths import Surroundings
-from orchestrator.scope import Scope
+from orchestrator.scope import Progress, Scope
 
 __all__ = ["Emit", "Event", "Outcome", "RunTask", "Sleep", "TaskFailure", "TaskResult", "execute"]
 
@@ -18,9 +18,24 @@ _LOCATED = "An error occurred while executing the state "
 
 def execute(definition: Mapping[str, Any], input: Any, context: Mapping[str, Any]) -> Generator[Command, Any, Outcome]:
     """Run a definition. Pure: equal arguments and equal answers give equal commands; nothing is read from outside."""
+    progress = Progress()
+    program = _whole(definition, input, context, progress)
+    answer: Any = None
+    while True:
+        try:
+            command = program.send(answer)
+        except StopIteration as end:
+            outcome: Outcome = end.value
+            return outcome
+        progress.events += isinstance(command, Emit)
+        answer = yield command
+
+
+def _whole(definition: Mapping[str, Any], input: Any, context: Mapping[str, Any], progress: Progress) -> Program:
     about = context.get("Execution", {})
     yield Emit("ExecutionStarted", {"input": text(input), "roleArn": about.get("RoleArn", "")})
-    scope = Scope(definition["States"], context, {}, "", str(about.get("Name", "")), language(definition, "JSONPath"))
+    seed, spoken = str(about.get("Name", "")), language(definition, "JSONPath")
+    scope = Scope(definition["States"], context, {}, "", seed, spoken, progress)
     try:
         value = yield from run_states(definition, input, scope)
     except StateFailure as failure:
@@ -45,7 +60,7 @@ def run_states(machine: Mapping[str, Any], value: Any, scope: Scope) -> Program:
             name, value = yield from _run_state(name, scope.states[name], value, scope)
         except StateFailure as failure:
             if failure.error == "States.Runtime" and not failure.cause.startswith(_LOCATED):
-                failure.cause = f"{_LOCATED}'{name}'. {failure.cause}"
+                failure.cause = f"{_LOCATED}'{name}' (entered at the event id #{scope.entered}). {failure.cause}"
             raise
     return value
 
@@ -54,6 +69,7 @@ def _run_state(name: str, state: Mapping[str, Any], value: Any, scope: Scope) ->
     """The name of the state that follows (None at the end) and its input."""
     kind, visit = state["Type"], scope.visit(name)
     entered = yield Emit(f"{kind}StateEntered", {"name": name, "input": text(value)})
+    scope.entered = scope.progress.events
     if language(state, scope.language) != "JSONPath":
         raise runtime("QueryLanguage JSONata is not supported by this engine")
     attempts: dict[int, int] = {}

@@ -18,7 +18,8 @@ _TOKEN = re.compile(
   | \[\s*(?P<star>\*)\s*\]
   | \[\s*(?P<slice>-?\d*:-?\d*(?::-?\d*)?)\s*\]
   | \[\s*(?P<union>-?\d+(?:\s*,\s*-?\d+)+)\s*\]
-  | \[\?\(\s*@(?P<fpath>[^\s=!<>()]*)\s*(?:(?P<fop>==|!=|<=|>=|<|>)\s*(?P<fvalue>[^)]+?))?\s*\)\]
+  | \[\?\(\s*@(?P<fpath>[^\s=!<>()]*)\s*
+      (?:(?P<fop>==|!=|<=|>=|<|>)\s*(?P<fvalue>'[^'\\]*'|"[^"\\]*"|[^\s'")&|]+))?\s*\)\]
     """,
     re.X,
 )
@@ -84,8 +85,26 @@ def read(path: str, data: Any, around: Surroundings) -> Any:
     """
     found = find(path, data, around)
     if is_missing(found):
-        raise runtime(f"Invalid path '{path}' : No results for path")
+        raise runtime(f"Invalid path '{path}' : {_why_missing(path, data, around)}")
     return found
+
+
+def _why_missing(path: str, data: Any, around: Surroundings) -> str:
+    """What a definite path that finds nothing lacks, in the words Step Functions records."""
+    rooted, variable = _rooted(path)
+    if variable is not None:
+        data = around.variables.get(variable, {})
+    elif path.startswith("$$"):
+        data = around.context
+    steps, walked = parse(rooted)[1], "$"
+    for step in steps[:-1]:
+        walked += f"['{step[1]}']" if step[0] == "name" else f"[{step[1]}]"
+        inner = _apply(step, data)
+        if not inner:
+            return f"Missing property in path {walked}"
+        data = inner[0]
+    last = "".join(f"['{name}']" if kind == "name" else f"[{name}]" for kind, name in steps[-1:])
+    return f"No results for path: {walked}{last}"
 
 
 class _Missing:

@@ -6,6 +6,13 @@ from typing import Any
 
 
 @dataclass(slots=True)
+class Progress:
+    """How many history events an execution has told."""
+
+    events: int = 0
+
+
+@dataclass(slots=True)
 class Scope:
     """One run of a `States` map: the machine itself, a branch or an iteration. `prefix` keeps keys apart."""
 
@@ -15,6 +22,8 @@ class Scope:
     prefix: str
     seed: str
     language: str
+    progress: Progress
+    entered: int = 0
     visits: dict[str, int] = field(default_factory=dict)
 
     def visit(self, name: str) -> str:
@@ -24,10 +33,11 @@ class Scope:
 
     def inside(self, key: str) -> "Scope":
         """A scope below the attempt `key` of a state here; it sees a copy of the variables."""
-        return Scope({}, self.context, dict(self.variables), f"{key}/", self.seed, self.language)
+        return Scope({}, self.context, dict(self.variables), f"{key}/", self.seed, self.language, self.progress)
 
     def part(self, number: int, machine: Mapping[str, Any], context: Mapping[str, Any] | None = None) -> "Scope":
         """The scope of one branch or iteration."""
         language = str(machine.get("QueryLanguage", self.language))
         prefix = f"{self.prefix}{number}/"
-        return Scope(machine["States"], context or self.context, dict(self.variables), prefix, self.seed, language)
+        given = context or self.context
+        return Scope(machine["States"], given, dict(self.variables), prefix, self.seed, language, self.progress)

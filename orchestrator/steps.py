@@ -34,7 +34,12 @@ def task(name: str, state: Mapping[str, Any], value: Any, given: Any, around: Su
     parts = resource.split(":::")[-1].split(":")
     about = {} if plain else {"resourceType": parts[0], "resource": ":".join(parts[1:])}
     family = "LambdaFunction" if plain else "Task"
-    details = {"resource": resource, "input": text(given)} if plain else {**about, "parameters": text(given)}
+    details: dict[str, Any] = (
+        {"resource": resource, "input": text(given)} if plain else {**about, "parameters": text(given)}
+    )
+    for limit, label in zip(limits, ("timeoutInSeconds", "heartbeatInSeconds"), strict=True):
+        if limit is not None:
+            details[label] = int(limit)
     yield Emit(f"{family}Scheduled", details)
     yield Emit(f"{family}Started", about)
     answer = yield RunTask(key, resource, given, name, *limits)

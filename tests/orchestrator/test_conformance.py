@@ -29,8 +29,8 @@ def _cases(name: str) -> list[Any]:
 
 def _alike(expected: Any, actual: Any) -> bool:
     """Equal, where a placeholder in the recording matches anything and JSON text is told by its value."""
-    if isinstance(expected, str) and isinstance(actual, str) and expected[:1] == actual[:1] == "{":
-        return _alike(_parsed(expected) or {"text": expected}, _parsed(actual) or {"text": actual})
+    if isinstance(expected, str) and isinstance(actual, str) and isinstance(_parsed(expected), dict | list):
+        return _alike(_parsed(expected), _parsed(actual))
     if isinstance(expected, str) and (expected in _ANYTHING or _PLACEHOLDER.search(expected)):
         pattern = ".*".join(re.escape(part) for part in _PLACEHOLDER.split(expected))
         return expected in _ANYTHING or re.fullmatch(pattern, str(actual), re.S) is not None
@@ -111,6 +111,8 @@ def _difference(case: Mapping[str, Any], outcome: Outcome) -> str:
         return f"output {json.dumps(outcome.output)[:200]}, recorded {json.dumps(case['expected_output'])[:200]}"
     if "expected_error" in case and not _alike(case["expected_error"] or "", outcome.error or ""):
         return f"error {outcome.error!r}, recorded {case['expected_error']!r}"
+    if "expected_cause" in case and not _alike(case["expected_cause"] or "", outcome.cause or ""):
+        return f"cause {outcome.cause!r}, recorded {case['expected_cause']!r}"
     if "expected_event_types" in case:
         recorded = _types(case, case["expected_event_types"])
         told = _types(case, [event.type for event in outcome.history])

@@ -213,6 +213,7 @@ def test_every_intrinsic_function_is_tried() -> None:
         ("$.legs[?(@.side != 'B')].qty", [40]),
         ("$.legs[?(@.side == S)].qty", [40]),
         ("$.legs[?(@.absent)]", []),
+        ("$.legs[?(@.side == ')')]", []),
         ("$.absent[*]", []),
         ("$$.Execution.Name", "run-1"),
         ("$limit.qty", 50),
@@ -229,9 +230,11 @@ def test_a_definite_path_that_finds_nothing(path: str) -> None:
         read(path, DATA, AROUND)
 
 
-@pytest.mark.parametrize(
-    "path", ["", "low", "$.", "$..", "$.a b", "$[", "$[x]", "$[::0]", "$.legs[?(@.qty == 4x)]", "$.legs[?(@.q ~ 1)]"]
-)
+TWO_TERMS = "$.legs[?(@.side == 'B' && @.qty > 1)]"
+NO_PATHS = ["", "low", "$.", "$..", "$.a b", "$[", "$[x]", "$[::0]", "$.legs[?(@.qty == 4x)]", "$.legs[?(@.q ~ 1)]"]
+
+
+@pytest.mark.parametrize("path", [*NO_PATHS, TWO_TERMS])
 def test_what_is_no_path(path: str) -> None:
     with pytest.raises(StateFailure, match="Invalid path"):
         find(path, DATA, AROUND)

@@ -237,7 +237,8 @@ def test_a_virtual_clock_takes_the_waits() -> None:
     times = [event.timestamp_ns for event in outcome.history]
     assert times[-1] - times[0] == 86_400 * 10**9
     far = run(one({"Type": "Wait", "Timestamp": "2094-12-11T04:32:07Z"}), {}, {})
-    assert far.cause == "An error occurred while executing the state 'S'. Wait state delay is too long."
+    located = "An error occurred while executing the state 'S' (entered at the event id #2). "
+    assert far.cause == located + "Wait state delay is too long."
 
 
 def test_timeouts_go_with_the_task() -> None:
