@@ -141,6 +141,9 @@ def decode(
 
     try:
         raise typer.Exit(dump(file, as_json, sys.stdout))
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough; nothing more can be written, not even by the interpreter at exit.
+        sys.stdout = None  # type: ignore[assignment]
     except OSError as error:
         fail(f"{file}: {error.strerror}")
 
