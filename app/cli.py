@@ -143,7 +143,7 @@ def decode(
         raise typer.Exit(dump(file, as_json, sys.stdout))
     except BrokenPipeError:
         # The reader (head, less) has seen enough; nothing more can be written, not even by the interpreter at exit.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
     except OSError as error:
         fail(f"{file}: {error.strerror}")
 
