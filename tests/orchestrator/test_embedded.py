@@ -119,9 +119,7 @@ def test_a_retry_pause_does_not_hold_up_others(tmp_path: Path) -> None:
             raise TransientError("busy")
         return {"value": 2}
 
-    engine = EmbeddedEngine(
-        tmp_path / "e.sqlite", TWO_STEPS, {"a": ok, "b": second}, SystemClock(), serial=("a", "b")
-    )
+    engine = EmbeddedEngine(tmp_path / "e.sqlite", TWO_STEPS, {"a": ok, "b": second}, SystemClock(), serial=("a", "b"))
     try:
         engine.start("slow", {"kind": "slow"})
         engine.start("fast", {"kind": "fast"})
