@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict
 from app.installation import Installation
 from app.worker import Worker
 from domain.errors import PermanentError
-from ingest.streams.port import Stream
 
 Json = dict[str, Any]
 
@@ -35,7 +34,7 @@ class FaultRequest(_Body):
     mode: Literal["503", "off"]
 
 
-def routes(installation: Installation, worker: Worker, raw_log: Stream) -> APIRouter:
+def routes(installation: Installation, worker: Worker) -> APIRouter:
     """The routes; the console's access rules guard them."""
     router = APIRouter(prefix="/api")
 
@@ -46,9 +45,10 @@ def routes(installation: Installation, worker: Worker, raw_log: Stream) -> APIRo
     @router.get("/progress")
     def progress() -> Json:
         processed = installation.warehouse.query("SELECT count(*) AS n FROM raw_message")["n"][0].as_py()
-        accepted = accepted_messages(raw_log)
-        running = installation.engine.counts().get("RUNNING", 0)
-        idle = worker.idle and running == 0 and processed >= accepted
+        accepted, counts = installation.accepted(), installation.engine.counts()
+        running = counts.get("RUNNING", 0)
+        # What a failed execution holds stays unprocessed until it is redriven: nothing to wait for.
+        idle = worker.idle and running == 0 and (processed >= accepted or counts.get("FAILED", 0) > 0)
         return {"accepted": accepted, "processed": processed, "running": running, "lag": worker.lag(), "idle": idle}
 
     @router.get("/explain/{break_id}")
@@ -75,11 +75,6 @@ def routes(installation: Installation, worker: Worker, raw_log: Stream) -> APIRo
         return {"mode": request.mode}
 
     return router
-
-
-def accepted_messages(raw_log: Stream) -> int:
-    """Messages the acceptor made durable, over all lanes of the local raw log."""
-    return sum(raw_log.read(lane, None, 0).behind_messages for lane in raw_log.lanes())
 
 
 def _or_404(action: Any) -> Any:

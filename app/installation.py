@@ -25,6 +25,7 @@ from domain.derived import BREAK_CHANGE, MATCH_GROUP, MATCH_MEMBER, RECON_BREAK,
 from domain.errors import PermanentError
 from ingest.feeds import feeds_by_session
 from ingest.streams.port import Stream
+from ingest.streams.segment import SegmentStream
 from matching import completeness as match_check
 from matching.rebuild import rebuild
 from matching.rules import RuleSet
@@ -60,18 +61,27 @@ class Installation:
         """The three equations: messages, live facts, tickets."""
         counts = self.warehouse.query("SELECT outcome, count(*) AS n FROM raw_message GROUP BY outcome").to_pylist()
         accounted = sum(row["n"] for row in counts if row["outcome"] in OUTCOMES)
-        received = self.warehouse.query("SELECT count(*) AS n FROM raw_message")["n"][0].as_py()
+        received = max(sum(row["n"] for row in counts), self.accepted())
         placed = match_check.completeness(self.warehouse)
         told = ticket_check.completeness(self.warehouse, self.policy)
         problems = []
         if received != accounted:
-            problems.append(f"{received - accounted} messages have no outcome")
+            problems.append(f"{received - accounted} messages of the raw log have no outcome yet{self._parked()}")
         if not placed.holds:
             problems.append(f"{len(placed.offenders)} live facts misplaced, {len(placed.unmatched)} not matched yet")
         if not told.complete:
             problems.append(f"{len(told.missing)} ticketable breaks without a delivered ticket")
         grouped = placed.grouped + placed.broken + placed.expected
         return Completeness(received, accounted, placed.live, grouped, told.ticketable, told.ticketed, tuple(problems))
+
+    def accepted(self) -> int:
+        """Messages the acceptor of this installation made durable, over all lanes."""
+        raw_log = SegmentStream(DataDir(self.settings.data_dir).raw)
+        return sum(raw_log.read(lane, None, 0).behind_messages for lane in raw_log.lanes())
+
+    def _parked(self) -> str:
+        failed = self.engine.counts().get("FAILED", 0)
+        return f"; {failed} failed executions wait for a redrive" if failed else ""
 
     def summary(self) -> Json:
         """The tie-out as it stands."""

@@ -30,7 +30,6 @@ from console.ports import ConsoleDeps
 from domain.clock import Clock
 from domain.errors import PermanentError, TransientError
 from ingest.fix.tags import tag_name
-from ingest.streams.segment import SegmentStream
 from matching.engine import match
 from orchestrator.graph import render
 from warehouse.duckdb import DuckDbWarehouse
@@ -79,7 +78,7 @@ def console_app(
     installation: Installation, worker: Worker, bookkeeper: Bookkeeper, mirror: Mirror, token: str
 ) -> FastAPI:
     """The console with the API routes of the command line on it."""
-    settings, raw_log = installation.settings, SegmentStream(DataDir(installation.settings.data_dir).raw)
+    settings = installation.settings
     deps = ConsoleDeps(
         warehouse=installation.warehouse,
         engine=installation.engine,
@@ -98,7 +97,7 @@ def console_app(
         token_hint=str(DataDir(settings.data_dir).service),
     )
     app = create_console(deps)
-    extra = routes(installation, worker, raw_log)
+    extra = routes(installation, worker)
     # Before the console's own, whose /api/{...} patterns would otherwise take some of these paths.
     app.router.routes[0:0] = extra.routes
     return app
