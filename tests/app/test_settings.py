@@ -1,0 +1,135 @@
+"""Settings: what is wrong is said in one line that names the key; the environment wins over the file."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from app.cli import app
+from app.settings import PROFILES, SettingsError, load
+
+ROOT = Path(__file__).parents[2]
+FEED = {
+    "name": "OMS", "role": "INTERNAL", "party": "FUND",
+    "session": {"sender_comp_id": "OMS", "target_comp_id": "TIEOUT"},
+}  # fmt: skip
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    def written(**settings: object) -> Path:
+        path = tmp_path / "tieout.yaml"
+        path.write_text(yaml.safe_dump(settings))
+        return path
+
+    return written
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        ({"tennant": "x"}, ("tennant", "unknown key")),
+        ({"console": {"prot": 1}}, ("console.prot", "unknown key")),
+        ({"console": {"port": 70_000}}, ("console.port", "65535", "70000")),
+        ({"acceptor": {"port": "five"}}, ("acceptor.port", "'five'")),
+        ({"acceptor": {"disk_watermark_mb": 0}}, ("acceptor.disk_watermark_mb", "greater than 0")),
+        ({"console": {"host": "0.0.0.0"}}, ("console.host", "loopback")),
+        ({"stream": "pigeon://coop"}, ("stream", "'pigeon'", "kinesis, segment")),
+        ({"warehouse": "oracle://x"}, ("warehouse", "'oracle'", "duckdb")),
+        ({"model": "inprocess"}, ("inprocess",)),
+        ({"tenant": "Two Words"}, ("tenant", "'Two Words'")),
+        ({"profile": "gcp"}, ("profile", "'gcp'")),
+        ({"base_currency": "dollars"}, ("base_currency", "'dollars'")),
+        ({"ticketing": {"min_severity": "AWFUL"}}, ("ticketing.min_severity", "'AWFUL'", "CRITICAL")),
+        ({"ticketing": {"min_score": 2}}, ("ticketing.min_score", "given 2")),
+        ({"feeds": [{**FEED, "role": "FRIEND"}]}, ("feeds.0.role", "'FRIEND'", "PB")),
+        ({"feeds": [{"name": "OMS"}]}, ("feeds.0.role", "required")),
+        ({"feeds": [FEED, FEED]}, ("feeds", "'OMS'", "more than once")),
+        ({"feeds": [{**FEED, "session": None}]}, ("feeds", "'OMS'", "session")),
+        ({"feeds": [{**FEED, "slots": [{"name": "eod", "at": "25:00"}]}]}, ("feeds.0.slots.0.at", "'25:00'")),
+    ],
+)
+def test_a_wrong_key_is_named_on_one_line(write, settings: dict[str, object], names: tuple[str, ...]) -> None:
+    path = write(**settings)
+    with pytest.raises(SettingsError) as caught:
+        load(path)
+    lines = [line for line in str(caught.value).splitlines() if names[0] in line]
+    assert lines, str(caught.value)
+    assert lines[0].startswith(f"{path}: ")
+    assert all(any(name in line for line in lines) for name in names), lines
+
+
+def test_every_wrong_key_is_named_at_once(write) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(write(tenant="?", colour="red", console={"port": -1}))
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_a_file_that_is_not_there_or_not_settings(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"gone\.yaml: no such settings file"):
+        load(tmp_path / "gone.yaml")
+    broken = tmp_path / "broken.yaml"
+    for text in ("tenant: [", "- a\n- b\n", "\x00"):
+        broken.write_text(text)
+        with pytest.raises(SettingsError, match=r"broken\.yaml: not a readable YAML mapping"):
+            load(broken)
+
+
+def test_the_environment_wins_over_the_file(write, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tenant="from-file", console={"port": 1}, acceptor={"host": "127.0.0.2"})
+    monkeypatch.setenv("TIEOUT_TENANT", "from-env")
+    monkeypatch.setenv("TIEOUT_CONSOLE__PORT", "9090")
+    monkeypatch.setenv("TIEOUT_BASE_CURRENCY", "")
+    settings = load(path)
+    assert (settings.tenant, settings.console.port, settings.base_currency) == ("from-env", 9090, "USD")
+    assert settings.acceptor.host == "127.0.0.2"
+    monkeypatch.setenv("TIEOUT_CONSOLE__PORT", "many")
+    with pytest.raises(SettingsError, match=r"console\.port: .*'many'"):
+        load(path)
+
+
+def test_an_unknown_variable_is_an_error_and_others_are_not_ours(write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTHER_TENANT", "x")
+    load(write())
+    monkeypatch.setenv("TIEOUT_TENNANT", "x")
+    with pytest.raises(SettingsError, match="TIEOUT_TENNANT: no such setting 'tennant'"):
+        load(write())
+
+
+def test_a_password_is_never_shown(write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIEOUT_TICKETING__PASSWORD", "hunter2")
+    settings = load(write())
+    assert "hunter2" not in repr(settings) and "hunter2" not in str(settings.model_dump())
+    assert settings.ticketing.password is not None and settings.ticketing.password.get_secret_value() == "hunter2"
+    with pytest.raises(SettingsError) as caught:
+        load(write(ticketing={"password": ["hunter3"]}, tenant="?"))
+    assert "hunter3" not in str(caught.value)
+
+
+def test_paths_are_taken_from_the_files_folder(write, tmp_path: Path) -> None:
+    settings = load(write(data_dir="here", rules="my.yaml", reference={"fx_rate": "fx.csv"}))
+    assert settings.data_dir == tmp_path / "here"
+    assert (settings.rules, settings.reference.fx_rate) == (tmp_path / "my.yaml", tmp_path / "fx.csv")
+    assert settings.reference.account_map is None
+
+
+def test_a_profile_is_a_set_of_addresses_each_of_which_can_be_replaced(write) -> None:
+    settings = load(write(profile="local-aws", stream="segment://"))
+    assert settings.stream == "segment://" and settings.model == PROFILES["local-aws"]["model"]
+    assert settings.address("stream").scheme == "segment"
+
+
+def test_the_example_is_complete_and_right() -> None:
+    done = CliRunner().invoke(app, ["config", "check", str(ROOT / "tieout.example.yaml")])
+    assert done.exit_code == 0, done.output
+    assert "ok" in done.stdout and "feed ALPHA" in done.stdout
+    assert load(ROOT / "tieout.example.yaml").model_dump(exclude={"tenant", "feeds", "data_dir"}) == load(
+        None
+    ).model_dump(exclude={"tenant", "feeds", "data_dir"}), "what the example shows as default is the default"
+
+
+def test_config_check_says_what_is_wrong(write) -> None:
+    done = CliRunner().invoke(app, ["config", "check", str(write(console={"port": 70_000}))])
+    assert done.exit_code == 2
+    assert done.stderr.startswith("tieout: ") and "console.port" in done.stderr and len(done.stderr.splitlines()) == 1
