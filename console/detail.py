@@ -31,6 +31,10 @@ _CHANGE_WORDS = {
 }
 _FIELD_WORDS = {"left_value": "internal", "right_value": "broker", "account_id": "account", "delta": "difference"}
 _ACTION_WORDS = {"assign": "Assigned", "comment": "Comment", "resolve": "Resolved", "reopen": "Reopened"}
+_TICKET_NEWS = {
+    "open": "new ticket", "update": "update", "note": "note", "assign": "assignment", "comment": "comment",
+    "resolve": "resolution", "reopen": "reopening",
+}  # fmt: skip
 _OUTCOME_WORDS = {"DELIVERED": "delivered", "RETRY": "will be retried", "DEAD": "refused"}
 
 
@@ -196,10 +200,12 @@ def _deliveries(warehouse: Warehouse, break_id: str) -> list[Event]:
     for r in rows(found):
         at = r.get("attempted_at") or r.get("created_as_of")
         word = _OUTCOME_WORDS.get(text(r, "outcome"), "queued")
-        ticket = f"{text(r, 'ticket_number')} " if r.get("ticket_number") else ""
+        ticket = f" {text(r, 'ticket_number')}" if r.get("ticket_number") else ""
+        operation = text(r, "operation")
         status = f"HTTP {r['http_status']}. " if r.get("http_status") else ""
-        title = f"Ticket {ticket}{text(r, 'operation')}: {word}"
-        detail = status + text(r, "detail")
+        title = f"Ticket{ticket}: {_TICKET_NEWS.get(operation, operation)} {word}"
+        # A delivery that went well says no more than what was delivered.
+        detail = "" if text(r, "detail") == operation else status + text(r, "detail")
         events.append(Event(at if isinstance(at, datetime) else None, "ticket", title, detail, "Ticketing"))
     return events
 

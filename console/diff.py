@@ -137,6 +137,17 @@ def _shown(records: Sequence[Record], others: Sequence[Record], field: str) -> o
     return value
 
 
+def _is_rounding(left: Sequence[Record], right: Sequence[Record]) -> bool:
+    """True when both grosses differ by no more than an average price cut to its digits explains."""
+    quantity, ours, theirs = combine(left, "qty"), combine(left, "gross_money"), combine(right, "gross_money")
+    scales = [scale for r in (*left, *right) if isinstance(scale := r.get("price_scale"), int)]
+    if len(left) == len(right) == 1 or not scales or quantity != combine(right, "qty"):
+        return False
+    if not (isinstance(quantity, Decimal) and isinstance(ours, Decimal) and isinstance(theirs, Decimal)):
+        return False
+    return abs(ours - theirs) <= abs(quantity) * Decimal(1).scaleb(-max(scales)) / 2
+
+
 def _row(field: str, label: str, left: Sequence[Record], right: Sequence[Record], compare: bool) -> FieldRow | None:
     a, b = show(_shown(left, right, field)), show(_shown(right, left, field))
     if a == MISSING and b == MISSING:
@@ -147,6 +158,8 @@ def _row(field: str, label: str, left: Sequence[Record], right: Sequence[Record]
         return FieldRow(field, label, (Span(a, False),), (Span(b, False),), "one-sided")
     if a == b:
         return FieldRow(field, label, (Span(a, False),), (Span(b, False),), "same")
+    if field == "gross_money" and _is_rounding(left, right):
+        return FieldRow(field, label, (Span(a, False),), (Span(b, False),), "info")
     if MISSING in (a, b):
         # A side that never reports the field (most brokers send no gross) does not disagree about it.
         return FieldRow(field, label, (Span(a, False),), (Span(b, False),), "info")

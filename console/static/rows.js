@@ -14,6 +14,13 @@ function glyph(level) {
 }
 
 const marked = (parts) => parts.map(([text, changed]) => (changed ? el("mark", {}, text) : text));
+// "MERID-EQ-08 → MERID-EQ-09" reads "→ …-09" where the column is narrow: the style sheet chooses.
+function shortened(left, right) {
+  const [head, changed] = right[0] ?? ["", true];
+  if (changed || right.length < 2 || head.length < 6 || left[0]?.[0] !== head) return marked(right);
+  return [el("span", { class: "long" }, head.slice(0, -2)), el("span", { class: "short", "aria-hidden": "true" }, "…"), head.slice(-2), ...marked(right.slice(1))];
+}
+
 const cell = (css, column, ...children) => el("div", { class: css, role: "gridcell", "aria-colindex": column }, ...children);
 
 function deadline(row, now) {
@@ -46,7 +53,7 @@ export function paintRow(node, row, now, selected) {
     cell("c-code", 4, el("b", { title: `${row.code} ${row.headline}` }, row.name)),
     cell("c-sec", 5, row.symbol || "—", el("span", {}, ` · ${row.account || "—"}`)),
     cell("c-pb", 6, row.pb || "—"),
-    cell("c-diff", 7, el("span", { class: "was", title: `${plain(row.left)} → ${plain(row.right)}` }, ...marked(row.left)), el("span", { class: "to", "aria-label": " to " }, "→"), el("span", {}, ...marked(row.right))),
+    cell("c-diff", 7, el("span", { class: "was", title: `${plain(row.left)} → ${plain(row.right)}` }, ...marked(row.left)), el("span", { class: "to", "aria-label": " to " }, "→"), el("span", {}, ...shortened(row.left, row.right))),
     cell("c-money", 8, row.exposure),
     cell("c-score", 9, row.score === null ? "—" : row.score.toFixed(2)),
     cell("c-age", 10, age),

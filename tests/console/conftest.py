@@ -84,11 +84,14 @@ def _values(family: str, qty: int, price: str, rng: random.Random) -> tuple[str,
     return "63.78", "70.86"
 
 
-def seed_breaks(warehouse: Warehouse, n: int, seed: int = 7) -> list[str]:
-    """`n` open breaks over three brokers with scores, and tickets for two in three; returns their ids in order."""
+def seed_breaks(warehouse: Warehouse, n: int, seed: int = 7, first: int = 0) -> list[str]:
+    """`n` open breaks over three brokers with scores, and tickets for two in three; returns their ids in order.
+
+    Their numbers start at `first`, so that more can be added to the same warehouse.
+    """
     rng = random.Random(seed)
     breaks, changes, scores, outbox, delivery = [], [], [], [], []
-    for i in range(n):
+    for i in range(first, first + n):
         symbol, isin, price = SYMBOLS[rng.randrange(len(SYMBOLS))]
         code, severity, family = CODES[rng.randrange(len(CODES))]
         break_id, change_id = digest128("break", str(i)), digest128("change", str(i))
@@ -361,6 +364,6 @@ def browser() -> Iterator[Any]:
     if not CHROMIUM.exists():
         pytest.skip("no /usr/bin/chromium: apt-get install chromium")
     with play_api.sync_playwright() as play:
-        found = play.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        found = play.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
         yield found
         found.close()

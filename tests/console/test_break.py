@@ -49,6 +49,22 @@ def test_several_fills_are_added_up_before_they_are_compared() -> None:
     assert rows["commission"].status == "differs" and marked(rows["commission"].left) == "5"
 
 
+def test_gross_of_an_average_price_differs_only_beyond_its_rounding() -> None:
+    fills = [{"qty": Decimal(3000), "price": Decimal("190.07"), "price_scale": 2, "gross_money": Decimal("570210")},
+             {"qty": Decimal(4369), "price": Decimal("190.08"), "price_scale": 2,
+              "gross_money": Decimal("830459.52")}]  # fmt: skip
+    block = [{"qty": Decimal(7369), "price": Decimal("190.0759"), "price_scale": 4,
+              "gross_money": Decimal("1400669.3071")}]  # fmt: skip
+
+    def status(ours: list[dict[str, object]], theirs: list[dict[str, object]]) -> str:
+        return {r.name: r.status for group in compare_sides(ours, theirs) for r in group.rows}["gross_money"]
+
+    assert status(fills, block) == "info"
+    assert status(fills, [block[0] | {"gross_money": Decimal("1400669.90")}]) == "differs"
+    assert status([fills[0]], [fills[0] | {"gross_money": Decimal("570210.01")}]) == "differs", "one fill each: exact"
+    assert status(fills, [block[0] | {"qty": Decimal(7368)}]) == "differs", "another quantity is no rounding"
+
+
 def test_average_price_is_compared_to_the_digits_the_other_side_shows() -> None:
     fills = [{"qty": Decimal(1), "price": Decimal("340.83"), "price_scale": 2},
              {"qty": Decimal(2), "price": Decimal("340.84"), "price_scale": 2}]  # fmt: skip

@@ -146,7 +146,7 @@ def test_who_may_do_what(visitor: TestClient, break_ids: list[str], credential: 
     """Every credential against every kind of request, with reads closed."""
     column = list(CREDENTIALS).index(credential)
     for origin, (headers, expected) in READS.items():
-        for path in ("/breaks", f"/breaks/{break_ids[7]}", "/api/breaks", "/api/status", "/metrics"):
+        for path in ("/breaks?limit=1", "/api/breaks?limit=1", "/metrics"):
             answer = visitor.get(path, headers=headers | CREDENTIALS[credential])
             assert answer.status_code == expected[column], (path, origin)
             is_page = path.startswith("/breaks")
