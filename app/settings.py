@@ -9,7 +9,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from domain.address import Address
 from domain.taxonomy import Severity
-from ingest.feeds import Feed
+from ingest.dialects.dialect import dialect_names
+from ingest.feeds import Feed, feeds_by_session
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Positive = Annotated[int, Field(gt=0)]
@@ -167,6 +168,14 @@ class Settings(BaseSettings):
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise ValueError(f"feeds: the name {repeated[0]!r} is used more than once")
+        try:
+            feeds_by_session(self.feeds)
+        except ValueError as error:
+            raise ValueError(f"feeds: {error}") from None
+        known = dialect_names()
+        for feed in self.feeds:
+            if feed.dialect not in known:
+                raise ValueError(f"feeds: {feed.name!r}: no dialect {feed.dialect!r}; known: {', '.join(known)}")
         return self
 
     @classmethod
@@ -203,7 +212,11 @@ def load(path: Path | None) -> Settings:
         settings = Settings(**data)
     except ValidationError as error:
         raise SettingsError("\n".join(_explain(path, item) for item in error.errors())) from None
-    return _resolve_paths(settings, base)
+    settings = _resolve_paths(settings, base)
+    for name, file in settings.reference.model_dump().items():
+        if file is not None and not file.is_file():
+            raise SettingsError(f"{path or 'environment'}: reference.{name}: no such file {file}")
+    return settings
 
 
 def aws_environment() -> dict[str, str]:
@@ -233,10 +246,13 @@ def _reject_unknown_environment(known: set[str]) -> None:
 
 
 def _explain(path: Path | None, item: Any) -> str:
-    where = ".".join(str(part) for part in item["loc"]) or "settings"
+    # A check over several keys names its key itself.
+    where = ".".join(str(part) for part in item["loc"])
     given = "" if item["type"] in ("missing", "value_error") or "password" in where else f" (given {item['input']!r})"
-    text = "unknown key" if item["type"] == "extra_forbidden" else item["msg"]
-    return f"{path or 'environment'}: {where}: {text}{'' if item['type'] == 'extra_forbidden' else given}"
+    text = "unknown key" if item["type"] == "extra_forbidden" else item["msg"].removeprefix("Value error, ")
+    if item["type"] != "extra_forbidden":
+        text += given
+    return ": ".join(part for part in (str(path or "environment"), where, text) if part)
 
 
 def _resolve_paths(settings: Settings, base: Path) -> Settings:

@@ -1,7 +1,7 @@
 """Dialects: what one counterparty means by its FIX, one YAML file each, checked when it is loaded."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -106,6 +106,12 @@ def parse_dialect(file: str, text: str) -> Dialect:
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'document'}: {e['msg']}" for e in error.errors())
         raise PermanentError(f"dialect {file}: {wrong}") from error
+
+
+def dialect_names() -> Sequence[str]:
+    """Names of the dialects shipped in this folder, without reading them."""
+    names = (entry.name for entry in resources.files("ingest.dialects").iterdir())
+    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
 
 
 def load_dialects() -> Mapping[str, Dialect]:

@@ -46,6 +46,9 @@ def write(tmp_path: Path):
         ({"feeds": [{**FEED, "role": "FRIEND"}]}, ("feeds.0.role", "'FRIEND'", "PB")),
         ({"feeds": [{"name": "OMS"}]}, ("feeds.0.role", "required")),
         ({"feeds": [FEED, FEED]}, ("feeds", "'OMS'", "more than once")),
+        ({"feeds": [FEED, {**FEED, "name": "TWIN"}]}, ("feeds", "OMS and TWIN", "OMS->TIEOUT")),
+        ({"feeds": [{**FEED, "dialect": "pidgin"}]}, ("feeds", "'OMS'", "'pidgin'", "generic")),
+        ({"reference": {"fx_rate": "gone.csv"}}, ("reference.fx_rate", "no such file", "gone.csv")),
         ({"feeds": [{**FEED, "session": None}]}, ("feeds", "'OMS'", "session")),
         ({"feeds": [{**FEED, "slots": [{"name": "eod", "at": "25:00"}]}]}, ("feeds.0.slots.0.at", "'25:00'")),
     ],
@@ -58,6 +61,7 @@ def test_a_wrong_key_is_named_on_one_line(write, settings: dict[str, object], na
     assert lines, str(caught.value)
     assert lines[0].startswith(f"{path}: ")
     assert all(any(name in line for line in lines) for name in names), lines
+    assert "Value error" not in str(caught.value)
 
 
 def test_every_wrong_key_is_named_at_once(write) -> None:
@@ -108,6 +112,7 @@ def test_a_password_is_never_shown(write, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_paths_are_taken_from_the_files_folder(write, tmp_path: Path) -> None:
+    (tmp_path / "fx.csv").touch()
     settings = load(write(data_dir="here", rules="my.yaml", reference={"fx_rate": "fx.csv"}))
     assert settings.data_dir == tmp_path / "here"
     assert (settings.rules, settings.reference.fx_rate) == (tmp_path / "my.yaml", tmp_path / "fx.csv")
