@@ -21,6 +21,7 @@ from app.settings import PROFILES, SettingsError, load
 from app.supervise import Supervisor, stop_on_signals
 from app.tieout_text import show
 from domain.clock import Clock, SystemClock
+from domain.errors import PermanentError, TransientError
 from ingest.session.initiator import send_messages
 from simulator.day import Day
 
@@ -142,25 +143,33 @@ def _push(
         bars = {s: progress.add_task(f"{s} sends", total=len(m)) for s, m in setup.day.streams.items()}
         done = progress.add_task("reconciled", total=None)
 
+        failures: list[str] = []
+
         def one(session: str) -> None:
             sender, target = session.split("->")
-            stream = setup.day.streams[session]
 
             def sent(count: int) -> None:
                 progress.update(bars[session], completed=count)
 
             messages = _paced(setup.day, session, started, clock)
-            begin = _begin_string(stream[0].raw)
-            # The day's own bytes, so that another run of the same day has the same evidence.
-            asyncio.run(send_messages(host, port, sender, target, begin, messages, on_progress=sent, keep_header=True))
+            begin = _begin_string(setup.day.streams[session][0].raw)
+            try:
+                # The day's own bytes, so that another run of the same day has the same evidence.
+                asyncio.run(
+                    send_messages(host, port, sender, target, begin, messages, on_progress=sent, keep_header=True)
+                )
+            except (TransientError, PermanentError) as error:
+                failures.append(f"{session}: {error}")
 
-        senders = [threading.Thread(target=one, args=(s,), daemon=True) for s in setup.day.streams]
+        senders = [threading.Thread(target=one, args=(s,), daemon=True) for s, m in setup.day.streams.items() if m]
         for sender in senders:
             sender.start()
         deadline = clock.monotonic() + DRAIN_TIMEOUT_SECONDS
         while clock.monotonic() < deadline and not stop.is_set():
             state = client.get("/api/progress")
             progress.update(done, total=max(state["accepted"], total), completed=state["processed"])
+            if failures:
+                raise SettingsError(f"the day could not be sent: {failures[0]}")
             if not any(s.is_alive() for s in senders) and state["idle"]:
                 return total
             clock.sleep(0.1)

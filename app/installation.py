@@ -141,6 +141,11 @@ class Installation:
 OUTCOMES = ("SESSION", "DUPLICATE", "FACT", "QUARANTINE", "IGNORED")
 
 
+def _console_url(settings: Settings) -> str:
+    """Where tickets link to; empty when the port is only known once the console listens."""
+    return f"http://{settings.console.host}:{settings.console.port}" if settings.console.port else ""
+
+
 @contextmanager
 def open_installation(settings: Settings, clock: Clock | None = None) -> Iterator[Installation]:
     """Open every store of the installation, the embedded ticket service among them, and close them afterwards.
@@ -157,7 +162,7 @@ def open_installation(settings: Settings, clock: Clock | None = None) -> Iterato
         prepare(warehouse)
         load_all(warehouse, settings, datetime.fromtimestamp(clock.now_ns() / 1e9, UTC).date())
         stream = build.open_stream(settings, clock)
-        scorer, policy = build.open_scorer(settings), build.open_policy(settings)
+        scorer, policy = build.open_scorer(settings), build.open_policy(settings, _console_url(settings))
         ticketing, set_fault = build.open_ticketing(settings, clock, stop)
         feeds, reference = feeds_by_session(settings.feeds), ReferenceCache(warehouse)
         tasks = Tasks(

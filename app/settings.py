@@ -119,6 +119,15 @@ SCHEMES = {
 }
 
 
+NEEDS_HOST = {
+    "servicenow": "servicenow://acme.service-now.com",
+    "sagemaker": "sagemaker://tieout-break-scorer",
+    "kinesis": "kinesis://tieout-raw",
+    "http": "http://127.0.0.1:8081",
+    "https": "https://scorer.example",
+}
+
+
 class Settings(BaseSettings):
     """Everything that can be configured. Unknown keys are errors; TIEOUT_<KEY> overrides the file."""
 
@@ -158,6 +167,8 @@ class Settings(BaseSettings):
             scheme = Address.parse(text).scheme
             if scheme not in schemes:
                 raise ValueError(f"{port}: no adapter for {scheme!r} in {text!r}; known: {', '.join(sorted(schemes))}")
+            if scheme in NEEDS_HOST and not Address.parse(text).host:
+                raise ValueError(f"{port}: {text!r} needs a name, as in {NEEDS_HOST[scheme]}")
         for feed in self.feeds:
             if feed.session is None:
                 raise ValueError(
