@@ -357,9 +357,12 @@ def serve() -> Iterator[Callable[[FastAPI], str]]:
         yield lambda app: stack.enter_context(serving(app))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """One Chromium for all tests; a test that needs it is skipped where there is none."""
+    """One Chromium per module; a test that needs it is skipped where there is none.
+
+    Not one per session: Playwright keeps an event loop running in this thread, and no other test could run its own.
+    """
     play_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if not CHROMIUM.exists():
         pytest.skip("no /usr/bin/chromium: apt-get install chromium")
