@@ -202,6 +202,8 @@ class _Connection(asyncio.Protocol):
         if len(self._acceptor.connections) >= self._acceptor.config.max_connections:
             transport.abort()
         self._acceptor.connections.add(self)
+        # Once the transport reads: a paused acceptor must not take a Logon from a newcomer either.
+        asyncio.get_running_loop().call_soon(lambda: self.listen(self._acceptor.listening))
 
     def data_received(self, data: bytes) -> None:
         if self.core is None:

@@ -1,0 +1,240 @@
+"""The worker: contiguous ranges under fixed names, one at a time per lane, resumed after a crash, sweeps when due."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.settings import WorkerSettings
+from app.worker import Worker
+from domain.clock import SystemClock
+from domain.errors import PermanentError, TransientError
+from ingest.streams.port import Envelope
+from ingest.streams.segment import SegmentStream
+from orchestrator.embedded import EmbeddedEngine
+from orchestrator.ledger import SqliteLedger, execution_name
+
+ONE_STATE = {
+    "StartAt": "Do",
+    "States": {
+        "Do": {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::lambda:invoke",
+            "Parameters": {"FunctionName": "do", "Payload.$": "$"},
+            "End": True,
+        }
+    },
+}
+Json = dict[str, Any]
+
+
+class Plant:
+    """A worker over a real segment log, engine and ledger; `gate` holds the tasks back while it is not set."""
+
+    def __init__(self, root: Path, **limits: int) -> None:
+        self.calls: list[Json] = []
+        self.ended: list[tuple[str, str]] = []
+        self.due: tuple[int | None, int | None] = (None, None)
+        self.gate = threading.Event()
+        self.gate.set()
+        self.log = SegmentStream(root / "log")
+        self.engine = EmbeddedEngine(root / "e.sqlite", ONE_STATE, {"do": self._do}, SystemClock())
+        self.worker = Worker(
+            tenant="t",
+            stream=self.log,
+            engine=self.engine,
+            ledger=SqliteLedger(self.engine),
+            limits=WorkerSettings(**{"batch_min_wait_ms": 1, **limits}),
+            clock=SystemClock(),
+            due=lambda: self.due,
+            on_ended=lambda name, status: self.ended.append((name, status)),
+        )
+
+    def _do(self, task: Json) -> Json:
+        self.gate.wait(20)
+        self.calls.append(task)
+        if b"poison" in b"".join(self.messages(task)):
+            raise PermanentError("poison")
+        return {}
+
+    def messages(self, task: Json) -> list[bytes]:
+        if not task["lane"]:
+            return []
+        batch = self.log.read(task["lane"], task["after"], task["count"], until=task["until"])
+        return [message for envelope in batch.envelopes for message in envelope.messages]
+
+    def append(self, lane: str, *messages: bytes, recv_ts: int = 1) -> None:
+        first = self.log.tail(lane).number + 1
+        self.log.append([Envelope(lane, first, recv_ts, messages, first)])
+
+    def run(self) -> None:
+        deadline = time.monotonic() + 20
+        while self.worker.step() or not self.worker.idle:
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+
+    def close(self) -> None:
+        self.gate.set()
+        self.engine.close()
+        self.log.close()
+
+
+@pytest.fixture
+def plant(tmp_path: Path) -> Iterator[Callable[..., Plant]]:
+    with contextlib.ExitStack() as stack:
+
+        def make(**limits: int) -> Plant:
+            made = Plant(tmp_path, **limits)
+            stack.callback(made.close)
+            return made
+
+        yield make
+
+
+def texts(*numbers: int) -> list[bytes]:
+    return [b"m%d" % n for n in numbers]
+
+
+def test_ranges_are_contiguous_and_bounded_and_everything_is_taken_once(plant: Callable[..., Plant]) -> None:
+    here = plant(batch_max_messages=3)
+    here.append("A", *texts(*range(7)))
+    here.append("B", b"only")
+    here.run()
+    mine = [task for task in here.calls if task["lane"] == "A"]
+    assert [here.messages(task) for task in mine] == [texts(0, 1, 2), texts(3, 4, 5), texts(6)]
+    assert [task["after"] for task in mine] == [None, mine[0]["until"], mine[1]["until"]]
+    assert [task["marks"] for task in mine] == [{}, {"A": 3}, {"A": 6}]
+    assert [here.messages(task) for task in here.calls if task["lane"] == "B"] == [[b"only"]]
+    assert len(here.ended) == 4 and {status for _, status in here.ended} == {"SUCCEEDED"}
+
+
+def test_the_name_says_tenant_lane_and_range(plant: Callable[..., Plant]) -> None:
+    here = plant()
+    here.append("A", b"x")
+    here.run()
+    (task,) = here.calls
+    assert task["execution"] == execution_name("t", "A", "", task["until"])
+    assert here.engine.describe(task["execution"]).status == "SUCCEEDED"
+
+
+def test_one_execution_of_a_lane_at_a_time_but_lanes_side_by_side(plant: Callable[..., Plant]) -> None:
+    here = plant(batch_max_messages=1)
+    here.gate.clear()
+    here.append("A", *texts(1, 2))
+    here.append("B", *texts(3, 4))
+    for _ in range(20):
+        here.worker.step()
+        time.sleep(0.002)
+    assert here.engine.counts() == {"RUNNING": 2}
+    assert here.worker.lag() == {"A": 1, "B": 1} and not here.worker.idle
+    here.gate.set()
+    here.run()
+    assert here.engine.counts() == {"SUCCEEDED": 4}
+
+
+def test_as_of_is_the_latest_receipt_and_never_goes_back(plant: Callable[..., Plant]) -> None:
+    here = plant()
+    here.append("A", b"x", recv_ts=500)
+    here.run()
+    here.append("B", b"y", recv_ts=100)
+    here.run()
+    here.append("A", b"z", recv_ts=900)
+    here.run()
+    assert [task["as_of"] for task in here.calls] == [500, 500, 900]
+
+
+def test_a_failed_range_does_not_stop_its_lane(plant: Callable[..., Plant]) -> None:
+    here = plant(batch_max_messages=1)
+    here.append("A", b"a", b"poison", b"b")
+    here.run()
+    assert [here.messages(task) for task in here.calls] == [[b"a"], [b"poison"], [b"b"]]
+    assert [status for _, status in here.ended] == ["SUCCEEDED", "FAILED", "SUCCEEDED"]
+
+
+def test_a_crash_after_the_plan_repeats_the_same_range(plant: Callable[..., Plant]) -> None:
+    """The ledger knows a range whose execution never ended; a new worker adds what came later as its own range."""
+    first = plant()
+    first.gate.clear()
+    first.append("A", *texts(1, 2))
+    first.worker.step()
+    (planned,) = first.engine.list("RUNNING")
+    first.engine._stopping = True  # the process is gone before the task ends
+    first.close()
+    second = plant()
+    second.append("A", b"m3")
+    second.run()
+    assert second.engine.describe(planned.name).input == planned.input
+    done = {name.name: name.status for name in second.engine.list()}
+    assert done[planned.name] == "SUCCEEDED" and len(done) == 2
+    assert [second.messages(task) for task in second.calls if task["execution"] != planned.name] == [[b"m3"]]
+
+
+def test_a_worker_that_was_replaced_is_fenced(plant: Callable[..., Plant]) -> None:
+    here = plant()
+    here.append("A", b"x")
+    here.run()
+    SqliteLedger(here.engine).claim("A")
+    here.append("A", b"y")
+    with pytest.raises(PermanentError, match="fenced"):
+        here.run()
+    assert len(here.calls) == 1
+
+
+def test_a_sweep_starts_when_something_is_due_and_not_before(plant: Callable[..., Plant]) -> None:
+    here = plant()
+    far = here.worker.clock.now_ns() + 3_600 * 10**9
+    here.due = (far, far)
+    here.run()
+    assert here.calls == []
+    passed = here.worker.clock.now_ns() - 1
+    here.due = (passed, far)
+    here.worker.step()
+    here.due = (far, far)
+    here.run()
+    (sweep,) = here.calls
+    assert (sweep["kind"], sweep["lane"], sweep["count"], sweep["after"], sweep["until"]) == (
+        "sweep",
+        "",
+        0,
+        None,
+        None,
+    )
+    assert sweep["execution"] == f"sweep-{sweep['as_of']}" and passed < sweep["as_of"] < far
+
+
+def test_the_final_sweep_waits_for_every_lane_and_is_as_of_the_last_due_time(plant: Callable[..., Plant]) -> None:
+    here = plant(batch_max_messages=1)
+    far = here.worker.clock.now_ns() + 3_600 * 10**9
+    here.due = (far - 5, far)
+    here.append("A", *texts(1, 2, 3))
+    here.worker.request_final_sweep()
+    here.run()
+    assert [task["kind"] for task in here.calls] == ["batch"] * 3 + ["sweep"]
+    assert here.calls[-1]["as_of"] == far
+
+
+def test_a_lane_in_trouble_does_not_hold_up_the_others(
+    plant: Callable[..., Plant], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = plant()
+    here.append("A", b"x")
+    here.append("B", b"y")
+    read = here.log.read
+
+    def flaky(lane: str, *rest: Any, **more: Any) -> Any:
+        if lane == "A":
+            raise TransientError("the disk is away")
+        return read(lane, *rest, **more)
+
+    monkeypatch.setattr(here.log, "read", flaky)
+    for _ in range(50):
+        here.worker.step()
+        time.sleep(0.002)
+    assert [task["lane"] for task in here.calls] == ["B"]
+    monkeypatch.undo()
+    here.run()
+    assert sorted(task["lane"] for task in here.calls) == ["A", "B"]
