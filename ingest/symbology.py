@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import TypeGuard
 from types import MappingProxyType
 
 _NOT_ALPHANUMERIC = re.compile(r"[^A-Z0-9]+")
@@ -37,7 +38,7 @@ def normalised_symbol(symbol: str, suffix: str | None = None) -> str:
     return _NOT_ALPHANUMERIC.sub("", f"{symbol}{suffix or ''}".upper())
 
 
-def has_symbol(symbol: str | None) -> bool:
+def has_symbol(symbol: str | None) -> TypeGuard[str]:
     """False for the ways FIX says "no symbol" (`[N/A]`)."""
     return symbol is not None and symbol.strip().upper() not in _NO_SYMBOL
 
