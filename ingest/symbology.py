@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import TypeGuard
 from types import MappingProxyType
+from typing import TypeGuard
 
 _NOT_ALPHANUMERIC = re.compile(r"[^A-Z0-9]+")
 _NO_SYMBOL = frozenset({"", "NA", "N/A", "[N/A]"})
