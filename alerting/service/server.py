@@ -82,7 +82,8 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _server(app: ASGIApp) -> uvicorn.Server:
     return uvicorn.Server(
-        uvicorn.Config(app, log_level="critical", access_log=False, lifespan="on", timeout_graceful_shutdown=2)
+        # Logging belongs to the process: a configuration here would silence every other server in it.
+        uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=2)
     )
 
 

@@ -32,7 +32,7 @@ def local() -> InProcessScorer:
 def container(local: InProcessScorer) -> Iterator[str]:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(ScoringApp(local), log_level="error", lifespan="on"))
+    server = uvicorn.Server(uvicorn.Config(ScoringApp(local), log_config=None, lifespan="on"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
