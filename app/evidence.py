@@ -4,11 +4,12 @@ import json
 from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from matching.explain import evidence
-from matching.rules import RuleSet
 from warehouse.port import Warehouse
+
+if TYPE_CHECKING:
+    from matching.rules import RuleSet
 
 Json = dict[str, Any]
 
@@ -32,8 +33,10 @@ WHERE o.break_id = :b ORDER BY d.attempted_at, o.outbox_key, d.attempt
 """
 
 
-def evidence_of(warehouse: Warehouse, break_id: str, rules: RuleSet) -> Json:
+def evidence_of(warehouse: Warehouse, break_id: str, rules: "RuleSet") -> Json:
     """Everything that explains a break, ready for JSON: decimals and times as text. Raises KeyError if unknown."""
+    from matching.explain import evidence  # not above: the command line only words what the service found
+
     found = evidence(warehouse, break_id, rules)
     rows = warehouse.query(_QUEUE_SQL, {"b": break_id})
     queue = _plain_table(rows)[0] if rows.num_rows else {}

@@ -4,17 +4,18 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from app.client import ServiceClient, ServiceError, running
-from app.installation import Installation, open_installation
-from app.reference import load as load_rows
-from app.reference import read, table_for
 from app.settings import Settings, SettingsError, load
 from app.tieout_text import show
 from domain.errors import PermanentError, TransientError
+
+# The stores take seconds to import, and are needed only when no service answers.
+if TYPE_CHECKING:
+    from app.installation import Installation
 
 DEFAULT_CONFIGS = (Path("tieout.yaml"), Path(".tieout/demo/tieout.yaml"))
 
@@ -34,7 +35,7 @@ def settings_for(config: Path | None) -> Settings:
 
 
 @contextmanager
-def _either(config: Path | None) -> Iterator[tuple[ServiceClient | None, Installation | None]]:
+def _either(config: Path | None) -> Iterator["tuple[ServiceClient | None, Installation | None]"]:
     settings = settings_for(config)
     client = running(settings.data_dir)
     try:
@@ -43,6 +44,8 @@ def _either(config: Path | None) -> Iterator[tuple[ServiceClient | None, Install
             return
         if not settings.data_dir.is_dir():
             raise VerbError(f"{settings.data_dir}: nothing has run here yet")
+        from app.installation import open_installation
+
         with open_installation(settings) as installation:
             yield None, installation
     except (ServiceError, PermanentError, TransientError) as error:
@@ -92,6 +95,9 @@ def rebuild_derived(config: Path | None) -> tuple[str, bool]:
 
 def load_reference(files: list[Path], config: Path | None) -> str:
     """Load reference files into the installation; returns one line per file."""
+    from app.reference import load as load_rows
+    from app.reference import read, table_for
+
     with _either(config) as (client, local):
         if client is not None:
             raise VerbError("the service is running and holds the warehouse; stop it first, or name the files in it")
@@ -119,6 +125,6 @@ def as_json(value: Any) -> str:
     return json.dumps(value, indent=2, sort_keys=True, default=str)
 
 
-def _required(installation: Installation | None) -> Installation:
+def _required(installation: "Installation | None") -> "Installation":
     assert installation is not None
     return installation

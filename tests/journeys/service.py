@@ -42,12 +42,12 @@ def tieout(*arguments: object, timeout: float = PATIENCE_SECONDS) -> subprocess.
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout)
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:
+def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS, pause: float = 0.05) -> Any:
     """The first true answer of `condition`; it is asked often, and the test fails when it never comes."""
     deadline = time.monotonic() + seconds
     while not (answer := condition()):
         assert time.monotonic() < deadline, f"never happened: {what}"
-        time.sleep(0.02)
+        time.sleep(pause)
     return answer
 
 
@@ -226,7 +226,7 @@ class Service:
 
     def settle(self) -> None:
         """Wait until everything accepted is reconciled."""
-        until(self._idle, "everything accepted is reconciled")
+        until(self._idle, "everything accepted is reconciled", pause=0.15)
 
     def _idle(self) -> bool:
         with contextlib.suppress(ServiceError):

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from app.client import ServiceError
-from tests.journeys.service import Service, count, tieout, until
+from tests.journeys.service import Service, count, raw_streams, tieout, until
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,8 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, l
     """A day reconciled while every ticket call answered 503; the failed executions."""
     with Service(tmp_path_factory.mktemp("night"), fills=60) as service:
         service.client.post("/api/fault", {"mode": "503"})
-        service.push()
+        streams = raw_streams(service.day)
+        service.push({session: streams[session] for session in ("MERIDIAN_OMS->TIEOUT", "ALPHA->TIEOUT")})
         service.end_of_input()
         failed = service.client.get("/api/runs", status="FAILED")["runs"]
         service.client.post("/api/fault", {"mode": "off"})
