@@ -9,8 +9,8 @@ from tests.journeys.service import Service
 
 @pytest.fixture(scope="session")
 def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A day of 200 fills pushed over FIX sessions, its grace ended."""
-    with Service(tmp_path_factory.mktemp("office"), fills=200) as service:
+    """A day of 120 fills pushed over FIX sessions, its grace ended."""
+    with Service(tmp_path_factory.mktemp("office"), fills=120) as service:
         service.push()
         service.end_of_input()
         yield service

@@ -13,7 +13,7 @@ from simulator.day import Day
 from tests.journeys.inside import inside
 from tests.journeys.service import Service, raw_streams, settings_file, stored
 
-FILLS, SEED = 80, 7
+FILLS, SEED = 60, 7
 ROLES = ("supervisor", "acceptor", "worker", "group")
 KILLS = 10
 
@@ -64,9 +64,9 @@ def torment(service: Service, chance: random.Random, roles: list[str], stores: P
     for done, role in enumerate(roles):
         tap.open((done + chance.random()) / len(roles))
         # Now and then the next kill comes while the last one is still being recovered from.
-        if chance.random() < 0.5:
+        if chance.random() < 0.4:
             service.wait_ready()
-        threading.Event().wait(chance.uniform(0.0, 1.2))
+        threading.Event().wait(chance.uniform(0.0, 1.0))
         service.kill(role)
         if role in ("supervisor", "group"):
             service.start(ready=False)
