@@ -21,6 +21,8 @@ config_app = typer.Typer(help="Check the settings.", no_args_is_help=True)
 ref_app = typer.Typer(help="Load or check reference data (CSV files named after their table).", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(ref_app, name="ref")
+model_app = typer.Typer(help="The break scorer as a service of its own.", no_args_is_help=True)
+app.add_typer(model_app, name="model")
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="Settings file (YAML).")]
 
@@ -266,6 +268,29 @@ def ref_load(
         typer.echo(load_reference(files, config))
     except (VerbError, SettingsError) as error:
         fail(error)
+
+
+@model_app.command("serve")
+def model_serve(
+    host: Annotated[str, typer.Option(help="Address to listen on; a container takes 0.0.0.0.")] = "127.0.0.1",
+    port: Annotated[int | None, typer.Option(help="Port; default: SAGEMAKER_BIND_TO_PORT, else 8080.")] = None,
+) -> None:
+    """Score breaks over HTTP: /ping and /invocations, as SageMaker calls a container.
+
+    Example: tieout model serve --port 8081   (then, in the settings, model: http://127.0.0.1:8081)
+    """
+    from app.serve_model import serve_model
+    from app.settings import container_port
+
+    try:
+        serve_model(host, container_port() if port is None else port)
+    except (SettingsError, OSError) as error:
+        fail(error)
+
+
+@model_app.callback()
+def _model() -> None:
+    """Keeps `serve` a verb of its own, as SageMaker calls it."""
 
 
 def main() -> None:

@@ -230,9 +230,12 @@ def load(path: Path | None) -> Settings:
     return settings
 
 
-def aws_environment() -> dict[str, str]:
-    """The AWS_* and LOCALSTACK_* variables a child process or client needs, as they are now."""
-    return {k: v for k, v in os.environ.items() if k.startswith(("AWS_", "LOCALSTACK_"))}
+def container_port() -> int:
+    """The port SageMaker tells a container to bind (SAGEMAKER_BIND_TO_PORT), else 8080; raises SettingsError."""
+    text = os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080")
+    if not text.isdigit() or not 0 < int(text) < 65_536:
+        raise SettingsError(f"environment variable SAGEMAKER_BIND_TO_PORT: {text!r} is not a port")
+    return int(text)
 
 
 def child_environment(extra: dict[str, str]) -> dict[str, str]:

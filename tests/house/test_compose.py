@@ -44,3 +44,8 @@ def test_ports_are_published_on_loopback_only(compose: dict[str, Any]) -> None:
 def test_the_image_it_builds_exists_and_runs_unprivileged(compose: dict[str, Any]) -> None:
     dockerfile = (ROOT / compose["services"]["tieout"]["build"]["dockerfile"]).read_text()
     assert "USER tieout" in dockerfile and "--require-hashes" in dockerfile
+
+
+def test_the_scorer_s_image_is_started_the_way_sagemaker_does() -> None:
+    dockerfile = (ROOT / "infra" / "images" / "scorer.Dockerfile").read_text()
+    assert 'ENTRYPOINT ["tieout", "model"]' in dockerfile and "EXPOSE 8080" in dockerfile

@@ -187,7 +187,6 @@ def test_readme_example_prints_what_it_shows(monkeypatch: pytest.MonkeyPatch) ->
     assert sorted(shown) == sorted(re.findall(r"^\w+ (T\d\d) ", "\n".join(printed), re.M))
 
 
-@pytest.mark.heavy
 def test_the_demo_day_prints_what_readme_shows(tmp_path: Path) -> None:
     program = "from app.cli import main; main()"
     words = ["demo", "--exit", "--date", "2026-11-20", "--no-keep-files", "--data", str(tmp_path / "day")]
