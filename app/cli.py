@@ -277,7 +277,9 @@ def model_serve(
 ) -> None:
     """Score breaks over HTTP: /ping and /invocations, as SageMaker calls a container.
 
-    Example: tieout model serve --port 8081   (then, in the settings, model: http://127.0.0.1:8081)
+    In the settings, `model: http://127.0.0.1:8081` then uses it.
+
+    Example: tieout model serve --port 8081
     """
     from app.serve_model import serve_model
     from app.settings import container_port
