@@ -18,6 +18,7 @@ from domain.clock import Clock
 
 RESTARTS_MAX = 20
 RESTART_PAUSE_SECONDS = 0.5
+SETTLED_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 15.0
 
 
@@ -27,6 +28,7 @@ class _Child:
     process: subprocess.Popen[bytes] | None = None
     pipe: int = -1
     restarts: int = 0
+    started: float = 0.0
 
 
 @dataclass(slots=True)
@@ -73,7 +75,9 @@ class Supervisor:
                     continue
                 if process.returncode == 2 or child.restarts >= RESTARTS_MAX:
                     return process.returncode or 1
-                child.restarts += 1
+                # Only deaths in quick succession count: a process that ran a while is given its chances again.
+                lived_seconds = self.clock.monotonic() - child.started
+                child.restarts = 1 if lived_seconds > SETTLED_SECONDS else child.restarts + 1
                 self.clock.sleep(RESTART_PAUSE_SECONDS)
                 self._spawn(child)
         return 0
@@ -111,7 +115,7 @@ class Supervisor:
     def _spawn(self, child: _Child) -> None:
         self._close_pipe(child)
         read_end, write_end = os.pipe()
-        child.pipe = write_end
+        child.pipe, child.started = write_end, self.clock.monotonic()
         command = [sys.executable, "-m", "app.children", child.role, "--config", str(self.config)]
         output = self.log.open("ab") if self.log else None
         try:

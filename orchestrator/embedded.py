@@ -160,9 +160,12 @@ class EmbeddedEngine:
             return self._changed.wait_for(lambda: not self.counts().get("RUNNING"), timeout_seconds)
 
     def prune(self, older_than_ns: int) -> int:
-        """Forget executions that ended before a time (UTC ns); returns how many."""
+        """Forget executions that succeeded before a time (UTC ns); returns how many.
+
+        What failed stays: it may hold a parked batch that only a redrive brings back.
+        """
         with self.store.transaction():
-            ended = "SELECT name FROM exec WHERE status <> 'RUNNING' AND stopped_at < ?"
+            ended = "SELECT name FROM exec WHERE status = 'SUCCEEDED' AND stopped_at < ?"
             old = self.store.rows(ended, (older_than_ns,))
             for row in old:
                 for table in ("task", "event", "timer"):
