@@ -21,11 +21,6 @@ class DataDir:
         return self.root / "sessions"
 
     @property
-    def acceptor_status(self) -> Path:
-        """Status the acceptor publishes for the feeds page."""
-        return self.sessions / "status.json"
-
-    @property
     def warehouse(self) -> Path:
         """DuckDB file, held by the worker alone."""
         return self.root / "warehouse.duckdb"

@@ -255,7 +255,7 @@ def _reject_unknown_environment(known: set[str]) -> None:
     for name in os.environ:
         if name.startswith("TIEOUT_"):
             key = name.removeprefix("TIEOUT_").split("__")[0].lower()
-            if key not in known and name not in ("TIEOUT_JIT", "TIEOUT_PYFIXMSG"):
+            if key not in known:
                 raise SettingsError(f"environment variable {name}: no such setting {key!r}")
 
 

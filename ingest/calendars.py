@@ -25,17 +25,6 @@ def calendar_days(first: date, last: date, names: tuple[str, ...] = CALENDARS) -
     return pa.Table.from_pylist(rows, schema=arrow_schema(CALENDAR_DAY))
 
 
-def add_business_days(start: date, count: int, names: tuple[str, ...]) -> date:
-    """`start` plus `count` days on which every calendar in `names` is open (T+n settlement)."""
-    closed = [holidays.financial_holidays(name, years=(start.year, start.year + 1)) for name in names]
-    day = start
-    while count > 0:
-        day += timedelta(days=1)
-        if day.weekday() < 5 and not any(day in calendar for calendar in closed):
-            count -= 1
-    return day
-
-
 def last_business_day(on_or_before: date, names: tuple[str, ...]) -> date:
     """The latest day not after `on_or_before` on which every calendar is open."""
     closed = [holidays.financial_holidays(name, years=(on_or_before.year - 1, on_or_before.year)) for name in names]

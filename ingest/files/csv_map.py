@@ -1,6 +1,6 @@
 """How one file's headers become canonical columns: the YAML map, the guess, and the draft for an unknown layout."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -181,8 +181,3 @@ def draft_map(header: Sequence[str], chosen: Mapping[str, str], lacking: Sequenc
 
 def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def knows_headers(mapping: CsvMap) -> Callable[[str], bool]:
-    """The test `read_table` uses to recognise the header row."""
-    return mapping.knows

@@ -56,11 +56,6 @@ class CsvTable:
     bad: tuple[Span, ...]
     declared_rows: int | None
 
-    @property
-    def rows_received(self) -> int:
-        """Rows after the header that are not blank."""
-        return len(self.lines) + len(self.ignored) + len(self.bad)
-
 
 def read_table(source: Decoded, file: str, known: Callable[[str], bool]) -> CsvTable:
     """The table in `source`. `known` says whether a header is one the caller looks for.
