@@ -1,11 +1,13 @@
-"""API routes behind the command line: summary, progress, explain, sweep, redrive, rebuild, fault."""
+"""API routes behind the command line: summary, progress, result, explain, sweep, redrive, rebuild, fault."""
 
 from typing import Any, Literal
 
 from fastapi import APIRouter, HTTPException
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
 from app.installation import Installation
+from app.result import Part, lines
 from app.worker import Worker
 from domain.errors import PermanentError
 
@@ -50,6 +52,10 @@ def routes(installation: Installation, worker: Worker) -> APIRouter:
         # What a failed execution holds stays unprocessed until it is redriven: nothing to wait for.
         idle = worker.idle and running == 0 and (processed >= accepted or counts.get("FAILED", 0) > 0)
         return {"accepted": accepted, "processed": processed, "running": running, "lag": worker.lag(), "idle": idle}
+
+    @router.get("/result/{part}.jsonl")
+    def result(part: Part) -> StreamingResponse:
+        return StreamingResponse(lines(installation.warehouse, part), media_type="application/x-ndjson")
 
     @router.get("/explain/{break_id}")
     def explain(break_id: str) -> Json:

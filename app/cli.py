@@ -35,8 +35,13 @@ def fail(message: object, status: int = 2) -> NoReturn:
 
 @app.command()
 def reconcile(
-    ours: Annotated[list[Path], typer.Argument(help="Our own trades: FIX logs or CSV files.")],
-    against: Annotated[list[str], typer.Option("--against", "-a", help="A prime broker's file, as [PB=]FILE.")],
+    ours: Annotated[list[Path] | None, typer.Argument(help="Our own trades: FIX logs or CSV files.")] = None,
+    against: Annotated[
+        list[str] | None, typer.Option("--against", "-a", help="A prime broker's file, as [PB=]FILE.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="Instead of files: settings whose feeds have path_glob.")
+    ] = None,
     rules: Annotated[Path | None, typer.Option(help="Rule set (YAML); default: the one shipped.")] = None,
     tolerances: Annotated[Path | None, typer.Option(help="Tolerances that override the rule set's (YAML).")] = None,
     mapping: Annotated[Path | None, typer.Option("--map", help="Column map for CSV files (YAML).")] = None,
@@ -44,23 +49,26 @@ def reconcile(
     out: Annotated[Path | None, typer.Option(help="Write groups, breaks, quarantine and summary here.")] = None,
     output: Annotated[str, typer.Option("--format", "-f", help="table, json, csv or html.")] = "table",
 ) -> None:
-    """Tie out files: two files in, breaks out. No service needed.
+    """Tie out files: two files in, breaks out; or every feed of a settings file. No service needed.
 
     Exit status: 0 tied out, 1 breaks or quarantined rows, 2 nothing readable or wrong arguments.
 
     Example: tieout reconcile examples/fund.fix --against examples/northgate.csv --against examples/harbour.fix
+
+    Example: tieout reconcile --config tieout.yaml --out result
     """
     from app.reconcile import ReconcileOptions, run
 
     options = ReconcileOptions(
-        ours=tuple(ours),
-        against=tuple(against),
+        ours=tuple(ours or ()),
+        against=tuple(against or ()),
         rules=rules,
         tolerances=tolerances,
         mapping=mapping,
         as_of=as_of,
         out=out,
         format=output,
+        config=config,
     )
     raise typer.Exit(run(options, sys.stdout, sys.stderr))
 

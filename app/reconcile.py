@@ -1,7 +1,8 @@
 """Ties out files with no service running: read, normalise, match in memory, report."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -10,39 +11,44 @@ from typing import TextIO
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from app.reconcile_inputs import Loaded, ReconcileError, load, read_map, sources, write_draft
+from app.reconcile_folder import read_feeds
+from app.reconcile_inputs import Loaded, ReconcileError, Source, load, read_map, sources, write_draft
 from app.reconcile_links import align_names, infer_prime_brokers, link_accounts, link_instruments
+from app.reconcile_match import Given, file_note, known_at, latest, leave_out, merge, tie_out
 from app.reconcile_rules import rule_set
-from app.report import Context, FileNote, Report, build_report
+from app.reference import load_calendars, load_files
+from app.report import FileNote, Report
 from app.report_files import csv_text, json_text, write_folder
 from app.report_html import html_text
 from app.report_table import write_table
+from app.settings import SettingsError
+from app.settings import load as load_settings
+from ingest.dialects.dialect import load_dialects
+from ingest.files.csv_map import CsvMap
 from ingest.files.read import FileRefused
 from ingest.normalise import Normalised
-from ingest.store import Counts, store
-from matching.engine import FeedTerms, match
-from matching.rules import RuleSet
+from ingest.normalise_reference import load_reference
 from warehouse.duckdb import DuckDbWarehouse
 from warehouse.migrations import migrate
 
 FORMATS = ("table", "json", "csv", "html")
 TIED_OUT, HAS_BREAKS, UNUSABLE = 0, 1, 2
 _SECOND_NS = 1_000_000_000
-_IGNORED = "IGNORED"
 
 
 @dataclass(frozen=True, slots=True)
 class ReconcileOptions:
     """The command's arguments as given."""
 
-    ours: tuple[Path, ...]
-    against: tuple[str, ...]
+    ours: tuple[Path, ...] = ()
+    against: tuple[str, ...] = ()
     rules: Path | None = None
     tolerances: Path | None = None
     mapping: Path | None = None
     as_of: str | None = None
     out: Path | None = None
     format: str = "table"
+    config: Path | None = None
 
 
 def run(options: ReconcileOptions, out: TextIO, err: TextIO) -> int:
@@ -51,7 +57,7 @@ def run(options: ReconcileOptions, out: TextIO, err: TextIO) -> int:
         report = reconcile(options)
         if options.out is not None:
             _write_folder(report, options.out)
-    except ReconcileError as error:
+    except (ReconcileError, SettingsError) as error:
         err.write(f"tieout: {error}\n")
         return UNUSABLE
     _write(report, options.format, out)
@@ -59,17 +65,51 @@ def run(options: ReconcileOptions, out: TextIO, err: TextIO) -> int:
 
 
 def reconcile(options: ReconcileOptions) -> Report:
-    """The report of one tie-out. Raises ReconcileError with one line for the user."""
+    """The report of one tie-out. Raises ReconcileError or SettingsError with one line for the user."""
     if options.format not in FORMATS:
         raise ReconcileError(f"--format {options.format!r}: expected one of {', '.join(FORMATS)}")
+    if options.config is not None:
+        return _by_settings(options, options.config)
+    if not options.ours and not options.against:
+        raise ReconcileError("nothing to tie out: give our files and --against FILE, or --config FILE")
+    if not options.ours:
+        raise ReconcileError("none of our own files given beside --against")
     as_of_ns = parse_as_of(options.as_of)
     rules = rule_set(options.rules, options.tolerances)
     found = sources(options.ours, options.against)
     try:
-        loaded = load(found, read_map(options.mapping))
+        given = _two_sides(found, read_map(options.mapping), as_of_ns)
     except FileRefused as error:
         raise ReconcileError(f"{error}{write_draft(error, found)}") from None
-    return _match(loaded, rules, as_of_ns)
+    with _in_memory() as warehouse:
+        return tie_out(warehouse, given, rules, as_of_ns)
+
+
+def _by_settings(options: ReconcileOptions, config: Path) -> Report:
+    """Every feed of the settings from its files, with the settings' rules and reference data."""
+    if options.ours or options.against:
+        raise ReconcileError("give either files or --config, not both")
+    if options.mapping is not None:
+        raise ReconcileError("--map: with --config, a feed's column map is its `map` in the settings")
+    as_of_ns = parse_as_of(options.as_of)
+    settings = load_settings(config)
+    rules = rule_set(options.rules or settings.rules, options.tolerances)
+    with _in_memory() as warehouse:
+        load_files(warehouse, settings)
+        given = read_feeds(settings, config.resolve().parent, load_reference(warehouse, load_dialects()))
+        batch, later = known_at(given.batch, as_of_ns)
+        load_calendars(warehouse, datetime.fromtimestamp(latest(batch.trades) // _SECOND_NS, UTC).date())
+        return tie_out(warehouse, replace(given, batch=batch, notes=(*given.notes, *later)), rules, as_of_ns)
+
+
+@contextmanager
+def _in_memory() -> Iterator[DuckDbWarehouse]:
+    warehouse = DuckDbWarehouse(":memory:")
+    try:
+        migrate(warehouse)
+        yield warehouse
+    finally:
+        warehouse.close()
 
 
 def parse_as_of(text: str | None) -> int | None:
@@ -85,33 +125,27 @@ def parse_as_of(text: str | None) -> int | None:
     return (whole.days * 86_400 + whole.seconds) * _SECOND_NS + whole.microseconds * 1_000
 
 
-def _match(loaded: Sequence[Loaded], rules: RuleSet, as_of_ns: int | None) -> Report:
-    merged, notes = _known_at(_merge([item.batch.normalised for item in loaded]), as_of_ns)
+def _two_sides(found: Sequence[Source], mapping: CsvMap, as_of_ns: int | None) -> Given:
+    """Our files and theirs, with what they say about each other applied."""
+    loaded = load(found, mapping)
+    batch, later = known_at(merge([item.batch.normalised for item in loaded]), as_of_ns)
     parties = sorted({item.source.feed.party for item in loaded if item.source.feed.role == "PB"})
-    merged, accounts, linked = _linked(merged, parties)
-    merged, away = _held_elsewhere(merged, parties)
-    notes = [*linked, *away, *notes]
-    trades = merged.trades
-    latest_ns = _latest(trades)
-    merged = Normalised(
-        trades, merged.fees, merged.identifiers, _received_at(merged.messages, latest_ns),
-        _received_at(merged.quarantine, latest_ns),
-    )  # fmt: skip
-    grace = max(rules.default_grace_seconds, *(item.source.feed.grace_seconds for item in loaded))
-    until_ns = as_of_ns if as_of_ns is not None else latest_ns + (grace + 1) * _SECOND_NS
-    execution = sha256("".join(item.source.sha256 for item in loaded).encode()).hexdigest()[:40]
+    batch, accounts, linked = _linked(batch, parties)
+    batch, away = _held_elsewhere(batch, parties)
     feeds = {item.source.feed.name: item.source.feed for item in loaded}
-    terms = [FeedTerms(feed.name, feed.role, feed.party, feed.grace_seconds) for feed in feeds.values()]
-    warehouse = DuckDbWarehouse(":memory:")
-    try:
-        migrate(warehouse)
-        counts = store(warehouse, merged, execution)
-        result = match(warehouse, execution=execution, as_of=until_ns, rules=rules, feeds=terms)
-        inside = _expected(warehouse) if result.expected else 0
-        context = _context(loaded, counts, rules, until_ns, accounts, [*notes, *_waiting(inside)], merged.messages)
-        return build_report(warehouse, context)
-    finally:
-        warehouse.close()
+    places: dict[str, tuple[str, int | None]] = {}
+    for item in loaded:
+        places |= {message_id: (item.source.name, line) for message_id, line in item.batch.lines.items()}
+    return Given(
+        batch, tuple(_note(item) for item in loaded), places, tuple(feeds.values()),
+        sha256("".join(item.source.sha256 for item in loaded).encode()).hexdigest()[:40],
+        (*linked, *away, *later), accounts,
+    )  # fmt: skip
+
+
+def _note(item: Loaded) -> FileNote:
+    source = item.source
+    return file_note(source.name, str(source.path), source.feed, source.sha256, len(source.data), item.batch)
 
 
 def _linked(batch: Normalised, parties: Sequence[str]) -> tuple[Normalised, dict[str, str], list[str]]:
@@ -124,27 +158,6 @@ def _linked(batch: Normalised, parties: Sequence[str]) -> tuple[Normalised, dict
     return linked, accounts, [*([recognised] if recognised else []), *aliases, *renamed, *notes]
 
 
-def _merge(parts: Sequence[Normalised]) -> Normalised:
-    return Normalised(
-        pa.concat_tables([part.trades for part in parts]).combine_chunks(),
-        pa.concat_tables([part.fees for part in parts]),
-        pa.concat_tables([part.identifiers for part in parts]),
-        pa.concat_tables([part.messages for part in parts]).combine_chunks(),
-        pa.concat_tables([part.quarantine for part in parts]).combine_chunks(),
-    )
-
-
-def _known_at(batch: Normalised, as_of_ns: int | None) -> tuple[Normalised, list[str]]:
-    """The batch as it was known at `as_of_ns`: trades sent later are left out."""
-    if as_of_ns is None:
-        return batch, []
-    later = pc.greater(batch.trades["recv_time_utc"].cast(pa.int64()), as_of_ns)
-    if pc.all(later).as_py():
-        raise ReconcileError("--as-of: every trade in the files is later than this")
-    batch, rows = _leave_out(batch, later)
-    return batch, [f"{rows} row{' is' if rows == 1 else 's are'} later than --as-of and left out"] if rows else []
-
-
 def _held_elsewhere(batch: Normalised, parties: Sequence[str]) -> tuple[Normalised, list[str]]:
     """Our trades at prime brokers whose file was not given are out of scope, not breaks."""
     trades = batch.trades
@@ -154,71 +167,9 @@ def _held_elsewhere(batch: Normalised, parties: Sequence[str]) -> tuple[Normalis
     names = sorted(set(trades.filter(away)["pb_id"].to_pylist()))
     if not names:
         return batch, []
-    batch, rows = _leave_out(batch, away)
+    batch, rows = leave_out(batch, away)
     told = f"{rows} of our rows {'is' if rows == 1 else 'are'} held at {', '.join(names)}: no file given, left out"
     return batch, [told]
-
-
-def _leave_out(batch: Normalised, rows: pa.ChunkedArray) -> tuple[Normalised, int]:
-    """The batch without some trades; messages that are left without any count as ignored. Returns how many."""
-    trades = batch.trades.filter(pc.invert(rows))
-    gone = pc.is_in(batch.messages["message_id"], batch.trades.filter(rows)["message_id"].combine_chunks())
-    stays = pc.is_in(batch.messages["message_id"], trades["message_id"].combine_chunks())
-    ignored = pc.and_(gone, pc.invert(stays))
-    outcome = pc.if_else(ignored, _IGNORED, batch.messages["outcome"])
-    at = batch.messages.schema.get_field_index("outcome")
-    messages = batch.messages.set_column(at, batch.messages.schema.field(at), outcome)
-    count = int(pc.sum(ignored).as_py() or 0)
-    return Normalised(trades, batch.fees, batch.identifiers, messages, batch.quarantine), count
-
-
-def _latest(trades: pa.Table) -> int:
-    return int(pc.max(trades["recv_time_utc"].cast(pa.int64())).as_py())
-
-
-def _received_at(table: pa.Table, ns: int) -> pa.Table:
-    at = table.schema.get_field_index("recv_ts")
-    moment = pa.repeat(pa.scalar(ns, pa.int64()), table.num_rows).cast(table.schema.field(at).type)
-    return table.set_column(at, table.schema.field(at), moment)
-
-
-def _expected(warehouse: DuckDbWarehouse) -> int:
-    return int(warehouse.query("SELECT count(*) AS n FROM recon_break WHERE state = 'EXPECTED'")["n"][0].as_py())
-
-
-def _waiting(breaks: int) -> list[str]:
-    told = f"{breaks} open item{' is' if breaks == 1 else 's are'} still inside grace and not yet a break"
-    return [told] if breaks else []
-
-
-def _context(
-    loaded: Sequence[Loaded],
-    counts: Counts,
-    rules: RuleSet,
-    as_of_ns: int,
-    accounts: dict[str, str],
-    notes: Sequence[str],
-    messages: pa.Table,
-) -> Context:
-    files = []
-    places: dict[str, tuple[str, int]] = {}
-    for item in loaded:
-        batch, source = item.batch, item.source
-        outcomes = batch.normalised.messages["outcome"].value_counts().to_pylist()
-        files.append(
-            FileNote(
-                name=source.name, path=str(source.path), role=source.feed.role, party=source.feed.party,
-                kind=batch.kind.value, encoding=batch.encoding, sha256=source.sha256, size=len(source.data),
-                rows=batch.normalised.messages.num_rows,
-                counts={str(row["values"]).lower(): int(row["counts"]) for row in outcomes},
-                columns=batch.columns, unused=batch.unused, notes=batch.notes,
-            )
-        )  # fmt: skip
-        places |= {message_id: (source.name, line) for message_id, line in batch.lines.items()}
-    rows = {"received": messages.num_rows, "facts": counts.facts, "duplicates": counts.duplicates,
-            "session": counts.session, "ignored": counts.ignored, "quarantined": counts.quarantined}  # fmt: skip
-    told = [f"account {name} taken as held at {pb}" for name, pb in accounts.items()]
-    return Context(tuple(files), rows, rules.name, rules.hash, as_of_ns, accounts, (*told, *notes), places)
 
 
 def _write_folder(report: Report, folder: Path) -> None:

@@ -51,7 +51,7 @@ def sources(ours: Sequence[Path], against: Sequence[str]) -> list[Source]:
     found: list[Source] = []
     seen: dict[str, str] = {}
     for (path, party), name in zip(given, labels, strict=True):
-        data = _read(path)
+        data = read_file(path)
         digest = sha256(data).hexdigest()
         if digest in seen and data:
             raise ReconcileError(f"{path}: the same content as {seen[digest]}; give each file once")
@@ -84,7 +84,7 @@ def read_map(path: Path | None) -> CsvMap:
     if path is None:
         return CsvMap()
     try:
-        return parse_map(_read(path).decode("utf-8-sig"), str(path))
+        return parse_map(read_file(path).decode("utf-8-sig"), str(path))
     except UnicodeDecodeError:
         raise ReconcileError(f"{path}: not a YAML text file") from None
 
@@ -146,7 +146,8 @@ def write_draft(error: FileRefused, found: Sequence[Source]) -> str:
     return f"; wrote {target}: fill in the marked lines and run again with --map {target}"
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """The whole file. Raises ReconcileError saying why it cannot be read."""
     try:
         if path.is_dir():
             raise ReconcileError(f"{path}: is a directory, not a file")

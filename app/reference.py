@@ -76,8 +76,18 @@ def load(warehouse: Warehouse, table: Table, rows: pa.Table) -> int:
 
 def load_all(warehouse: Warehouse, settings: Settings, today: date) -> None:
     """Load the files named in the settings and two years of business calendars around `today`."""
+    load_files(warehouse, settings)
+    load_calendars(warehouse, today)
+
+
+def load_files(warehouse: Warehouse, settings: Settings) -> None:
+    """Load the files named in the settings. Raises SettingsError for the first that is wrong."""
     for name, path in settings.reference.model_dump().items():
         if path is not None:
             load(warehouse, TABLES[name], read(path, TABLES[name]))
+
+
+def load_calendars(warehouse: Warehouse, today: date) -> None:
+    """Load two years of business calendars around `today`."""
     days = calendar_days(today - timedelta(days=400), today + timedelta(days=400))
     load(warehouse, TABLES["calendar_day"], days)

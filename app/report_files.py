@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from app.report import Report, dump
+from app.report import Report
+from app.report_rows import dump
 from app.report_words import ids, places
 
 Json = Mapping[str, Any]

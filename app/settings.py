@@ -11,6 +11,8 @@ from domain.address import Address
 from domain.taxonomy import Severity
 from ingest.dialects.dialect import dialect_names
 from ingest.feeds import Feed, feeds_by_session
+from ingest.files.csv_map import parse_map
+from ingest.files.read import FileRefused
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Positive = Annotated[int, Field(gt=0)]
@@ -170,11 +172,8 @@ class Settings(BaseSettings):
             if scheme in NEEDS_HOST and not Address.parse(text).host:
                 raise ValueError(f"{port}: {text!r} needs a name, as in {NEEDS_HOST[scheme]}")
         for feed in self.feeds:
-            if feed.session is None:
-                raise ValueError(
-                    f"feeds: {feed.name!r} has no session; the service takes FIX sessions,"
-                    " files are tied out by `tieout reconcile`"
-                )
+            if feed.session is None and feed.path_glob is None:
+                raise ValueError(f"feeds: {feed.name!r} has neither a session nor a path_glob")
         names = [feed.name for feed in self.feeds]
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
@@ -227,7 +226,20 @@ def load(path: Path | None) -> Settings:
     for name, file in settings.reference.model_dump().items():
         if file is not None and not file.is_file():
             raise SettingsError(f"{path or 'environment'}: reference.{name}: no such file {file}")
+    for feed in settings.feeds:
+        if feed.map is not None:
+            _check_map(f"{path or 'environment'}: feeds: {feed.name!r}: map", feed.map)
     return settings
+
+
+def check_sessions(settings: Settings, path: Path) -> None:
+    """The service takes FIX sessions alone: raises SettingsError for a feed without one."""
+    for feed in settings.feeds:
+        if feed.session is None:
+            raise SettingsError(
+                f"{path}: feeds: {feed.name!r} has no session; the service takes FIX sessions,"
+                " files are tied out by `tieout reconcile`"
+            )
 
 
 def container_port() -> int:
@@ -241,6 +253,18 @@ def container_port() -> int:
 def child_environment(extra: dict[str, str]) -> dict[str, str]:
     """This process's environment for a child, with `extra` on top."""
     return {**os.environ, **extra}
+
+
+def _check_map(key: str, file: Path) -> None:
+    if not file.is_file():
+        raise SettingsError(f"{key}: no such file {file}")
+    try:
+        parse_map(file.read_text(encoding="utf-8-sig"), str(file))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a YAML text file"
+        raise SettingsError(f"{key}: {file}: {reason}") from None
+    except FileRefused as error:
+        raise SettingsError(f"{key}: {error}") from None
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -278,5 +302,8 @@ def _resolve_paths(settings: Settings, base: Path) -> Settings:
             "data_dir": base / settings.data_dir,
             "rules": base / settings.rules if settings.rules else None,
             "reference": ReferenceSettings(**reference),
+            "feeds": tuple(
+                feed.model_copy(update={"map": base / feed.map}) if feed.map else feed for feed in settings.feeds
+            ),
         }
     )

@@ -115,7 +115,7 @@ def describe_settings(path: Path, settings: Settings) -> str:
     lines = [f"{path}: ok", f"tenant {settings.tenant}, profile {settings.profile}, data in {settings.data_dir}"]
     lines += [f"  {port:<10}{address}" for port, address in addresses.items()]
     for feed in settings.feeds:
-        where = feed.session.name if feed.session else feed.path_glob
+        where = ", ".join(filter(None, (feed.session.name if feed.session else None, feed.path_glob)))
         lines.append(f"  feed {feed.name:<10}{feed.role:<10}{feed.dialect:<16}{where}")
     return "\n".join(lines)
 

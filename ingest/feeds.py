@@ -1,6 +1,7 @@
 """What a feed is: who sends it, in which role and dialect, and how it arrives."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -34,7 +35,11 @@ class FeedSlot(BaseModel):
 
 
 class Feed(BaseModel):
-    """One source of records. The role comes from here, never from what a message says about itself."""
+    """One source of records. The role comes from here, never from what a message says about itself.
+
+    `session` and `path_glob` may both be given: the files are then the session's recorded log. `map` is the column map
+    of its delimited files.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -43,7 +48,8 @@ class Feed(BaseModel):
     party: str
     dialect: str = "generic"
     session: SessionIdentity | None = None
-    path_glob: str | None = None
+    path_glob: Annotated[str, Field(min_length=1)] | None = None
+    map: Path | None = None
     contents: Contents = "trades"
     calendar: str = "XNYS"
     slots: tuple[FeedSlot, ...] = ()

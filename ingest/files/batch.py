@@ -15,6 +15,7 @@ from ingest.files.csv_map import CsvMap
 from ingest.files.read import FileKind, FileRefused, container_of, decode, kind_of
 from ingest.files.rows import CsvRows, RawRow, rows_from_csv
 from ingest.fix.sniff import find_messages
+from ingest.fix.stamps import stamped
 from ingest.normalise import MESSAGE_SCHEMA, QUARANTINE_SCHEMA, Normalised, RawBatch, normalise
 from ingest.normalise_reference import Reference
 from ingest.normalise_trades import FEE_SCHEMA, IDENTIFIER_SCHEMA
@@ -22,6 +23,7 @@ from ingest.quarantine import quarantine_id
 
 _TIMESTAMP = TYPES["ts"].arrow
 _FIELDS = re.compile(rb"(?:\d{1,5}=[^=\x01|;^]{1,80}[\x01|;^~ ]\s*){3}")
+_SENTENCE = re.compile(rb"[A-Za-z][^=\x01]* [^=\x01]*$")
 _UNPRINTABLE = re.compile(rb"[\x00\x02-\x08\x0e-\x1f\x7f]")
 
 
@@ -38,8 +40,13 @@ class FileBatch:
     notes: tuple[str, ...]
 
 
-def batch_from_file(data: bytes, file: str, feed: Feed, mapping: CsvMap, reference: Reference) -> FileBatch:
+def batch_from_file(
+    data: bytes, file: str, feed: Feed, mapping: CsvMap, reference: Reference, *, recorded: bool = False
+) -> FileBatch:
     """Whatever the bytes are, read. The receiving time of a row is its own: sending time, else event time.
+
+    `recorded` means that a FIX log was written by a receiver: the time a line starts with is when it was received, and
+    what follows it is a message even where nothing can be read of it.
 
     Raises FileRefused when the file is empty, no known kind, or cannot be used as a whole.
     """
@@ -50,7 +57,7 @@ def batch_from_file(data: bytes, file: str, feed: Feed, mapping: CsvMap, referen
         what = container_of(data)
         raise FileRefused(file, 0, "not_text", f"this is {what}" if what else "neither a FIX log nor a delimited table")
     if kind is FileKind.FIX:
-        return _fix_log(data, file, feed, reference)
+        return _fix_log(data, file, feed, reference, recorded)
     return _table(rows_from_csv(data, file, feed, mapping, reference), file, feed)
 
 
@@ -58,9 +65,15 @@ def _session(file: str, feed: Feed) -> str:
     return f"{feed.name}/{file}"
 
 
-def _fix_log(data: bytes, file: str, feed: Feed, reference: Reference) -> FileBatch:
+def _fix_log(data: bytes, file: str, feed: Feed, reference: Reference, recorded: bool) -> FileBatch:
     found = list(find_messages(data))
-    text = [not piece.is_message and not _damaged(piece.raw) for piece in found]
+    times: Sequence[int] = [0] * len(found)
+    if recorded:
+        found, times = stamped(found)
+    text = [
+        not piece.is_message and not _damaged(piece.raw) and (not at_ns or _SENTENCE.match(piece.raw) is not None)
+        for piece, at_ns in zip(found, times, strict=True)
+    ]
     session = _session(file, feed)
     kept = [(number, piece) for number, (piece, plain) in enumerate(zip(found, text, strict=True), 1) if not plain]
     batch = RawBatch(
@@ -69,7 +82,7 @@ def _fix_log(data: bytes, file: str, feed: Feed, reference: Reference) -> FileBa
         numbers=[number for number, _ in kept],
         lane=session,
         sessions=[session] * len(kept),
-        recv_ts=np.zeros(len(kept), dtype=np.int64),
+        recv_ts=np.array([times[number - 1] for number, _ in kept], dtype=np.int64),
         feeds=[feed] * len(kept),
         live=False,
         file=file,
@@ -96,7 +109,9 @@ def _received_when_sent(normalised: Normalised) -> Normalised:
     trades = normalised.trades
     sent = trades["sent_time_utc"].combine_chunks() if trades.num_rows else pa.array([], _TIMESTAMP)
     event = trades["event_time_utc"].combine_chunks() if trades.num_rows else pa.array([], _TIMESTAMP)
-    moment = pc.coalesce(sent, event)
+    noted = trades["recv_time_utc"].combine_chunks() if trades.num_rows else pa.array([], _TIMESTAMP)
+    own = pc.if_else(pc.equal(noted.cast(pa.int64()), 0), None, noted)
+    moment = pc.coalesce(own, sent, event)
     at = trades.schema.get_field_index("recv_time_utc")
     trades = trades.set_column(at, trades.schema.field(at), moment)
     return Normalised(trades, normalised.fees, normalised.identifiers, normalised.messages, normalised.quarantine)

@@ -1,0 +1,203 @@
+"""The feeds of the settings read from their files: each with its own role, dialect and column map, nothing guessed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+import pyarrow as pa
+
+from app.reconcile_inputs import ReconcileError, read_file, read_map
+from app.reconcile_match import Given, file_note, merge
+from app.report import FileNote
+from app.report_words import count
+from app.settings import Settings
+from domain.errors import PermanentError
+from ingest.feeds import Feed
+from ingest.files.batch import FileBatch, batch_from_file
+from ingest.files.csv_map import CsvMap
+from ingest.files.read import FileRefused, kind_of
+from ingest.normalise import MESSAGE_SCHEMA, QUARANTINE, QUARANTINE_SCHEMA, Normalised
+from ingest.normalise_reference import Reference
+from ingest.normalise_trades import FEE_SCHEMA, IDENTIFIER_SCHEMA, TRADE_SCHEMA
+from ingest.quarantine import quarantine_id
+
+EMPTY, DRIFTED = "I06", "I07"
+_EMPTY_SLUGS = frozenset({"empty_file", "no_rows", "no_file"})
+_KEPT_BYTES = 65_536
+
+
+@dataclass(slots=True)
+class _Found:
+    """What was read so far."""
+
+    parts: list[Normalised] = field(default_factory=list)
+    files: list[FileNote] = field(default_factory=list)
+    places: dict[str, tuple[str, int | None]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    claimed: dict[Path, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    feed: Feed
+    path: Path
+    name: str
+    data: bytes
+    sha256: str
+
+
+def read_feeds(settings: Settings, base: Path, reference: Reference) -> Given:
+    """Every file of every feed with a `path_glob` (from `base`), in feed order and file name order.
+
+    A file that cannot be used is told and set aside with its reason, and the rest goes on. Raises ReconcileError when
+    the settings name no file at all, a pattern is none, or two feeds claim one file.
+    """
+    globbed = [feed for feed in settings.feeds if feed.path_glob is not None]
+    if not globbed:
+        raise ReconcileError("feeds: none has a path_glob, so there is no file to read")
+    found = _Found()
+    for feed in settings.feeds:
+        if feed.path_glob is None:
+            found.notes.append(f"{feed.name}: no path_glob, nothing read")
+        elif feed.contents == "trades":
+            _read_trades(feed, base, reference, found)
+        else:
+            _leave_unread(feed, base, found)
+    if not found.files:
+        raise ReconcileError(f"feeds: no file matches any path_glob, looked in {base}")
+    digest = sha256("".join(note.sha256 for note in found.files).encode()).hexdigest()[:40]
+    feeds = tuple(feed for feed in globbed if feed.contents == "trades")
+    return Given(merge([_nothing(), *found.parts]), tuple(found.files), found.places, feeds, digest, tuple(found.notes))
+
+
+def _read_trades(feed: Feed, base: Path, reference: Reference, found: _Found) -> None:
+    mapping = read_map(feed.map)
+    paths = _paths(feed, base, found)
+    seen: dict[str, str] = {}
+    if not paths:
+        missing = FileRefused(str(feed.path_glob), 0, "no_file", f"no file of {feed.name} matches this path_glob")
+        _set_aside(_File(feed, base, str(feed.path_glob), b"", sha256(b"").hexdigest()), missing, found)
+        found.notes.append(str(missing))
+    for path in paths:
+        name = _name(path, base)
+        try:
+            data = read_file(path)
+        except ReconcileError as error:
+            file = _File(feed, path, name, b"", sha256(b"").hexdigest())
+            _refused(file, FileRefused(name, 0, "unreadable_file", str(error)), found)
+            continue
+        file = _File(feed, path, name, data, sha256(data).hexdigest())
+        if data and file.sha256 in seen:
+            told = f"the same content as {seen[file.sha256]}, not read again"
+            found.files.append(_unread(file, told))
+            found.notes.append(f"{name}: {told}")
+            continue
+        seen[file.sha256] = name
+        _read_one(file, mapping, reference, found)
+
+
+def _read_one(file: _File, mapping: CsvMap, reference: Reference, found: _Found) -> None:
+    try:
+        batch = batch_from_file(file.data, file.name, file.feed, mapping, reference, recorded=True)
+    except FileRefused as error:
+        _refused(file, error, found)
+        return
+    except (PermanentError, ValueError, LookupError, ArithmeticError) as error:
+        # One file that nobody foresaw must not keep the others from being tied out.
+        told = f"cannot be read: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+        _refused(file, FileRefused(file.name, 0, "unreadable_file", told), found)
+        return
+    rows = batch.normalised.messages
+    if not set(rows["outcome"].unique().to_pylist()) - {"IGNORED"}:
+        _refused(file, FileRefused(file.name, 0, "no_rows", _no_rows(batch)), found)
+        return
+    found.parts.append(batch.normalised)
+    found.files.append(file_note(file.name, str(file.path), file.feed, file.sha256, len(file.data), batch))
+    found.places |= {message_id: (file.name, line) for message_id, line in batch.lines.items()}
+    if not batch.normalised.trades.num_rows:
+        unit = "message" if batch.kind == "fix" else "row"
+        found.notes.append(f"{file.name}: no trade in {count(rows.num_rows, unit)}")
+
+
+def _no_rows(batch: FileBatch) -> str:
+    rows = batch.normalised.messages.num_rows
+    return "a header and no rows" if not rows else f"{count(rows, 'row')}, none of them a trade"
+
+
+def _refused(file: _File, error: FileRefused, found: _Found) -> None:
+    found.files.append(_unread(file, error.detail, rows=1))
+    found.notes.append(str(error))
+    _set_aside(file, error, found)
+
+
+def _set_aside(file: _File, error: FileRefused, found: _Found) -> None:
+    """The whole file as one received row in quarantine; of a large one only the beginning is kept."""
+    session = f"{file.feed.name}/{file.name}"
+    message_id, raw = f"{session}:0", file.data[:_KEPT_BYTES]
+    message = {
+        "message_id": message_id, "lane": session, "session": session, "number": 0, "feed": file.feed.name,
+        "recv_ts": 0, "sha256": file.sha256, "length": len(file.data), "msg_type": None, "outcome": QUARANTINE,
+        "raw": raw, "execution": "",
+    }  # fmt: skip
+    bad = {
+        "quarantine_id": quarantine_id(message_id, error.slug), "message_id": message_id, "feed": file.feed.name,
+        "recv_ts": 0, "code": EMPTY if error.slug in _EMPTY_SLUGS else DRIFTED, "reason": error.slug,
+        "detail": str(error), "raw": raw, "execution": "",
+    }  # fmt: skip
+    nothing = _nothing()
+    found.parts.append(
+        Normalised(
+            nothing.trades, nothing.fees, nothing.identifiers,
+            pa.Table.from_pylist([message], schema=MESSAGE_SCHEMA),
+            pa.Table.from_pylist([bad], schema=QUARANTINE_SCHEMA),
+        )
+    )  # fmt: skip
+    found.places[message_id] = (file.name, None)
+
+
+def _leave_unread(feed: Feed, base: Path, found: _Found) -> None:
+    """Files whose contents nothing is matched with yet: listed, not read."""
+    paths = _paths(feed, base, found)
+    told = f"{feed.contents}: not matched yet"
+    found.notes.append(f"{feed.name}: {told}, {count(len(paths), 'file')} left unread")
+    for path in paths:
+        try:
+            data = read_file(path)
+        except ReconcileError as error:
+            found.notes.append(str(error))
+            continue
+        found.files.append(_unread(_File(feed, path, _name(path, base), data, sha256(data).hexdigest()), told))
+
+
+def _unread(file: _File, told: str, rows: int = 0) -> FileNote:
+    return FileNote(
+        name=file.name, path=str(file.path), role=file.feed.role, party=file.feed.party, kind=kind_of(file.data).value,
+        encoding="", sha256=file.sha256, size=len(file.data), rows=rows,
+        counts={QUARANTINE.lower(): rows} if rows else {}, notes=(told,),
+    )  # fmt: skip
+
+
+def _paths(feed: Feed, base: Path, found: _Found) -> Sequence[Path]:
+    pattern = Path(str(feed.path_glob))
+    root, inner = (Path(pattern.anchor), pattern.relative_to(pattern.anchor)) if pattern.anchor else (base, pattern)
+    try:
+        paths = sorted((path for path in root.glob(str(inner)) if path.is_file()), key=Path.as_posix)
+    except (ValueError, NotImplementedError) as error:
+        raise ReconcileError(f"feeds: {feed.name!r}: path_glob: {feed.path_glob!r}: {error}") from None
+    for path in paths:
+        other = found.claimed.setdefault(path, feed.name)
+        if other != feed.name:
+            raise ReconcileError(f"feeds: {other!r} and {feed.name!r}: path_glob: both claim {_name(path, base)}")
+    return paths
+
+
+def _name(path: Path, base: Path) -> str:
+    return path.relative_to(base).as_posix() if path.is_relative_to(base) else str(path)
+
+
+def _nothing() -> Normalised:
+    return Normalised(
+        TRADE_SCHEMA.empty_table(), FEE_SCHEMA.empty_table(), IDENTIFIER_SCHEMA.empty_table(),
+        MESSAGE_SCHEMA.empty_table(), QUARANTINE_SCHEMA.empty_table(),
+    )  # fmt: skip

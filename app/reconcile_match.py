@@ -1,0 +1,127 @@
+"""Normalised files matched in memory: store, match, report."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from app.reconcile_inputs import ReconcileError
+from app.report import Context, FileNote, Report, build_report
+from app.report_rows import Places
+from ingest.feeds import Feed
+from ingest.files.batch import FileBatch
+from ingest.normalise import Normalised
+from ingest.store import Counts, store
+from matching.engine import FeedTerms, match
+from matching.rules import RuleSet
+from warehouse.port import Warehouse
+
+_SECOND_NS = 1_000_000_000
+_IGNORED = "IGNORED"
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What one tie-out works on: the records of every file, how each file was read, and what is worth telling.
+
+    `feeds` are those whose terms count, `accounts` what was inferred: account to prime broker.
+    """
+
+    batch: Normalised
+    files: tuple[FileNote, ...]
+    places: Places
+    feeds: tuple[Feed, ...]
+    execution: str
+    notes: tuple[str, ...] = ()
+    accounts: Mapping[str, str] = field(default_factory=dict)
+
+
+def tie_out(warehouse: Warehouse, given: Given, rules: RuleSet, as_of_ns: int | None) -> Report:
+    """Store, match and report; `warehouse` is migrated. Without `as_of_ns` (UTC) all grace has passed."""
+    batch, latest_ns = given.batch, latest(given.batch.trades)
+    batch = Normalised(
+        batch.trades, batch.fees, batch.identifiers, _received_at(batch.messages, latest_ns),
+        _received_at(batch.quarantine, latest_ns),
+    )  # fmt: skip
+    grace = max([rules.default_grace_seconds, *(feed.grace_seconds for feed in given.feeds)])
+    until_ns = as_of_ns if as_of_ns is not None else latest_ns + (grace + 1) * _SECOND_NS
+    terms = [FeedTerms(feed.name, feed.role, feed.party, feed.grace_seconds) for feed in given.feeds]
+    counts = store(warehouse, batch, given.execution)
+    result = match(warehouse, execution=given.execution, as_of=until_ns, rules=rules, feeds=terms)
+    inside = _expected(warehouse) if result.expected else 0
+    return build_report(warehouse, _context(given, counts, batch.messages.num_rows, rules, until_ns, inside))
+
+
+def merge(parts: Sequence[Normalised]) -> Normalised:
+    """The rows of all parts in their order."""
+    return Normalised(
+        pa.concat_tables([part.trades for part in parts]).combine_chunks(),
+        pa.concat_tables([part.fees for part in parts]),
+        pa.concat_tables([part.identifiers for part in parts]),
+        pa.concat_tables([part.messages for part in parts]).combine_chunks(),
+        pa.concat_tables([part.quarantine for part in parts]).combine_chunks(),
+    )
+
+
+def known_at(batch: Normalised, as_of_ns: int | None) -> tuple[Normalised, list[str]]:
+    """The batch as it was known at `as_of_ns`, trades received later left out, and what to tell about it.
+
+    Raises ReconcileError when nothing would be left.
+    """
+    if as_of_ns is None:
+        return batch, []
+    later = pc.greater(batch.trades["recv_time_utc"].cast(pa.int64()), as_of_ns)
+    if pc.all(later).as_py() and len(later):
+        raise ReconcileError("--as-of: every trade in the files is later than this")
+    batch, rows = leave_out(batch, later)
+    return batch, [f"{rows} row{' is' if rows == 1 else 's are'} later than --as-of and left out"] if rows else []
+
+
+def leave_out(batch: Normalised, rows: pa.ChunkedArray) -> tuple[Normalised, int]:
+    """The batch without some trades; messages that are left without any count as ignored. Returns how many."""
+    trades = batch.trades.filter(pc.invert(rows))
+    gone = pc.is_in(batch.messages["message_id"], batch.trades.filter(rows)["message_id"].combine_chunks())
+    stays = pc.is_in(batch.messages["message_id"], trades["message_id"].combine_chunks())
+    ignored = pc.and_(gone, pc.invert(stays))
+    outcome = pc.if_else(ignored, _IGNORED, batch.messages["outcome"])
+    at = batch.messages.schema.get_field_index("outcome")
+    messages = batch.messages.set_column(at, batch.messages.schema.field(at), outcome)
+    count = int(pc.sum(ignored).as_py() or 0)
+    return Normalised(trades, batch.fees, batch.identifiers, messages, batch.quarantine), count
+
+
+def latest(trades: pa.Table) -> int:
+    """When the last trade was received, UTC ns; 0 without trades."""
+    return int(pc.max(trades["recv_time_utc"].cast(pa.int64())).as_py() or 0)
+
+
+def file_note(name: str, path: str, feed: Feed, sha256: str, size: int, batch: FileBatch) -> FileNote:
+    """What became of one file that was read."""
+    outcomes = batch.normalised.messages["outcome"].value_counts().to_pylist()
+    return FileNote(
+        name=name, path=path, role=feed.role, party=feed.party, kind=batch.kind.value, encoding=batch.encoding,
+        sha256=sha256, size=size, rows=batch.normalised.messages.num_rows,
+        counts={str(row["values"]).lower(): int(row["counts"]) for row in outcomes},
+        columns=batch.columns, unused=batch.unused, notes=batch.notes,
+    )  # fmt: skip
+
+
+def _received_at(table: pa.Table, ns: int) -> pa.Table:
+    at = table.schema.get_field_index("recv_ts")
+    moment = pa.repeat(pa.scalar(ns, pa.int64()), table.num_rows).cast(table.schema.field(at).type)
+    return table.set_column(at, table.schema.field(at), moment)
+
+
+def _expected(warehouse: Warehouse) -> int:
+    return int(warehouse.query("SELECT count(*) AS n FROM recon_break WHERE state = 'EXPECTED'")["n"][0].as_py())
+
+
+def _context(given: Given, counts: Counts, received: int, rules: RuleSet, as_of_ns: int, waiting: int) -> Context:
+    rows = {"received": received, "facts": counts.facts, "duplicates": counts.duplicates,
+            "session": counts.session, "ignored": counts.ignored, "quarantined": counts.quarantined}  # fmt: skip
+    told = [f"account {name} taken as held at {pb}" for name, pb in given.accounts.items()]
+    told += given.notes
+    if waiting:
+        told.append(f"{waiting} open item{' is' if waiting == 1 else 's are'} still inside grace and not yet a break")
+    return Context(given.files, rows, rules.name, rules.hash, as_of_ns, given.accounts, tuple(told), given.places)

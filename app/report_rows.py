@@ -1,0 +1,173 @@
+"""Rows of a result as plain data: breaks, groups and quarantine, the same in a folder and from the service."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from hashlib import sha256
+from typing import Any
+
+import pyarrow as pa
+
+from console.diff import FieldGroup, compare_sides
+from console.wording import break_name
+from domain.taxonomy import Severity, taxonomy
+from warehouse.port import Params, Warehouse
+
+Json = dict[str, Any]
+Row = Mapping[str, Any]
+Places = Mapping[str, tuple[str, int | None]]
+
+SCHEMA_VERSION = "1"
+_RAW_SHOWN_BYTES = 4_096
+BREAKS = """
+SELECT b.break_id, b.generation, b.code, b.severity, b.state, b.level, b.pb_id, b.account_id, b.symbol,
+  b.instrument_id, b.side, b.trade_date, b.settle_date, b.ccy, b.exposure, b.exposure_base, b.field_family,
+  b.left_value, b.right_value, b.delta, b.headline, b.next_step, b.opened_at, b.cured_at, b.deadline_at, b.rule_id,
+  b.pass_id, b.rule_set_hash, b.group_id, b.component, b.superseded_by, b.explains
+FROM recon_break b
+"""
+GROUPS = """
+SELECT g.group_id, g.level, g.pb_id, g.pass_id, g.rule_set_hash, g.cardinality, g.confidence, g.residual,
+  g.interchangeable
+FROM match_group g
+"""
+# Hash and length are the message's: of a whole file that was set aside, only the beginning is kept as raw bytes.
+QUARANTINE = """
+SELECT q.quarantine_id, q.message_id, q.feed, q.code, q.reason, q.detail, q.raw, m.sha256, m.length
+FROM quarantine q LEFT JOIN raw_message m ON m.message_id = q.message_id
+"""
+_BREAK_TEXTS = (
+    "break_id", "state", "level", "pb_id", "account_id", "symbol", "instrument_id", "side", "ccy", "field_family",
+    "left_value", "right_value", "headline", "next_step", "rule_id", "pass_id", "rule_set_hash", "group_id",
+    "superseded_by", "explains",
+)  # fmt: skip
+
+
+def rows(warehouse: Warehouse, sql: str, params: Params | None = None) -> list[dict[str, Any]]:
+    """Rows as dictionaries; times are cut to microseconds, the finest a Python datetime holds."""
+    table = warehouse.query(sql, params)
+    for at, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type):
+            table = table.set_column(at, field.name, table.column(at).cast(pa.timestamp("us"), safe=False))
+    found: list[dict[str, Any]] = table.to_pylist()
+    return found
+
+
+def in_order(members: Iterable[Row]) -> list[Row]:
+    """The records of one side in the order every result names them."""
+    return sorted(members, key=lambda r: (r["feed"], r["trade_uid"], r["version"], r["record_id"]))
+
+
+def member(record: Row, places: Places) -> Json:
+    """A record as it is named in groups and breaks; `places` are file and line by message id."""
+    file, line = places.get(record["message_id"], (record["file"], record["line"]))
+    return {
+        "source": record["feed"],
+        "trade_uid": record["trade_uid"],
+        "version": record["version"],
+        "file": file,
+        "line": line,
+    }
+
+
+def break_row(row: Row, sides: Mapping[str, Sequence[Row]], places: Places) -> Json:
+    """A row of BREAKS with its records (all columns) by side, L and R."""
+    code = taxonomy()[row["code"]]
+    left, right = sides.get("L", ()), sides.get("R", ())
+    text = {name: row[name] for name in _BREAK_TEXTS}
+    return {
+        "schema": f"tieout.break/{SCHEMA_VERSION}",
+        **text,
+        "code": code.code,
+        "name": code.name,
+        "title": break_name(code.code),
+        "severity": Severity(row["severity"]).name,
+        "owner": code.owner,
+        "trade_date": text_of(row["trade_date"]),
+        "settle_date": text_of(row["settle_date"]),
+        "opened_at": _moment(row["opened_at"]),
+        "cured_at": _moment(row["cured_at"]),
+        "deadline_at": text_of(row["deadline_at"]),
+        "exposure": text_of(row["exposure"]),
+        "exposure_base": text_of(row["exposure_base"]),
+        "delta": text_of(row["delta"]),
+        "left": [member(record, places) for record in left],
+        "right": [member(record, places) for record in right],
+        "fields": list(_fields(compare_sides(left, right))),
+    }
+
+
+def _fields(groups: Iterable[FieldGroup]) -> Iterable[Json]:
+    """The comparison of both sides; marked pieces are kept so that every writer highlights the same characters."""
+    for group in groups:
+        for row in group.rows:
+            yield {
+                "name": row.name,
+                "label": row.label,
+                "group": group.title,
+                "status": row.status,
+                "left": [[span.text, span.changed] for span in row.left],
+                "right": [[span.text, span.changed] for span in row.right],
+            }
+
+
+def group_row(row: Row, sides: Mapping[str, Sequence[Row]], places: Places) -> Json:
+    """A row of GROUPS with its records by side, L and R."""
+    return {
+        "schema": f"tieout.group/{SCHEMA_VERSION}",
+        "group_id": row["group_id"],
+        "level": row["level"],
+        "pb_id": row["pb_id"],
+        "pass_id": row["pass_id"],
+        "rule_set_hash": row["rule_set_hash"],
+        "cardinality": row["cardinality"],
+        "confidence": text_of(row["confidence"]),
+        "residual": text_of(row["residual"]),
+        "interchangeable": bool(row["interchangeable"]),
+        "left": [member(record, places) for record in sides.get("L", ())],
+        "right": [member(record, places) for record in sides.get("R", ())],
+    }
+
+
+def quarantine_row(row: Row, places: Places) -> Json:
+    """A row of QUARANTINE with its raw bytes as text."""
+    file, line = places.get(row["message_id"], (None, None))
+    raw: bytes = row["raw"]
+    return {
+        "schema": f"tieout.quarantine/{SCHEMA_VERSION}",
+        "quarantine_id": row["quarantine_id"],
+        "source": row["feed"],
+        "file": file,
+        "line": line,
+        "code": row["code"],
+        "reason": row["reason"],
+        "detail": row["detail"],
+        "raw": raw[:_RAW_SHOWN_BYTES].decode("utf-8", "backslashreplace"),
+        "raw_bytes": len(raw) if row["length"] is None else row["length"],
+        "raw_sha256": row["sha256"] or sha256(raw).hexdigest(),
+    }
+
+
+def text_of(value: object) -> str | None:
+    """Decimals without padding zeros, dates and times in ISO form."""
+    if value is None:
+        return None
+    if isinstance(value, Decimal):
+        text = f"{value:f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="seconds") + "Z"
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value)
+
+
+def _moment(value: datetime | None) -> str | None:
+    # Latencies are told from these: to the microsecond.
+    return None if value is None else value.isoformat(timespec="microseconds") + "Z"
+
+
+def dump(value: object) -> str:
+    """Compact JSON with sorted keys: the same content gives the same bytes."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
