@@ -75,8 +75,8 @@ def _pools(world: World, seed: int) -> tuple[Index, Index]:
     quiet = rng(seed, 0, "actions.pool").permutation(_equities(world)[_POPULAR:])
     american = np.char.startswith(world.instruments.isin[quiet], "US")
     rank = np.cumsum(american)
-    # Every other American line and no foreign one may be renamed; all the rest may split.
-    renamed = american & (rank % 2 == 1)
+    # Three in four American lines and no foreign one may be renamed; all the rest may split.
+    renamed = american & (rank % 4 != 0)
     return quiet[~renamed], quiet[renamed]
 
 
