@@ -64,10 +64,25 @@ def _us(symbol: str, name: str, cusip: str, mic: str, price: int, asset: Asset, 
 def _known_abroad(random: Generator) -> Iterator[Listing]:
     for symbol, broker, name, body, price in _rows(LONDON):
         key, tick = isin(body), units(_MARKETS["XLON"][4])
-        yield Listing(key, symbol, broker, name, Asset.EQUITY, "GBP", units(price), tick, key, "", body[4:], "XLON")
+        yield Listing(
+            key, symbol, broker, name, Asset.EQUITY, "GBP", units(price) // tick * tick, tick, key, "", body[4:], "XLON"
+        )
     for symbol, broker, name, body, mic, price in _rows(EURO):
         key, tick = isin(body), units(_MARKETS[mic][4])
-        yield Listing(key, symbol, broker, name, Asset.EQUITY, "EUR", units(price), tick, key, "", SEDOLS[symbol], mic)
+        yield Listing(
+            key,
+            symbol,
+            broker,
+            name,
+            Asset.EQUITY,
+            "EUR",
+            units(price) // tick * tick,
+            tick,
+            key,
+            "",
+            SEDOLS[symbol],
+            mic,
+        )
 
 
 def _receipts(known: dict[str, Listing]) -> Iterator[Listing]:
