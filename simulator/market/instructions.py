@@ -1,39 +1,41 @@
-"""Standing settlement instructions: where each account's trades of a market are delivered and paid."""
+"""Standing settlement instructions: where each account's securities of a market are delivered, and through whom."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
+from simulator.market.bonds import TREASURY_ISSUERS
 from simulator.market.world import CURRENCIES, Asset, Text, World
-from simulator.records import Source
+from simulator.records import I8, Source
 
-# market -> place of settlement (BIC), agent's BIC by the order of the prime brokers
-_PLACES = {
-    "US": "DTCYUS33",
-    "UST": "FRNYUS33",
-    "XLON": "CRSTGB22",
-    "XETR": "DAKVDEFF",
-    "XPAR": "SICVFRPP",
-    "XAMS": "NECINL2A",
-    "XTKS": "JJSDJPJT",
-    "XHKG": "XHKCHKH1",
-    "GILT": "CRSTGB22",
-}
-_AGENTS = {
-    Source.ALPHA: "ALPBUS33",
-    Source.BRAVO: "BRPBUS33",
-    Source.CHARLIE: "CHPBGB2L",
-    Source.DELTA: "DLPBUS3N",
-    Source.ECHO: "ECPBUS33",
-}
-_US_MICS = ("XNYS", "XNAS", "ARCX", "XCBO")
+# market -> (BIC of the place of settlement, agent's BIC there)
+MARKETS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "US": ("DTCYUS33", "IRVTUS3N"),
+        "FED": ("FRNYUS33", "IRVTUS3N"),
+        "GB": ("CRSTGB22", "HSBCGB2L"),
+        "EU": ("MGTCBEBE", "PARBFRPP"),
+        "JP": ("JJSDJPJT", "SMBCJPJT"),
+        "HK": ("XHKCHKH1", "HSBCHKHH"),
+        "FX": ("CLSBUS33", "CITIUS33"),
+        "OTC": ("LCHLGB2L", "CITIUS33"),
+    }
+)
+_NAMES = tuple(MARKETS)
+_BY_MIC = {"XLON": "GB", "XETR": "EU", "XPAR": "EU", "XAMS": "EU", "XTKS": "JP", "XHKG": "HK", "XEUR": "EU"}
+_BY_ASSET = {
+    Asset.FX_SPOT: "FX", Asset.FX_FWD: "FX", Asset.FX_NDF: "FX", Asset.CDS: "OTC", Asset.TRS: "OTC",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """One account's standing instruction in one market; `account` is a row of the world's accounts."""
+    """One account's instruction for a market, as the reference file `ssi` lists it; `account` is a row of Accounts."""
 
     ssi_id: str
+    party: str
     account: int
     market: str
     place: str
@@ -42,22 +44,29 @@ class Instruction:
 
 
 def instructions(world: World) -> list[Instruction]:
-    """Every account's instruction in every market that settles by delivery."""
+    """Every account's instruction for every market: row `account * len(MARKETS) + market`."""
     made = []
-    for account, pb in enumerate(world.accounts.pb.tolist()):
-        for number, (market, place) in enumerate(_PLACES.items()):
-            ssi_id = f"SSI-{account + 1:02d}-{market}"
-            at_agent = f"{7300 + 17 * account:04d}{100 * number + 11:04d}"
-            made.append(Instruction(ssi_id, account, market, place, _AGENTS[Source(pb)], at_agent))
+    for account, (account_id, pb) in enumerate(zip(world.accounts.account_id, world.accounts.pb, strict=True)):
+        for number, (market, (place, agent)) in enumerate(MARKETS.items()):
+            ssi_id = f"SSI-{str(account_id).removeprefix('MER-')}-{market}"
+            agent_account = f"{7_100_000 + 1_000 * account + 10 * number}"
+            made.append(Instruction(ssi_id, Source(int(pb)).name, account, market, place, agent, agent_account))
     return made
 
 
+def market_of(world: World) -> I8:
+    """The market each instrument settles in, as a place in MARKETS."""
+    lines, made = world.instruments, []
+    columns = (lines.asset, lines.mic, lines.ccy, lines.cusip)
+    for asset, mic, ccy, cusip in zip(*(column.tolist() for column in columns), strict=True):
+        market = _BY_ASSET.get(Asset(asset)) or _BY_MIC.get(mic, "US")
+        if asset == Asset.BOND:
+            market = "GB" if CURRENCIES[ccy] == "GBP" else "FED" if cusip.startswith(TREASURY_ISSUERS) else "US"
+        made.append(_NAMES.index(market))
+    return np.array(made, np.int8)
+
+
 def settlement_markets(world: World) -> Text:
-    """The market whose instruction settles each instrument: US, UST, GILT or a MIC; empty: nothing is delivered."""
-    lines = world.instruments
-    listed = np.isin(lines.asset, (Asset.EQUITY, Asset.ETF, Asset.OPTION))
-    made = np.where(listed, np.where(np.isin(lines.mic, _US_MICS), "US", lines.mic), "")
-    treasury = np.char.startswith(lines.cusip, "912")
-    dollar = np.where(treasury, "UST", "US")
-    bond = np.where(lines.ccy == CURRENCIES.index("GBP"), "GILT", dollar)
-    return np.where(lines.asset == Asset.BOND, bond, made)
+    """The market each instrument settles in, by name."""
+    made: Text = np.array(_NAMES)[market_of(world)]
+    return made

@@ -12,7 +12,7 @@ from simulator.market.world import Asset
 
 # Lines by market, and in all: 210 of 300 in the US.
 EQUITIES = 300
-_ABROAD = {"XLON": 30, "XETR": 12, "XPAR": 10, "XAMS": 5, "XTKS": 20, "XHKG": 13}
+_LINES_ABROAD = {"XLON": 30, "XETR": 12, "XPAR": 10, "XAMS": 5, "XTKS": 20, "XHKG": 13}
 _CENT = units("0.01")
 # market -> country, currency, suffix of the fund's symbol, of a broker's, tick, usual price
 _MARKETS = {
@@ -28,14 +28,14 @@ _DUAL_CLASSES = 14
 
 def equities(random: Generator) -> list[Listing]:
     """300 lines in order of popularity, big names mostly first."""
-    known = [*_known_us(), *_known_abroad(random)]
+    known = [*_known_us(), *_known_abroad()]
     taken = {row.symbol.split(".")[0] for row in known} | {symbol for _, symbol, *_ in RECEIPTS}
     names = _names(taken)
     abroad = _invented_abroad(random, names, known)
     receipts = list(_receipts({row.symbol: row for row in known}))
     partners = {row.line: row.key for row in receipts}
     rows = [*known, *abroad, *receipts]
-    home = EQUITIES - sum(_ABROAD.values()) - sum(row.mic in ("XNYS", "XNAS", "ARCX") for row in rows)
+    home = EQUITIES - sum(_LINES_ABROAD.values()) - sum(row.mic in ("XNYS", "XNAS", "ARCX") for row in rows)
     invented = _invented_us(random, names, home)
     rows = [replace(row, line=partners.get(row.key, row.line)) for row in rows] + invented
     known_keys = {row.key for row in known}
@@ -61,35 +61,23 @@ def _us(symbol: str, name: str, cusip: str, mic: str, price: int, asset: Asset, 
     return Listing(key, symbol, broker, name, asset, "USD", price, _CENT, key, cusip, mic=mic, line=line)
 
 
-def _known_abroad(random: Generator) -> Iterator[Listing]:
+def _known_abroad() -> Iterator[Listing]:
     for symbol, broker, name, body, price in _rows(LONDON):
-        key, tick = isin(body), units(_MARKETS["XLON"][4])
-        yield Listing(
-            key, symbol, broker, name, Asset.EQUITY, "GBP", units(price) // tick * tick, tick, key, "", body[4:], "XLON"
-        )
+        yield _abroad(symbol, broker, name, isin(body), "XLON", price, body[4:])
     for symbol, broker, name, body, mic, price in _rows(EURO):
-        key, tick = isin(body), units(_MARKETS[mic][4])
-        yield Listing(
-            key,
-            symbol,
-            broker,
-            name,
-            Asset.EQUITY,
-            "EUR",
-            units(price) // tick * tick,
-            tick,
-            key,
-            "",
-            SEDOLS[symbol],
-            mic,
-        )
+        yield _abroad(symbol, broker, name, isin(body), mic, price, SEDOLS[symbol])
+
+
+def _abroad(symbol: str, broker: str, name: str, key: str, mic: str, price: str, sedol: str) -> Listing:
+    ccy, tick = _MARKETS[mic][1], units(_MARKETS[mic][4])
+    on_tick = units(price) // tick * tick
+    return Listing(key, symbol, broker, name, Asset.EQUITY, ccy, on_tick, tick, key, sedol=sedol, mic=mic)
 
 
 def _receipts(known: dict[str, Listing]) -> Iterator[Listing]:
     """American depositary receipts of the known European lines."""
     for of, symbol, cusip, mic, price in RECEIPTS:
-        line = _us(symbol, f"{known[of].name} ADR", cusip, mic, units(price), Asset.EQUITY, known[of].key)
-        yield line
+        yield _us(symbol, f"{known[of].name} ADR", cusip, mic, units(price), Asset.EQUITY, known[of].key)
 
 
 def _names(taken: set[str]) -> Iterator[tuple[str, str]]:
@@ -108,7 +96,7 @@ def _names(taken: set[str]) -> Iterator[tuple[str, str]]:
 
 def _invented_abroad(random: Generator, names: Iterator[tuple[str, str]], known: list[Listing]) -> list[Listing]:
     rows = []
-    for mic, count in _ABROAD.items():
+    for mic, count in _LINES_ABROAD.items():
         country, ccy, suffix, broker_suffix, tick_text, usual = _MARKETS[mic]
         tick = units(tick_text)
         numbers = random.permutation(90)

@@ -158,7 +158,6 @@ def _closes(world: World, days: Sequence[int], seed: int) -> Iterator[_Row]:
 
 
 def _instructions(world: World) -> Iterator[_Row]:
-    accounts = world.accounts
     for one in instructions(world):
-        party, account_id = Source(accounts.pb[one.account]).name, accounts.account_id[one.account]
-        yield one.ssi_id, party, account_id, one.market, one.place, one.agent, one.agent_account, _SINCE, ""
+        account_id = world.accounts.account_id[one.account]
+        yield one.ssi_id, one.party, account_id, one.market, one.place, one.agent, one.agent_account, _SINCE, ""

@@ -38,7 +38,7 @@ class Instruments(Columns):
     `multiplier` is the contract size (1 for cash instruments). `expiry` (days, 0: none) is the option's or future's
     expiry, the bond's maturity or the forward's value date; `strike` in PRICE_UNITs; `put_call` -1 none, 0 put, 1
     call; `coupon` in basis points; `underlying` is a row of this table or -1; `line` a row of another line of the
-    same issuer (share class, ADR, next series) or -1.
+    same issuer (share class, ADR, next series) or -1. `ccy2` is `ccy` where there is no pair.
     """
 
     key: Text
