@@ -90,7 +90,7 @@ def damaged_bytes(
     rng: Generator, plan: Schedule, raws: pa.BinaryArray, shown: dict[int, str], prefixes: pa.StringArray
 ) -> tuple[pa.BinaryArray, list[Damaged]]:
     """The framed messages with damage done to their bytes, and what was done; wrong checksums are there already."""
-    rows: Index = np.flatnonzero(plan.damage != Damage.NONE)
+    rows: Index = np.flatnonzero((plan.damage != Damage.NONE) & (plan.damage != Damage.IDLE))
     if not len(rows):
         return raws, []
     made, notes = [], []

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.random import Generator
@@ -63,8 +64,11 @@ def chunks(session: Session, plan: Schedule, rng: Generator, size: int = CHUNK) 
     """The messages of the plan, `size` at a time; `Damaged.at` counts through the whole plan."""
     for begin in range(0, len(plan), size):
         part = plan.take(slice(begin, begin + size))
-        msg_type, bodies = session.emitter.render(session.context, session.records, part.row)
+        msg_type, bodies = _rendered(session, part.row)
         bodies, shown = nonsense(part, bodies)
+        idle = pa.array(part.damage == Damage.IDLE)
+        if pc.any(idle).as_py():
+            msg_type, bodies = pc.if_else(idle, "0", msg_type), pc.if_else(idle, "", bodies)
         raws = frame(
             session.emitter.BEGIN,
             session.emitter.SENDER,
@@ -83,6 +87,14 @@ def chunks(session: Session, plan: Schedule, rng: Generator, size: int = CHUNK) 
         raws, damaged = damaged_bytes(rng, part, raws, shown, times)
         moved = tuple(Damaged(begin + each.at, each.damage, each.shown, each.hashes) for each in damaged)
         yield Chunk(part, times, raws, moved)
+
+
+def _rendered(session: Session, rows: Index) -> tuple[pa.StringArray, pa.StringArray]:
+    """MsgType(35) and body of each row; one that is sent more than once is rendered once."""
+    once, place = np.unique(rows, return_inverse=True)
+    msg_type, bodies = session.emitter.render(session.context, session.records, once)
+    back = pa.array(place)
+    return msg_type.take(back), bodies.take(back)
 
 
 def write_log(out: BinaryIO, session: Session, plan: Schedule, rng: Generator, size: int = CHUNK) -> list[Damaged]:

@@ -13,7 +13,7 @@ FIRST_SEQ = 2
 
 
 class Damage(IntEnum):
-    """What is wrong with the bytes of one transmission."""
+    """What is wrong with the bytes of one transmission; IDLE is a heartbeat in its place."""
 
     NONE = 0
     TRUNCATED = 1
@@ -21,6 +21,7 @@ class Damage(IntEnum):
     CHECKSUM = 3
     LENGTH = 4
     NONSENSE = 5
+    IDLE = 6
 
 
 # Damaged lines that take no number: the message itself follows whole under the number its torso shows.
