@@ -91,7 +91,7 @@ def accrued(records: Records, world: World) -> I64:
 def _market(world: World) -> I8:
     """0 for US markets, 1 for London, 2 for the rest."""
     mic = world.instruments.mic
-    away = np.isin(mic, ["XLON", "XETR", "XPAR", "XAMS", "XMIL", "XMAD", "XSWX", "XTKS", "XHKG"])
+    away = np.isin(mic, ["XLON", "XETR", "XPAR", "XAMS", "XTKS", "XHKG"])
     return np.where(mic == "XLON", 1, np.where(away, 2, 0)).astype(np.int8)
 
 

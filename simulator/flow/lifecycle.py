@@ -29,13 +29,12 @@ _COSTS = ("commission", "fee_sec", "fee_exchange", "tax", "accrued")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Changes:
-    """Later versions of executions: `records`, the row of each one's execution (`of`), what it changes (`delta`).
+    """Later versions of executions: `records`, and what each of them changes in its order's totals (`delta`).
 
     `delta` has the columns of a state (quantity, notional, costs); the fund knows it at `records.arrive_ns`.
     """
 
     records: Records
-    of: I64
     delta: I64
 
     @property
@@ -103,7 +102,7 @@ def draw_changes(base: Basis, own: Records) -> Changes:
     )
     records = Records.concat([first, second])
     before = Records.concat([own.take(chosen), earlier])
-    return Changes(records, np.concatenate([chosen, chosen[again]]), state_of(records) - state_of(before))
+    return Changes(records, state_of(records) - state_of(before))
 
 
 def _changed(random: Generator, base: Basis, before: Records, bust: Bool, seconds: tuple[int, int]) -> Records:
@@ -158,7 +157,7 @@ def with_running(own: Records, changes: Changes, state: State) -> tuple[Records,
     made["cum_qty"][sequence], made["avg_price"][sequence] = cum, average
     both = both.with_(order_qty=state.base[both.order, QTY], **made)
     split = len(own)
-    later = Changes(both.take(slice(split, None)), changes.of, changes.delta)
+    later = Changes(both.take(slice(split, None)), changes.delta)
     return both.take(slice(0, split)), later
 
 

@@ -8,22 +8,14 @@ from numpy.random import Generator
 
 from simulator.calendars import settle_dates
 from simulator.flow.rng import rng
-from simulator.flow.timing import business_day, sessions
-from simulator.market.universe import weights
-from simulator.market.world import Asset, World
+from simulator.flow.timing import business_day, open_lines, sessions
+from simulator.market.universe import KINDS, kinds, weights
+from simulator.market.world import World
 from simulator.profiles import Profile
 from simulator.records import I8, I16, I32, I64, SECOND_NS, Bool, Columns, Effect, Orders, Side, Source
 
-KINDS: dict[str, tuple[Asset, ...]] = {
-    "equity": (Asset.EQUITY, Asset.ETF),
-    "option": (Asset.OPTION,),
-    "future": (Asset.FUTURE,),
-    "fx": (Asset.FX_SPOT, Asset.FX_FWD, Asset.FX_NDF),
-    "bond": (Asset.BOND,),
-    "otc": (Asset.CDS, Asset.TRS),
-}
-# Kinds as numbers, in the order of KINDS.
-EQUITY, OPTION, FUTURE, FX, BOND, OTC = range(6)
+# Kinds of instrument as numbers, in the order of KINDS.
+EQUITY, OPTION, FUTURE, FX, BOND, OTC = range(len(KINDS))
 
 _MEDIAN_SHARES, _SIZE_SIGMA = 1_300, 1.48
 _MEAN_FILL = 262
@@ -35,6 +27,8 @@ _SELL_SHARE, _SHORT_SHARE, _EXEMPT_SHARE, _COVER_SHARE = 0.33, 0.35, 0.02, 0.10
 _AS_OF_SHARE = 0.001
 _CROSS_SHARE = 0.04
 RULES = 4
+
+Weights = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,9 +58,10 @@ class Draft(Columns):
 def draw_orders(seed: int, day: int, world: World, profile: Profile) -> Draft:
     """As many orders as it takes for exactly `profile.fills` executions, in order of their start."""
     random = rng(seed, day, "orders")
-    kind, fills = _sized(random, world, profile)
+    popularity = weights(world) * open_lines(world, day)
+    kind, fills = _sized(random, world, profile, popularity)
     rows = len(kind)
-    instrument = _instruments(random, world, kind)
+    instrument = _instruments(random, world, kind, popularity)
     side, effect = _sides(random, kind)
     as_of = random.random(rows) < _AS_OF_SHARE
     if rows >= 500 and not as_of.any():
@@ -119,21 +114,21 @@ def accounts_of(world: World, profile: Profile) -> npt.NDArray[np.int64]:
     return np.flatnonzero(np.isin(world.accounts.pb, sources))
 
 
-def _sized(random: Generator, world: World, profile: Profile) -> tuple[I8, I64]:
+def _sized(random: Generator, world: World, profile: Profile, popularity: Weights) -> tuple[I8, I64]:
     """The kind and the number of fills of each order; the numbers add up to `profile.fills`."""
-    assets = world.instruments.asset
-    mix = np.array([profile.mix.get(name, 0) * np.isin(assets, of).any() for name, of in KINDS.items()], float)
-    mix /= mix.sum()
-    kinds: list[I8] = []
+    traded = np.bincount(kinds(world), popularity, len(KINDS)) > 0
+    mix = np.array([profile.mix.get(name, 0) for name in KINDS]) * traded
+    mix = mix / mix.sum()
+    drawn: list[I8] = []
     counts: list[I64] = []
     missing = profile.fills
     while missing > 0:
         kind = random.choice(len(mix), missing // 8 + 50, p=mix).astype(np.int8)
         count = _counts(random, kind)
-        kinds.append(kind)
+        drawn.append(kind)
         counts.append(count)
         missing -= int(count.sum())
-    kind, count = np.concatenate(kinds), np.concatenate(counts)
+    kind, count = np.concatenate(drawn), np.concatenate(counts)
     last = int(np.searchsorted(np.cumsum(count), profile.fills))
     kind, count = kind[: last + 1], count[: last + 1]
     count[last] -= int(count.sum()) - profile.fills
@@ -150,12 +145,11 @@ def _counts(random: Generator, kind: I8) -> I64:
     return count
 
 
-def _instruments(random: Generator, world: World, kind: I8) -> I32:
+def _instruments(random: Generator, world: World, kind: I8, popularity: Weights) -> I32:
     made = np.zeros(len(kind), np.int32)
-    popularity = weights(world)
-    for number, assets in enumerate(KINDS.values()):
+    for number in range(len(KINDS)):
         of = np.flatnonzero(kind == number)
-        lines = np.flatnonzero(np.isin(world.instruments.asset, assets))
+        lines = np.flatnonzero(kinds(world) == number)
         if len(of):
             share = popularity[lines] / popularity[lines].sum()
             made[of] = random.choice(lines, len(of), p=share)

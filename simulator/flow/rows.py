@@ -84,8 +84,10 @@ def own_fills(base: Basis, fills: Fills) -> Records:
     by_order = pb >= Source.CHARLIE
     group = np.where(by_order, len(rows) + 1 + fills.order, rows)
     arrive = drop_copy(random, fills.event_ns)
-    late = np.flatnonzero(base.draft.as_of[fills.order])
-    arrive[late] = np.maximum(arrive[late], morning(random, base.day, len(late)))
+    # Trades of the day before come in together, one morning's delay for the order.
+    at = morning(random, base.day, len(base.draft))[fills.order]
+    start = base.draft.start_ns[fills.order]
+    arrive = np.where(base.draft.as_of[fills.order], at + arrive - start, arrive)
     filled = records.with_(
         level=Level.FILL,
         serial=rows,

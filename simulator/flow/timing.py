@@ -11,7 +11,7 @@ from numpy.random import Generator
 
 from simulator.calendars import is_open
 from simulator.market.world import World
-from simulator.records import I32, I64, SECOND_NS, Source
+from simulator.records import I32, I64, SECOND_NS, Bool, Source
 
 EPOCH = date(1970, 1, 1)
 DAY_NS = 86_400 * SECOND_NS
@@ -50,12 +50,12 @@ _SESSIONS: Mapping[str, tuple[str, time, int]] = MappingProxyType(
         "XETR": ("Europe/Berlin", time(9, 0), 30_600),
         "XPAR": ("Europe/Berlin", time(9, 0), 30_600),
         "XAMS": ("Europe/Berlin", time(9, 0), 30_600),
-        "XMIL": ("Europe/Berlin", time(9, 0), 30_600),
-        "XMAD": ("Europe/Berlin", time(9, 0), 30_600),
-        "XSWX": ("Europe/Berlin", time(9, 0), 30_600),
         "XTKS": ("Asia/Tokyo", time(9, 0), 21_600),
         "XHKG": ("Asia/Hong_Kong", time(9, 30), 23_400),
     }
+)
+_CALENDARS: Mapping[str, str] = MappingProxyType(
+    {mic: mic for mic in ("XLON", "XETR", "XPAR", "XAMS", "XHKG")} | {"XTKS": "XJPX", "XEUR": "XETR", "IFLL": "XLON"}
 )
 _US_SESSION = ("America/New_York", time(9, 30), 23_400)
 
@@ -76,6 +76,15 @@ def sessions(world: World, instruments: I32, day: int) -> tuple[I64, I64]:
         lengths.append(seconds * SECOND_NS)
     at = inverse[instruments]
     return np.array(opens, np.int64)[at], np.array(lengths, np.int64)[at]
+
+
+def open_lines(world: World, day: int) -> Bool:
+    """Which instruments' markets are open on `day`; where no market of ours is named, New York's counts."""
+    mics, inverse = np.unique(world.instruments.mic, return_inverse=True)
+    today = EPOCH + timedelta(days=day)
+    opened = np.array([is_open(_CALENDARS.get(str(mic), "XNYS"), today) for mic in mics])
+    made: Bool = opened[inverse]
+    return made
 
 
 def business_day(day: int, step: int) -> int:

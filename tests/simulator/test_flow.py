@@ -234,3 +234,36 @@ def test_prices_fit_the_places_shown() -> None:
     assert (records.price % 10 ** (8 - records.price_dp.astype(np.int64)) == 0).all()
     assert (records.price > 0).all() and (records.qty > 0).all()
     assert records.price.max() < 10**7 * PRICE_UNIT
+
+
+def test_the_shape_of_a_day() -> None:
+    trades = trade_day(7, DAY, world(), Profile("plain", FILLS))
+    records, orders = trades.records, trades.orders
+    fills = own_fills(trades)
+    shares = fills.take(world().instruments.asset[fills.instrument] <= Asset.ETF)
+    assert abs((shares.qty == 100).mean() - 0.38) < 0.02
+    assert abs(((shares.qty > 100) & (shares.qty <= 500)).mean() - 0.22) < 0.02
+    assert abs((shares.qty < 100).mean() - 0.25) < 0.02
+    assert abs((shares.noise >> 27 & 1).mean() - 0.06) < 0.015
+    ours = records.take((records.source == Source.OMS) & (records.level == Level.FILL))
+    assert (ours.version == 2).sum() == round(FILLS * 0.002) + round(FILLS * 0.005)
+    equity = orders.take(world().instruments.asset[orders.instrument] <= Asset.ETF)
+    assert abs((equity.side != Side.BUY).mean() - 0.33) < 0.05
+    assert abs((equity.account < 0).mean() - 0.40) < 0.05
+    assert 900 < np.median(equity.qty) < 1_700
+    lag = (fills.arrive_ns - fills.event_ns)[fills.trade_date == DAY]
+    assert lag.min() >= 5_000_000 and lag.max() < 60 * 10**9 and np.median(lag) < 500_000_000
+    late = records.take(records.trade_date < DAY)
+    assert len(late) and (late.arrive_ns >= timing.local_ns(DAY, time(7, 0))).all()
+
+
+def test_twins_are_alike_and_markets_on_holiday_do_not_trade() -> None:
+    fills = own_fills(day())
+    twin = np.flatnonzero(fills.noise >> 27 & 1)
+    keys = [tuple(getattr(fills, name)[twin].tolist()) for name in ("order", "qty", "price", "event_ns")]
+    _, counts = np.unique(np.array(keys), axis=1, return_counts=True)
+    assert counts.min() >= 2
+    # Monday 23 November 2026 is a holiday in Tokyo alone.
+    monday = trade_day(7, DAY + 3, world(), Profile("monday", 3_000))
+    mics = world().instruments.mic
+    assert "XTKS" in mics[day().orders.instrument] and "XTKS" not in mics[monday.orders.instrument]
