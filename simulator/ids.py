@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from simulator.records import I32, I64, Level, Orders, Records, Source
+from simulator.records import I16, I32, I64, Level, Orders, Records, Source
 
 _EPOCH = date(1970, 1, 1)
 # Serials are padded to this width: ids of a day sort in the order they were made.
@@ -48,12 +48,21 @@ def uids(records: Records, source: Source) -> pa.StringArray:
 
 def referred(records: Records, source: Source) -> pa.StringArray:
     """The id of the version each record refers to; empty where it refers to none."""
-    earlier = records.with_(serial=records.prev)
+    earlier = records.with_(serial=records.prev, version=earlier_version(records))
     return pc.if_else(pa.array(records.prev != 0), uids(earlier, source), "")
 
 
+def earlier_version(records: Records) -> I16:
+    """The version each record refers to: the one before, or the first where it refers to the original."""
+    made: I16 = np.where(records.prev == records.root, 1, np.maximum(records.version - 1, 1)).astype(np.int16)
+    return made
+
+
 def quoted(records: Records) -> pa.StringArray:
-    """The fund's id a broker's record quotes: an ExecID or, for an allocation, the IndividualAllocID(467)."""
+    """The fund's id a broker's record quotes: an ExecID or, for an allocation, the IndividualAllocID(467).
+
+    Of an allocation `cross` is the serial of the share's first version, whose id all versions keep.
+    """
     shares = _named("MA", records.day, records.cross)
     fills = _named("ME", records.day, records.cross)
     text = pc.if_else(pa.array(records.level == Level.ALLOCATION), shares, fills)
@@ -61,8 +70,8 @@ def quoted(records: Records) -> pa.StringArray:
 
 
 def share_ids(records: Records) -> pa.StringArray:
-    """IndividualAllocID(467) of the fund's allocations."""
-    return _named("MA", records.day, records.serial)
+    """IndividualAllocID(467) of the fund's allocations: a replaced block keeps the names of its shares."""
+    return _named("MA", records.day, records.root)
 
 
 def _share_uids(records: Records) -> pa.StringArray:

@@ -163,8 +163,8 @@ def _instruction(
 
 
 def _earlier_blocks(block: Records) -> pa.StringArray:
-    """AllocID(70) of the instruction this one replaces or cancels: the one a version before."""
-    earlier = ids.block_ids(block.with_(version=np.maximum(block.version - 1, 1)))
+    """AllocID(70) of the instruction this one replaces or cancels: the one of the version referred to."""
+    earlier = ids.block_ids(block.with_(version=ids.earlier_version(block)))
     return choose(block.prev != 0, earlier, "")
 
 

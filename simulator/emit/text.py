@@ -179,3 +179,26 @@ def joined_groups(texts: pa.StringArray, starts: npt.NDArray[np.int64]) -> pa.St
     ends = np.append(starts, len(texts))
     made = pa.py_buffer(np.ascontiguousarray(offsets[ends]))
     return pa.StringArray.from_buffers(len(starts), made, texts.buffers()[2])
+
+
+def grouped(values: I64) -> pa.StringArray:
+    """Whole numbers from 0 up with a comma before every third digit."""
+    text = pa.array(values).cast(pa.string())
+    for power in range(1, 6):
+        large = values >= 1000**power
+        if not large.any():
+            break
+        parts: list[Any] = [pa.array(values // 1000**power).cast(pa.string())]
+        for place in reversed(range(power)):
+            parts += [",", _thousands().take(pa.array(values // 1000**place % 1000))]
+        text = choose(large, glue(*parts), text)
+    return text
+
+
+def run_together(texts: pa.StringArray) -> bytes:
+    """All texts one after the other, as UTF-8."""
+    if not len(texts):
+        return b""
+    offsets = np.frombuffer(texts.buffers()[1], dtype=np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    made: bytes = texts.buffers()[2].slice(int(offsets[0]), int(offsets[-1] - offsets[0])).to_pybytes()
+    return made
