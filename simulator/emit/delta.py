@@ -62,10 +62,10 @@ def heads(records: Records) -> Index:
     return np.flatnonzero(own(records, SOURCE))
 
 
-def write(context: Context, records: Records, rows: Index, day: int) -> Iterator[bytes]:
-    """The file of `day` (days since 1970) with the records at `rows`, in pieces; ASCII, lines of WIDTH characters."""
+def write(context: Context, records: Records, rows: Index) -> Iterator[bytes]:
+    """A file of the records at `rows`, dated as the latest of them, in pieces; ASCII, lines of WIDTH characters."""
     mine = records.take(rows)
-    shown = date(np.array([day], np.int32), _DATE)[0].as_py()
+    shown = date(mine.day.max(initial=0, keepdims=True), _DATE)[0].as_py()
     yield f"{f'BOF      GTDE      DELTA TRADE DATE EXECUTIONS      {shown}':<{WIDTH}}\n".encode()
     for part in in_chunks(len(mine), _CHUNK):
         cells = _cells(context, mine.take(part))

@@ -37,10 +37,10 @@ def heads(records: Records) -> Index:
     return np.flatnonzero(own(records, SOURCE))
 
 
-def write(context: Context, records: Records, rows: Index, day: int) -> Iterator[bytes]:
-    """The file of `day` (days since 1970) with the records at `rows`, in pieces; UTF-8."""
+def write(context: Context, records: Records, rows: Index) -> Iterator[bytes]:
+    """A file of the records at `rows`, dated as the latest of them, in pieces; UTF-8."""
     mine = records.take(rows)
-    shown = date(np.array([day], np.int32))[0].as_py()
+    shown = date(mine.day.max(initial=0, keepdims=True))[0].as_py()
     yield (
         '<?xml version="1.0" encoding="UTF-8"?>\n<FlexQueryResponse queryName="MERIDIAN_TRADES" type="AF">\n'
         f'<FlexStatements count="1">\n<FlexStatement accountId="{_ACCOUNT}" fromDate="{shown}" toDate="{shown}" '
@@ -65,7 +65,7 @@ def _attributes(context: Context, mine: Records) -> "dict[str, pa.StringArray | 
     turned = _turned(context, mine)
     return {
         **_names(context, mine),
-        **_security(context, mine, turned),
+        **_security(context, mine),
         **_deal(context, mine, turned),
         "netCash": money(mine.net),
         "proceeds": money(np.where(mine.side == Side.BUY, -mine.gross, mine.gross)),
@@ -107,22 +107,26 @@ def _names(context: Context, mine: Records) -> "dict[str, pa.StringArray | str]"
     }
 
 
-def _turned(context: Context, mine: Records) -> Bool:
-    """Currency trades told in their second currency: N11 the inverse pair, N12 an NDF's fixing currency."""
-    pair = has(mine, 11) & context.is_asset(mine, Asset.FX_SPOT, Asset.FX_FWD)
-    fixing = has(mine, 12) & context.is_asset(mine, Asset.FX_NDF)
-    found: Bool = pair | fixing
+def _inverse(context: Context, mine: Records) -> Bool:
+    """Currency trades told as the inverse pair (N11)."""
+    found: Bool = has(mine, 11) & context.is_asset(mine, Asset.FX_SPOT, Asset.FX_FWD)
     return found
 
 
-def _security(context: Context, mine: Records, turned: Bool) -> dict[str, pa.StringArray]:
+def _turned(context: Context, mine: Records) -> Bool:
+    """Currency trades told in their second currency: as the inverse pair, or an NDF in its fixing currency (N12)."""
+    found: Bool = _inverse(context, mine) | (has(mine, 12) & context.is_asset(mine, Asset.FX_NDF))
+    return found
+
+
+def _security(context: Context, mine: Records) -> dict[str, pa.StringArray]:
     table = context.world.instruments
     expires = context.term(mine, "expiry").astype(np.int32)
     strike = context.term(mine, "strike").astype(np.int64)
     escaped = pa.array([escape(str(name), {'"': "&quot;"}) for name in table.name], pa.string())
     symbol = pc.replace_substring(context.instrument(mine, "symbol"), "/", ".")
     symbol = choose(context.currency_pair(mine), symbol, context.instrument(mine, "symbol"))
-    inverse = turned & has(mine, 11)
+    inverse = _inverse(context, mine)
     if inverse.any():
         pairs = pc.replace_substring_regex(symbol, r"^([A-Z]{3})\.([A-Z]{3})", r"\2.\1")
         symbol = choose(inverse, pairs, symbol)
@@ -156,7 +160,7 @@ def _deal(context: Context, mine: Records, turned: Bool) -> "dict[str, pa.String
         "buySell": choose(cancelled, glue(side, " (Ca.)"), side),
         "openCloseIndicator": _open_close(context, mine),
         "quantity": glue(choose(negative, "-", ""), _size(mine, turned)),
-        "tradePrice": _price(mine, turned, pence),
+        "tradePrice": _price(mine, _inverse(context, mine), pence),
         "dateTime": moment(at, "%Y%m%d", ";", "%H%M%S"),
         "tradeDate": date(mine.trade_date),
         "settleDateTarget": date(mine.settle_date),
@@ -168,12 +172,11 @@ def _size(mine: Records, turned: Bool) -> pa.StringArray:
     return choose(turned, money(mine.gross), text) if turned.any() else text
 
 
-def _price(mine: Records, turned: Bool, pence: Bool) -> pa.StringArray:
+def _price(mine: Records, inverse: Bool, pence: Bool) -> pa.StringArray:
     """The price as the record shows it, in pence two decimals fewer; the inverse pair's with ten decimals."""
     scale: I64 = np.where(pence, 100, 1).astype(np.int64)
     digits = np.maximum(mine.price_dp.astype(np.int64) - np.where(pence, 2, 0), 0)
     text = decimal(mine.price * scale, PRICE_UNIT, digits)
-    inverse = turned & has(mine, 11)
     if not inverse.any():
         return text
     rate = divide(np.full(len(mine), PRICE_UNIT * _INVERSE_UNIT), np.maximum(mine.price, 1))

@@ -100,11 +100,12 @@ def _thousands() -> pa.StringArray:
 def moment(ns: I64, days: str, between: str, clock: str, digits: int = 0, end: str = "") -> pa.StringArray:
     """Wall-clock nanoseconds since 1970 as text: strftime `days`, `between`, `clock`, then 0, 3, 6 or 9 digits.
 
-    `clock` is `%H:%M:%S`, `%H:%M` or `%H%M%S`. Digits that are not shown are cut off, as clocks do.
+    Empty `days` leave the date out; `clock` is `%H:%M:%S`, `%H:%M` or `%H%M%S`. What is not shown is cut off.
     """
     seconds, rest = np.divmod(ns, SECOND_NS)
     day, second = np.divmod(seconds, _DAY_SECONDS)
-    parts: list[Any] = [date(day.astype(np.int32), days), between, _clocks(clock).take(pa.array(second))]
+    parts: list[Any] = [date(day.astype(np.int32), days), between] if days else []
+    parts.append(_clocks(clock).take(pa.array(second)))
     for place in range(digits // 3):
         value = rest // 10 ** (6 - 3 * place) % 1000
         parts += ["" if place else ".", _thousands().take(pa.array(value))]
