@@ -41,9 +41,10 @@ def uids(records: Records, source: Source) -> pa.StringArray:
     """What `source` calls each of its records; all rows must be its own. OMS allocations are `block/share`."""
     serial = records.root if source in _BY_ROOT else records.serial
     fills = _named(_PREFIX[source], records.day, serial)
-    if source is not Source.OMS:
+    shares = records.level == Level.ALLOCATION
+    if source is not Source.OMS or not shares.any():
         return fills
-    return pc.if_else(pa.array(records.level == Level.ALLOCATION), _share_uids(records), fills)
+    return pc.if_else(pa.array(shares), _share_uids(records), fills)
 
 
 def referred(records: Records, source: Source) -> pa.StringArray:

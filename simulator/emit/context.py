@@ -142,12 +142,9 @@ def effect(records: Records) -> pa.StringArray:
 
 def uti(records: Records) -> pa.StringArray:
     """Unique trade identifiers: the fund's LEI-like prefix and a number; empty where the trade has none."""
+    if not records.uti.any():
+        return coded(np.zeros(len(records), np.int8), ("",))
     return choose(records.uti != 0, glue(_UTI_PREFIX, ids.number_text(records.uti, 12)), "")
-
-
-def number_or_none(values: npt.NDArray[np.integer], text: pa.StringArray) -> pa.StringArray:
-    """The text where the number is not zero, else empty."""
-    return choose(values != 0, text, "")
 
 
 def in_chunks(count: int, size: int) -> list[Index]:
