@@ -27,16 +27,16 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A run and its files; `counts` are totals by name (fills, messages, rows of truth and the like)."""
+    """A run and its files; `counts` are totals by name, `bookings` live records per broker, `breaks` by code."""
 
     profile: str
     seed: int
     trade_dates: tuple[str, ...]
     sources: tuple[str, ...]
     counts: Mapping[str, int]
+    bookings: Mapping[str, int]
     breaks: Mapping[str, int]
     files: Mapping[str, FileEntry] = field(default_factory=dict)
-    live: bool = False
 
 
 def claim(folder: Path) -> None:

@@ -12,7 +12,6 @@ _DIALECTS = {
     Source.OMS: "generic", Source.ALPHA: "alpha_ae44", Source.BRAVO: "bravo_er42", Source.CHARLIE: "charlie_as44",
 }  # fmt: skip
 _SENDERS = {Source.OMS: "MERIDIAN_OMS"}
-LOGS = {Source.OMS: "fund/oms.fix", Source.ALPHA: "alpha/alpha.fix", Source.BRAVO: "bravo/bravo.fix"}
 CHARLIE_MAP = "charlie/trades.map.yaml"
 _TRADE_FILES = {
     Source.CHARLIE: "charlie/trades_*.csv", Source.DELTA: "delta/GTDE_*.txt", Source.ECHO: "echo/flex_*.xml",
@@ -41,13 +40,24 @@ def sender(source: Source) -> str:
     return _SENDERS.get(source, source.name)
 
 
-def files_settings(sources: Sequence[Source], reference: Iterable[str], books: Iterable[str]) -> str:
-    """tieout.yaml: every feed with the files it left. `books` are the files of positions, cash and the like."""
-    feeds = [_log_feed(source) if source in LOGS else _file_feed(source) for source in sources]
+def log_name(source: Source) -> str:
+    """The FIX log of a source inside the folder."""
+    folder = "fund" if source is Source.OMS else source.name.lower()
+    return f"{folder}/{source.name.lower()}.fix"
+
+
+def files_settings(
+    sources: Sequence[Source], fix: Sequence[Source], reference: Iterable[str], books: Iterable[str]
+) -> str:
+    """tieout.yaml: every feed with the files it left; those of `fix` are logs of sessions.
+
+    `books` are the files of positions, cash and the like.
+    """
+    feeds = [_log_feed(source) if source in fix else _file_feed(source) for source in sources]
     kinds = sorted({(path.split("/")[0], path.split("/")[1].split("_")[0]) for path in books})
     feeds += [_book_feed(folder, kind) for folder, kind in kinds if kind in _BOOK_CONTENTS]
     head = "The simulated fund and its prime brokers, as files: tieout reconcile --config tieout.yaml"
-    return _document(head, feeds, reference)
+    return _settings(head, feeds, reference)
 
 
 def live_settings(sources: Sequence[Source], reference: Iterable[str]) -> str:
@@ -57,7 +67,7 @@ def live_settings(sources: Sequence[Source], reference: Iterable[str]) -> str:
         if source in _DIALECTS:
             feeds.append({**_session_feed(source), "grace_seconds": LIVE_GRACE_SECONDS})
     head = "The simulated fund and its prime brokers, live: tieout serve --config serve.yaml"
-    return _document(head, feeds, reference)
+    return _settings(head, feeds, reference)
 
 
 def _feed(name: str, source: Source, dialect: str = "generic") -> dict[str, Any]:
@@ -76,7 +86,7 @@ def _session_feed(source: Source) -> dict[str, Any]:
 
 
 def _log_feed(source: Source) -> dict[str, Any]:
-    return {**_session_feed(source), "path_glob": LOGS[source], "grace_seconds": GRACE_SECONDS[source]}
+    return {**_session_feed(source), "path_glob": log_name(source), "grace_seconds": GRACE_SECONDS[source]}
 
 
 def _file_feed(source: Source) -> dict[str, Any]:
@@ -99,7 +109,7 @@ def _book_feed(folder: str, kind: str) -> dict[str, Any]:
     }
 
 
-def _document(head: str, feeds: Sequence[Mapping[str, Any]], reference: Iterable[str]) -> str:
+def _settings(head: str, feeds: Sequence[Mapping[str, Any]], reference: Iterable[str]) -> str:
     settings = {
         "tenant": "meridian",
         "data_dir": "data",
@@ -107,7 +117,12 @@ def _document(head: str, feeds: Sequence[Mapping[str, Any]], reference: Iterable
         "reference": {name: f"reference/{name}.csv" for name in reference},
         "feeds": feeds,
     }
-    return f"# {head}\n" + "\n".join(_block(settings)) + "\n"
+    return document(head, settings)
+
+
+def document(head: str, content: Mapping[str, Any]) -> str:
+    """A YAML file with a comment on top."""
+    return f"# {head}\n" + "\n".join(_block(content)) + "\n"
 
 
 def _block(value: Mapping[str, Any], indent: str = "") -> list[str]:

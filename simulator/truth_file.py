@@ -45,7 +45,7 @@ def write_truth(
     parts["noise"] = noise_lines(records) if repeats else pa.array([], pa.string())
     head = {"kind": "run", **run, "bookings": bookings, "clean_bookings": sum(clean.values()), "clean": clean}
     out.write((json.dumps(head, separators=_COMPACT, default=str) + "\n").encode())
-    out.writelines(_line(row) for row in planted)
+    out.writelines(truth_line(row) for row in planted)
     counts = {"run": 1}
     for row in planted:
         counts[_KINDS[type(row)]] = counts.get(_KINDS[type(row)], 0) + 1
@@ -55,7 +55,8 @@ def write_truth(
     return TruthCounts(counts, bookings, clean)
 
 
-def _line(row: TruthRow) -> bytes:
+def truth_line(row: TruthRow) -> bytes:
+    """One row as its line of the file."""
     return (json.dumps({"kind": _KINDS[type(row)], **asdict(row)}, default=str, separators=_COMPACT) + "\n").encode()
 
 

@@ -107,10 +107,10 @@ def write_log(out: BinaryIO, session: Session, plan: Schedule, rng: Generator, s
     return found
 
 
-def messages(session: Session, plan: Schedule, rng: Generator) -> list[tuple[int, bytes]]:
-    """The plan's messages in memory: sending time in UTC nanoseconds and bytes."""
-    return [
-        item
-        for chunk in chunks(session, plan, rng)
-        for item in zip(chunk.plan.at_ns.tolist(), chunk.raws.to_pylist(), strict=True)
-    ]
+def messages(session: Session, plan: Schedule, rng: Generator, found: list[Damaged]) -> list[tuple[int, bytes]]:
+    """The plan's messages in memory: sending time in UTC nanoseconds and bytes; what is damaged goes to `found`."""
+    made: list[tuple[int, bytes]] = []
+    for chunk in chunks(session, plan, rng):
+        made += zip(chunk.plan.at_ns.tolist(), chunk.raws.to_pylist(), strict=True)
+        found += chunk.damaged
+    return made
