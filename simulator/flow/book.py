@@ -55,7 +55,7 @@ def share_bookings(base: Basis, shares: Records, state: State, charlie_fix: bool
         price, decimals = average(totals[:, NOTIONAL], totals[:, QTY], np.full(len(theirs), source, np.int8))
         booked = theirs.with_(
             source=source,
-            cross=theirs.serial if source in BY_FILL else 0,
+            cross=theirs.root if source in BY_FILL else 0,
             arrive_ns=arrive,
             price=price,
             price_dp=decimals,
