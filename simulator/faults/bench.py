@@ -87,7 +87,7 @@ class Bench:
 
     def of(self, *sources: Source) -> Bool:
         """Candidates booked at one of these brokers."""
-        return np.isin(self.pool.column("source"), sources)
+        return np.isin(self.pool.source, sources)
 
     def below(self, count: int) -> int:
         """A number from 0 to `count` - 1."""

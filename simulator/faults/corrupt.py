@@ -10,7 +10,7 @@ from simulator.faults import trade_chain, trade_economics, trade_existence, trad
 from simulator.faults.adversarial import STAGES, Case, play
 from simulator.faults.bench import Bench, Planner, Planted, cure
 from simulator.faults.draft import Draft
-from simulator.faults.label import labels
+from simulator.faults.label import labels, names_of
 from simulator.faults.noise import split, split_rows, with_noise
 from simulator.faults.pool import Pool, make_pool, spread
 from simulator.faults.rates import cured, planned
@@ -19,7 +19,7 @@ from simulator.flow.trades import Trades
 from simulator.market.world import World
 from simulator.profiles import Profile
 from simulator.records import Bool, Records, Source, Status
-from simulator.truth import BreakTruth
+from simulator.truth import BreakTruth, Member
 
 PLANNERS: Mapping[str, Planner] = MappingProxyType(
     {
@@ -37,16 +37,21 @@ _ORDER = (
 
 
 @dataclass(frozen=True, slots=True)
-class Corrupted:
-    """A spoiled day.
+class SetUp:
+    """An adversarial set-up: the brokers' records it is about and the ids of its labels, none where all is well."""
 
-    `cases` are the adversarial set-ups by name with the ids of their labels (none where nothing is wrong); `short`
-    says how many of a code the day had no trade for.
-    """
+    name: str
+    members: tuple[Member, ...]
+    break_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Corrupted:
+    """A spoiled day; `short` says how many of a code the day had no trade for."""
 
     trades: Trades
     breaks: list[BreakTruth]
-    cases: list[tuple[str, tuple[str, ...]]]
+    cases: list[SetUp]
     short: Mapping[str, int]
 
 
@@ -65,18 +70,23 @@ def corrupt(seed: int, day: int, world: World, profile: Profile, trades: Trades)
     everything = [*planted, *(each for case in cases for each in case.breaks)]
     halves = split_rows(seed, day, profile, pool)
     records, keep = draft.finish(world)
-    made = labels(world, day, records, everything)
-    spoiled = _named(records, everything, cases)
-    before = len(records)
+    rows = {row for each in everything for row in (*each.ours, *each.theirs)}
+    rows |= {row for case in cases for row in case.rows}
+    names = names_of(records, rows)
+    made = labels(world, day, records, everything, names)
+    spoiled: Bool = np.zeros(len(records) + len(halves), np.bool_)
+    spoiled[list(rows)] = True
+    keep = np.concatenate([keep, np.ones(len(halves), np.bool_)])
     records = split(records, pool.row[halves], {source: draft.serial(source) for source in Source})
-    added = np.zeros(len(records) - before, np.bool_)
-    spoiled, keep = np.concatenate([spoiled, added]), np.concatenate([keep, ~added])
     single = pool.row[pool.alone]
     records = with_noise(seed, day, world, profile, Trades(trades.orders, records), spoiled, single)
     shown = records if keep.all() else records.take(keep)
     ids = iter(label.break_id for label in made[len(planted) :])
-    named = [(case.name, tuple(next(ids) for _ in case.breaks)) for case in cases]
-    return Corrupted(Trades(trades.orders, shown), made, named, MappingProxyType(short))
+    played = [
+        SetUp(case.name, tuple(names[row] for row in case.rows), tuple(next(ids) for _ in case.breaks))
+        for case in cases
+    ]
+    return Corrupted(Trades(trades.orders, shown), made, played, MappingProxyType(short))
 
 
 def _plant(
@@ -131,12 +141,4 @@ def _adversarial(seed: int, day: int, world: World, profile: Profile, draft: Dra
     for name, stage in STAGES.items():
         bench = Bench(world, profile, day, draft, pool, rng(seed, day, f"case {name}"))
         made += play(bench, stage, profile.adversarial)
-    return made
-
-
-def _named(records: Records, planted: list[Planted], cases: list[Case]) -> Bool:
-    rows = [row for each in planted for row in (*each.ours, *each.theirs)]
-    rows += [row for case in cases for row in case.rows]
-    made: Bool = np.zeros(len(records), np.bool_)
-    made[rows] = True
     return made

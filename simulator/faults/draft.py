@@ -19,7 +19,7 @@ class Draft:
     """Changes to a flow's records. Rows are numbered as in `base`; added ones go on from there."""
 
     def __init__(self, base: Records, day: int) -> None:
-        self._base = base
+        self._size = len(base)
         self._columns = {name: getattr(base, name) for name in _NAMES}
         self._edits: dict[str, dict[int, int]] = {}
         self._added: list[Row] = []
@@ -32,8 +32,8 @@ class Draft:
 
     def row(self, at: int) -> Row:
         """A copy of a record as it stands now."""
-        if at >= len(self._base):
-            return dict(self._added[at - len(self._base)])
+        if at >= self._size:
+            return dict(self._added[at - self._size])
         row = {name: int(column[at]) for name, column in self._columns.items()}
         for name, edited in self._edits.items():
             if at in edited:
@@ -42,8 +42,8 @@ class Draft:
 
     def edit(self, at: int, **values: int) -> None:
         """Replace some columns of a record."""
-        if at >= len(self._base):
-            self._added[at - len(self._base)].update(values)
+        if at >= self._size:
+            self._added[at - self._size].update(values)
             return
         for name, value in values.items():
             self._edits.setdefault(name, {})[at] = value
@@ -51,7 +51,7 @@ class Draft:
     def add(self, row: Row) -> int:
         """Append a record; its number."""
         self._added.append(dict(row))
-        return len(self._base) + len(self._added) - 1
+        return self._size + len(self._added) - 1
 
     def drop(self, at: int) -> None:
         """Leave a record out of the finished flow; until then it can still be read."""

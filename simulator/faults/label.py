@@ -1,21 +1,24 @@
 """Labels of planted breaks: members by the ids their sources show, money in dollars too."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 import numpy as np
+import pyarrow as pa
 
 from simulator.faults.bench import Planted
-from simulator.ids import day_text, uids
+from simulator.ids import day_text, referred, uids
 from simulator.market.money import usd
 from simulator.market.world import CURRENCIES, World
 from simulator.records import MONEY_UNIT, Records, Source
 from simulator.truth import BreakTruth, Member
 
 
-def labels(world: World, day: int, records: Records, planted: Sequence[Planted]) -> list[BreakTruth]:
-    """One label per planted break, in order; `records` are the draft's, none left out."""
-    names = _names(records, planted)
+def labels(
+    world: World, day: int, records: Records, planted: Sequence[Planted], names: Mapping[int, Member]
+) -> list[BreakTruth]:
+    """One label per planted break, in order; `records` are the draft's, none left out, `names` those they name."""
+    unknown = _references(records, planted)
     dollars = usd(world, np.array([p.stake for p in planted], np.int64), np.array([p.ccy for p in planted], np.int8))
     stamp = day_text(np.array([day], np.int32))[0].as_py()
     counts: dict[str, int] = {}
@@ -32,7 +35,7 @@ def labels(world: World, day: int, records: Records, planted: Sequence[Planted])
                 pb=Source(each.pb).name,
                 field=each.field,
                 true_value=each.true,
-                shown_value=each.shown,
+                shown_value=unknown.get(each.theirs[0], each.shown) if each.theirs else each.shown,
                 injected_at=each.injected_at,
                 visible_at_internal=each.ours_at,
                 visible_at_external=each.theirs_at,
@@ -47,16 +50,27 @@ def labels(world: World, day: int, records: Records, planted: Sequence[Planted])
     return made
 
 
-def _members(names: dict[int, Member], rows: Sequence[int]) -> tuple[Member, ...]:
+def names_of(records: Records, rows: Iterable[int]) -> dict[int, Member]:
+    """Source and id of each of `rows`."""
+    return {row: Member(source.name, uid) for source, row, uid in _texts(records, rows, uids)}
+
+
+def _members(names: Mapping[int, Member], rows: Sequence[int]) -> tuple[Member, ...]:
     return tuple(dict.fromkeys(names[row] for row in rows))
 
 
-def _names(records: Records, planted: Sequence[Planted]) -> dict[int, Member]:
-    rows = np.array(sorted({row for each in planted for row in (*each.ours, *each.theirs)}), np.int64)
-    made: dict[int, Member] = {}
+def _references(records: Records, planted: Sequence[Planted]) -> dict[int, str]:
+    """The unknown id each orphan refers to."""
+    rows = [each.theirs[0] for each in planted if each.field == "reference"]
+    return {row: text for _, row, text in _texts(records, rows, referred)}
+
+
+def _texts(
+    records: Records, rows: Iterable[int], text: Callable[[Records, Source], pa.StringArray]
+) -> Iterator[tuple[Source, int, str]]:
+    wanted = np.array(sorted(set(rows)), np.int64)
     for source in Source:
-        of = rows[records.source[rows] == source]
+        of = wanted[records.source[wanted] == source]
         if len(of):
-            texts = uids(records.take(of), source).to_pylist()
-            made |= {row: Member(source.name, uid) for row, uid in zip(of.tolist(), texts, strict=True)}
-    return made
+            for row, found in zip(of.tolist(), text(records.take(of), source).to_pylist(), strict=True):
+                yield source, row, found

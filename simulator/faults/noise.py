@@ -32,7 +32,7 @@ SHARES: Mapping[Source, Mapping[int, float]] = MappingProxyType(
         },
         Source.CHARLIE: {
             2: 0.15, 3: _ALWAYS, 4: _ALWAYS, 5: _ALWAYS, 6: 0.50, 8: _ALWAYS, 13: _ALWAYS, 14: 0.20, 16: 0.30,
-            17: _ALWAYS, 22: 0.01,
+            17: _ALWAYS,
         },
         Source.DELTA: {
             1: 0.60, 3: _ALWAYS, 4: _ALWAYS, 6: 0.50, 9: 0.50, 10: _ALWAYS, 13: _ALWAYS, 17: _ALWAYS, 28: 0.30,
@@ -47,7 +47,8 @@ _CHARLIE_FIX = MappingProxyType({2: 0.15, 13: _ALWAYS, 17: _ALWAYS})
 _SPLIT_SHARE = 0.02
 _GBP = CURRENCIES.index("GBP")
 _WHOLE = tuple(CURRENCIES.index(code) for code in ("JPY", "KRW"))
-_REPETITIONS = (20, 22)
+# Another time or a second copy would blur what a label says of its records.
+_ON_THE_WAY = (20, 21)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,8 +101,8 @@ def _applies(flow: _Flow, number: int) -> Bool:
     line = records.instrument
     share = flow.asset(Asset.EQUITY, Asset.ETF)
     plain: Bool = np.ones(len(records), np.bool_)
-    if number in _REPETITIONS:
-        plain = ~flow.spoiled
+    if number in _ON_THE_WAY:
+        plain = ~flow.spoiled & ((records.source != Source.OMS) | (records.level == Level.FILL))
     table: dict[int, Callable[[], Bool]] = {
         1: lambda: (lines.cusip[line] != "") | (lines.sedol[line] != ""),
         2: lambda: lines.symbol[line] != lines.broker_symbol[line],

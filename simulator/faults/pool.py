@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.random import Generator
 
-from simulator.records import I64, Bool, Index, Level, Records, Source, Status
+from simulator.records import I8, I64, Bool, Index, Level, Records, Source, Status
 
 # A day's serials, accounts and the like are mixed into one number to compare economics; equal numbers, equal trades.
 _MIX = np.uint64(0x9E3779B97F4A7C15)
@@ -23,6 +23,7 @@ class Pool:
 
     records: Records
     group: I64
+    source: I8
     row: Index
     first: Index
     count: I64
@@ -62,6 +63,7 @@ def make_pool(records: Records, day: int) -> Pool:
     return Pool(
         records=records,
         group=groups[chosen],
+        source=records.source[row[chosen]],
         row=row[chosen],
         first=first[chosen],
         count=ours[chosen],
@@ -91,7 +93,7 @@ def repeated(values: npt.NDArray[np.uint64]) -> Bool:
 def spread(random: Generator, pool: Pool, mask: Bool, wanted: int) -> Index:
     """Candidates in the order to try them: random, but the brokers share about half of the wanted ones equally."""
     found = random.permutation(np.flatnonzero(mask & pool.free))
-    source = pool.records.source[pool.row[found]]
+    source = pool.source[found]
     by_source = np.argsort(source, kind="stable")
     counts = np.bincount(source, minlength=len(Source))
     rank = np.empty(len(found), np.int64)

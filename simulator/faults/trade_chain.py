@@ -57,7 +57,7 @@ def cancelled_by_broker(bench: Bench, trade: Trade) -> Planted:
     made = differs(trade, "T22", "status", "live", "cancelled", _worth(bench, trade))
     return replace(
         made, theirs=(trade.row, row), injected_at=arrive_at, theirs_at=arrive_at,
-        detectable_at=bench.due(Source.OMS, max(arrive_at, trade.ours_at)),
+        detectable_at=max(bench.due(Source.OMS, arrive_at), trade.ours_at),
     )  # fmt: skip
 
 
@@ -71,7 +71,7 @@ def cancelled_by_fund(bench: Bench, orders: Orders, trade: Trade) -> Planted:
     made = differs(trade, "T22", "status", "cancelled", "live", _worth(bench, trade))
     return replace(
         made, ours=(*trade.ours, row), injected_at=arrive_at, ours_at=arrive_at,
-        detectable_at=bench.due(trade.theirs["source"], max(arrive_at, trade.theirs["arrive_ns"])),
+        detectable_at=max(bench.due(trade.theirs["source"], arrive_at), trade.theirs["arrive_ns"]),
     )  # fmt: skip
 
 
@@ -96,7 +96,7 @@ def _corrected_by_fund(bench: Bench, orders: Orders, trade: Trade) -> Planted:
     made = differs(trade, "T23", "price", text.price(corrected), text.price(trade.theirs["price"]), stake)
     return replace(
         made, ours=(*trade.ours, row), injected_at=arrive_at, ours_at=arrive_at,
-        detectable_at=bench.due(trade.theirs["source"], max(arrive_at, trade.theirs["arrive_ns"])),
+        detectable_at=max(bench.due(trade.theirs["source"], arrive_at), trade.theirs["arrive_ns"]),
     )  # fmt: skip
 
 
@@ -116,7 +116,7 @@ def _corrected_by_broker(bench: Bench, trade: Trade) -> Planted:
     made = differs(trade, "T23", field, true, shown, (stake, bench.value_ccy(before)))
     return replace(
         made, theirs=(trade.row, row), injected_at=arrive_at, theirs_at=arrive_at,
-        detectable_at=bench.due(Source.OMS, max(arrive_at, trade.ours_at)),
+        detectable_at=max(bench.due(Source.OMS, arrive_at), trade.ours_at),
     )  # fmt: skip
 
 

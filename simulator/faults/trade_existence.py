@@ -101,7 +101,7 @@ def duplicate_internal(bench: Bench) -> Plan:
         made = differs(trade, "T04", "record", "1 execution", "2 executions", _worth(bench, trade))
         return replace(
             made, ours=(trade.first, row), injected_at=arrive_at, ours_at=arrive_at,
-            detectable_at=bench.due(trade.theirs["source"], arrive_at),
+            detectable_at=max(bench.due(trade.theirs["source"], arrive_at), trade.theirs["arrive_ns"]),
         )  # fmt: skip
 
     return Plan(bench.pool.alone & bench.of(*BY_FILL), make)
@@ -148,7 +148,7 @@ def orphan_reference(bench: Bench) -> Plan:
         bench.draft.charge(row)
         made = unknown_trade(bench, row)
         hold = stray["arrive_ns"] + _HOLD_SECONDS * SECOND_NS
-        return replace(made, code="T24", field="reference", shown=str(of), detectable_at=hold)
+        return replace(made, code="T24", field="reference", detectable_at=hold)
 
     return Plan(bench.is_asset(Asset.EQUITY), make, uses=False)
 
