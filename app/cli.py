@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from app.cli_score import score
+from app.cli_simulate import simulate
 from app.settings import SettingsError, load
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ app.add_typer(ref_app, name="ref")
 model_app = typer.Typer(help="The break scorer as a service of its own.", no_args_is_help=True)
 app.add_typer(model_app, name="model")
 app.command()(score)
+app.command()(simulate)
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="Settings file (YAML).")]
 

@@ -27,7 +27,11 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A run and its files; `counts` are totals by name, `bookings` live records per broker, `breaks` by code."""
+    """A run and its files.
+
+    `counts` are totals by name, `bookings` live records per broker, `breaks` labels by code, `short` how many labels
+    of a code no trade could carry.
+    """
 
     profile: str
     seed: int
@@ -36,6 +40,7 @@ class Manifest:
     counts: Mapping[str, int]
     bookings: Mapping[str, int]
     breaks: Mapping[str, int]
+    short: Mapping[str, int] = field(default_factory=dict)
     files: Mapping[str, FileEntry] = field(default_factory=dict)
 
 

@@ -28,13 +28,16 @@ from simulator.truth import BreakTruth, TruthRow
 from simulator.truth_file import live
 
 
+_AFFIRMATION = "T27"
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """All days of a profile. `world` knows more than the reference files, which are made from `known`.
 
     `planted` are the truth rows of the flow and the books; `labels` collects those of the way. `spoiled` marks the
     records a label names. `files` are the books by path, `arrivals` when each comes (UTC nanoseconds); `troubles` how
-    many of each I-code the way shall bring.
+    many of each I-code the way shall bring, `short` how many of a code no trade was found for.
     """
 
     profile: Profile
@@ -49,6 +52,7 @@ class Run:
     files: Mapping[str, bytes]
     arrivals: Mapping[str, int]
     troubles: Mapping[str, int]
+    short: Mapping[str, int]
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -75,12 +79,12 @@ class _Made:
     files: dict[str, bytes] = field(default_factory=dict)
     arrivals: dict[str, int] = field(default_factory=dict)
     troubles: dict[str, int] = field(default_factory=dict)
-    strangers: list[Strangers] = field(default_factory=list)
+    short: dict[str, int] = field(default_factory=dict)
     books: State | None = None
 
 
 def make_run(profile: Profile, seed: int, first: date, *, books: bool = True) -> Run:
-    """Every day of the profile from `first` on; `books` adds positions, cash and settlement."""
+    """Every day of the profile from `first` on; `books` adds positions, cash, settlement and affirmations."""
     known = make_world(seed)
     world = wider(known)
     days = tuple((day - EPOCH).days for day in trading_days(first, profile.days))
@@ -89,7 +93,7 @@ def make_run(profile: Profile, seed: int, first: date, *, books: bool = True) ->
         _add_day(made, labels, profile, seed, day, (known, world), books)
     return Run(
         profile, seed, days, known, world, _joined(made.parts), made.planted, labels, np.concatenate(made.spoiled),
-        made.files, made.arrivals, made.troubles,
+        made.files, made.arrivals, made.troubles, made.short,
     )  # fmt: skip
 
 
@@ -104,7 +108,10 @@ def _add_day(
     spoiled = _named(shown.records, corrupted.breaks)
     draw = rng(seed, day, "strangers")
     strangers = chosen(draw, known, shown, spoiled, numbers["I03"], numbers["I04"])
-    made.planted += corrupted.breaks
+    # Without affirmations nobody can see that one is missing.
+    made.planted += [row for row in corrupted.breaks if books or row.code != _AFFIRMATION]
+    for code, number in corrupted.short.items():
+        made.short[code] = made.short.get(code, 0) + number
     if books:
         # No books hold what nobody can name: such trades are in neither side's positions.
         kept = [_without(trades, strangers) for trades in (clean, shown)]

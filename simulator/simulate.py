@@ -118,5 +118,6 @@ def _manifest(run: Run, folder: output.Output, counts: TruthCounts, sent: int) -
         },
         bookings=counts.bookings,
         breaks=dict(sorted(Counter(labels).items())),
+        short=dict(sorted(run.short.items())),
         files=folder.entries(),
     )
