@@ -27,7 +27,6 @@ from simulator.records import Bool, Orders, Records, Source, Status
 from simulator.truth import BreakTruth, TruthRow
 from simulator.truth_file import live
 
-
 _AFFIRMATION = "T27"
 
 
