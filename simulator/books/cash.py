@@ -114,8 +114,9 @@ def traded(setting: Setting, shown: Records, standing: Bool, touch: Touched) -> 
     rows = shown.take(standing)
     broken = touch.mask(len(shown))[standing]
     ours, theirs = rows.source == Source.OMS, rows.source != Source.OMS
-    paired = np.intersect1d(rows.group[ours & ~broken], rows.group[theirs & ~broken])
-    agreed = ~broken & (rows.group > 0) & np.isin(rows.group, paired)
+    agreed = ~broken & (rows.group > 0)
+    for side in (ours, theirs):
+        agreed &= np.isin(rows.group, np.unique(rows.group[side & agreed]))
     sums: dict[bool, dict[int, int]] = {}
     # The fund expects the brokers' amounts of agreed trades and its own of all others.
     for inside, used in ((True, np.where(ours, ~agreed, agreed)), (False, theirs)):

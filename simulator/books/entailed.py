@@ -58,7 +58,7 @@ def settlements(report: Report, touch: Touched, shown: int) -> list[Consequence]
     why = touch.why(keys, np.isin(keys, report.rows[report.entailed]))
     made = []
     for at in report.entailed.tolist():
-        member = Member(Source(int(report.records.source[at])).name, str(report.uid[at]))
+        member = Member(Source(int(report.records.source[at])).name, report.uid[at].as_py())
         made.append(Consequence("S01", (), (member,), why[int(report.rows[at])]))
     return made
 

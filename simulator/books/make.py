@@ -14,6 +14,7 @@ from simulator.books.settlement import Report
 from simulator.books.shapes import Books, OpenItems, State, booked, brokers_of
 from simulator.books.sheet import AFFIRMATIONS, SETTLEMENT, cash_file, csv_bytes, entry_uid, positions_file
 from simulator.books.touch import Touched, touched
+from simulator.faults.corrupt import bookings
 from simulator.faults.rates import planned
 from simulator.flow.live import live
 from simulator.flow.trades import Trades
@@ -45,7 +46,7 @@ def make_books(
     records = shown.records
     standing = live(records) & booked(records)
     touch = touched(records, labels)
-    counts = planned(profile, int(np.count_nonzero(clean.records.source != Source.OMS)))
+    counts = planned(profile, bookings(clean.records))
     desk = open_desk(setting, records, standing, touch, opening)
     till = open_till(setting, desk, records, standing, touch, opening)
     report = settlement.open_report(setting, records, standing, _misdated(touch, labels))
@@ -141,7 +142,7 @@ def _settlement_file(setting: Setting, report: Report, told: OpenItems, party: S
 
 def _affirmation_file(setting: Setting, report: Report, party: Source) -> bytes:
     at = np.flatnonzero(report.records.source == party)
-    uid = pa.array(report.uid[at], pa.string())
+    uid = report.uid.take(pa.array(at))
     return csv_bytes(AFFIRMATIONS, settlement.affirmation_columns(setting, report.records.take(at), uid))
 
 

@@ -124,7 +124,7 @@ def _unexplained(setting: Setting, till: Till, random: Generator) -> Iterator[Pl
     used = (till.fund_opening != 0) | (till.broker_opening != 0)
     closing = till.closing()[1].reshape(-1)
     # A balance that slipped on an earlier day already has its label.
-    slipped = {cell for cell, ids in till.why.items() if any("-C01-" in one for one in ids)}
+    slipped = {cell for cell, ids in till.why.items() if any(one.startswith("C01-") for one in ids)}
     for mask in (used & agreed, used & ~agreed):
         for cell in random.permutation(np.flatnonzero(mask.reshape(-1))).tolist():
             if cell in slipped:

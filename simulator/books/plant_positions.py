@@ -92,25 +92,32 @@ def _identity(setting: Setting, desk: Desk, random: Generator) -> Iterator[Findi
 
 
 def _exercise(setting: Setting, desk: Desk, random: Generator) -> Iterator[Finding]:
-    """P06: the broker has exercised or assigned options of which the fund has not heard: two of its lines move."""
+    """P06: the broker has exercised or assigned options of which the fund has not heard.
+
+    The shares move with them; where something else is wrong with that line, the broker books them the next day.
+    """
     lines = setting.world.instruments
     under = lines.underlying[None, None, :]
     mask = _asset(setting, Asset.OPTION) & (np.abs(desk.broker) >= _LEAST_QTY) & (under >= 0)
     free, count = desk.free.reshape(-1), len(lines)
-    for cell in _lines(desk, mask, random):
-        pb, account, option = desk.place(cell)
-        share = cell - cell % count + int(lines.underlying[option])
-        if not free[share]:
-            continue
-        held = int(desk.broker[pb, account, option])
-        used = int(random.integers(1, abs(held) // 2 + 1)) * (1 if held > 0 else -1)
-        # A long call receives shares, a long put delivers them; assigned short ones the other way round.
-        moved = used * int(lines.multiplier[option]) * (1 if lines.put_call[option] == 1 else -1)
-        for array in (desk.broker, desk.broker_after, desk.fund_after):
-            array.reshape(-1)[cell] -= used
-            array.reshape(-1)[share] += moved
-        off = setting.worth(int(lines.underlying[option]), moved)
-        yield _finding(setting, desk, "P06", [cell, share], "qty", str(held - used), str(held), off)
+    for alone in (False, True):
+        for cell in _lines(desk, mask, random):
+            pb, account, option = desk.place(cell)
+            share = cell - cell % count + int(lines.underlying[option])
+            if not free[share] and not alone:
+                continue
+            held = int(desk.broker[pb, account, option])
+            used = int(random.integers(1, abs(held) // 2 + 1)) * (1 if held > 0 else -1)
+            # A long call receives shares, a long put delivers them; assigned short ones the other way round.
+            moved = used * int(lines.multiplier[option]) * (1 if lines.put_call[option] == 1 else -1)
+            together = bool(free[share])
+            for array in (desk.broker, desk.broker_after, desk.fund_after):
+                array.reshape(-1)[cell] -= used
+                if together or array is not desk.broker:
+                    array.reshape(-1)[share] += moved
+            off = setting.worth(int(lines.underlying[option]), moved)
+            places = [cell, share] if together else [cell]
+            yield _finding(setting, desk, "P06", places, "qty", str(held - used), str(held), off)
 
 
 def _settled(setting: Setting, desk: Desk, random: Generator) -> Iterator[Finding]:
@@ -128,7 +135,7 @@ def _settled(setting: Setting, desk: Desk, random: Generator) -> Iterator[Findin
 
 def _transfer(setting: Setting, desk: Desk, random: Generator) -> Iterator[Finding]:
     """P08: shares on their way between two brokers: moved in the fund's books, at both brokers not yet."""
-    held = _asset(setting, *_SHARES) & (desk.fund >= _LEAST_QTY) & ~desk.traded
+    held = _asset(setting, *_SHARES) & (desk.fund >= _LEAST_QTY)
     shape, free = desk.fund.shape, desk.free.reshape(-1)
     accounts = setting.world.accounts.pb
     for cell in _lines(desk, held, random):

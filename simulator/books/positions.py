@@ -58,8 +58,9 @@ class Desk:
 
     def place(self, cell: int) -> tuple[int, int, int]:
         """Broker, account and instrument of a place in the arrays."""
-        pb, account, instrument = np.unravel_index(cell, self.fund.shape)
-        return int(pb), int(account), int(instrument)
+        _, accounts, lines = self.fund.shape
+        spot, instrument = divmod(cell, lines)
+        return spot // accounts, spot % accounts, instrument
 
 
 def seeded(setting: Setting) -> I64:

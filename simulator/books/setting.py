@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import time, timedelta
 from decimal import Decimal
 
+import numpy as np
 from numpy.random import Generator
 
 from simulator.flow.rng import rng
@@ -24,7 +25,10 @@ _SETTLES_WITHIN = 2
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One day of books; `more` says that another day of the run follows, on which things can be put right."""
+    """One day of books; `more` says that another day of the run follows, on which things can be put right.
+
+    By instrument: prices at the close of the day and of the one before, whether prices are per 100, contract sizes.
+    """
 
     seed: int
     day: int
@@ -34,14 +38,18 @@ class Setting:
     closes: I64
     previous_closes: I64
     actions: tuple[Action, ...]
+    percent: tuple[bool, ...]
+    sizes: tuple[int, ...]
 
     @classmethod
     def of(cls, seed: int, day: int, world: World, profile: Profile, number: int) -> "Setting":
         """The setting of the `number`th day (from 0) of a run."""
         before = closes(world, seed, business_day(day, -1))
         more = number + 1 < profile.days
-        return cls(seed, day, world, profile, more, closes(world, seed, day), before,
-                   tuple(actions_on(world, seed, day)))  # fmt: skip
+        actions = tuple(actions_on(world, seed, day))
+        percent = tuple(np.isin(world.instruments.asset, (Asset.BOND, Asset.CDS)).tolist())
+        sizes = tuple(world.instruments.multiplier.tolist())
+        return cls(seed, day, world, profile, more, closes(world, seed, day), before, actions, percent, sizes)
 
     def rng(self, stage: str) -> Generator:
         """The generator of one stage of the books."""
@@ -97,10 +105,8 @@ class Setting:
 
     def worth(self, instrument: int, qty: int, price: int | None = None) -> int:
         """The value of a quantity at the close, or at `price`, in MONEY_UNITs of the line's currency."""
-        lines = self.world.instruments
-        percent = lines.asset[instrument] in (Asset.BOND, Asset.CDS)
-        size = qty * int(lines.multiplier[instrument]) * (self.closes[instrument].item() if price is None else price)
-        return rounded(size * 100, PRICE_UNIT * (100 if percent else 1)) * (MONEY_UNIT // 100)
+        size = qty * self.sizes[instrument] * (int(self.closes[instrument]) if price is None else price)
+        return rounded(size * 100, PRICE_UNIT * (100 if self.percent[instrument] else 1)) * (MONEY_UNIT // 100)
 
     def usd(self, amount: int, ccy: int) -> int:
         """Money in US dollars, both in MONEY_UNITs."""
@@ -137,9 +143,9 @@ def label(
     """The truth row of a planted break; `seen` is when the fund's side and the broker's showed it."""
     code, amount = finding.code, abs(finding.amount)
     return BreakTruth(
-        break_id=f"{setting.text('%y%m%d')}-{code}-{number:05d}",
+        break_id=f"{code}-{setting.text('%y%m%d')}-{number:05d}",
         code=code,
-        group_id=str(finding.group) if finding.group else "",
+        group_id=str(finding.group) if finding.group else finding.external[0],
         internal_ids=tuple(Member(Source.OMS.name, uid) for uid in finding.internal),
         external_ids=tuple(Member(finding.pb.name, uid) for uid in finding.external),
         pb=finding.pb.name,

@@ -52,14 +52,16 @@ class Missed:
 
 @dataclass(slots=True, eq=False)
 class Report:
-    """What the brokers report of bookings: one row each; `ssi` is a row of the world's instructions, -1 for none.
+    """What the brokers report of bookings: one row each; `ssi` is a row of `known`, the instructions, -1 for none.
 
-    `rows` are the bookings' places among the shown records, `entailed` places whose failure trade labels explain.
+    `rows` are the bookings' places among the shown records, `entailed` places in the report of those that failed for
+    a reason trade labels explain.
     """
 
     rows: Index
     records: Records
-    uid: npt.NDArray[np.object_]
+    known: tuple[Instruction, ...]
+    uid: pa.StringArray
     status: npt.NDArray[np.int8]
     reason: npt.NDArray[np.int8]
     settled: I64
@@ -78,14 +80,19 @@ def open_report(setting: Setting, shown: Records, standing: Bool, dated: Index) 
     reason = np.zeros(len(rows), np.int8)
     wrong = due & np.isin(rows, dated) & np.isin(setting.world.instruments.asset[records.instrument], _DELIVERED)
     status[wrong], reason[wrong] = Outcome.FAILED, _WRONG_DATE
-    names = np.empty(len(rows), object)
-    for source in np.unique(records.source).tolist():
-        mine = records.source == source
-        names[mine] = uids(records.take(mine), Source(source)).to_numpy(zero_copy_only=False)
     settled = np.where(status == Outcome.SETTLED, records.qty, 0)
     ssi = instruction_rows(setting.world)[records.account, records.instrument]
-    return Report(rows, records, names, status, reason, settled, ssi, np.zeros(len(rows), np.bool_), [],
-                  np.flatnonzero(wrong))  # fmt: skip
+    known = tuple(instructions(setting.world))
+    heals = np.zeros(len(rows), np.bool_)
+    return Report(
+        rows, records, known, _names(records), status, reason, settled, ssi, heals, [], np.flatnonzero(wrong)
+    )  # fmt: skip
+
+
+def _names(records: Records) -> pa.StringArray:
+    places = [np.flatnonzero(records.source == source) for source in Source]
+    texts = [uids(records.take(of), source) for source, of in zip(Source, places, strict=True) if len(of)]
+    return pa.concat_arrays([*texts, pa.array([], pa.string())]).take(pa.array(np.argsort(np.concatenate(places))))
 
 
 def instruction_rows(world: World) -> I32:
@@ -120,7 +127,7 @@ def _finding(report: Report, at: int, code: str, field: str, true: str, shown: s
     records, qty = report.records, max(1, int(report.records.qty[at]))
     amount = abs(int(records.gross[at])) * open_qty // qty
     pb, group = Source(int(records.source[at])), int(records.group[at])
-    return Finding(code, pb, (), (str(report.uid[at]),), field, true, shown, amount, int(records.ccy[at]), group)
+    return Finding(code, pb, (), (report.uid[at].as_py(),), field, true, shown, amount, int(records.ccy[at]), group)
 
 
 def _fail(setting: Setting, report: Report, random: Generator, at: int) -> Missed:
@@ -142,7 +149,7 @@ def _part(setting: Setting, report: Report, random: Generator, at: int) -> Misse
 
 def _misdirected(setting: Setting, report: Report, random: Generator, at: int) -> Missed:
     """The instruction of another account, or the right one not updated: half of these fail to settle."""
-    known = instructions(setting.world)
+    known = report.known
     right = known[int(report.ssi[at])]
     others = [n for n, one in enumerate(known) if one.market == right.market and one.account != right.account]
     report.ssi[at] = int(random.choice(others))
@@ -159,8 +166,8 @@ _PLANTERS = {"S01": _fail, "S02": _part, "S03": _misdirected}
 
 def items_of(report: Report, at: Index, named: bool = False) -> tuple[OpenItems, pa.StringArray]:
     """Rows of the report as items, and their ids; the items hold the ids too if `named`."""
-    records, uid = report.records.take(at), pa.array(report.uid[at], pa.string())
-    names = report.uid[at].astype(np.str_) if named else np.zeros(len(at), np.str_)
+    records, uid = report.records.take(at), report.uid.take(pa.array(at))
+    names = np.array(uid.to_pylist() if named else [""] * len(at), np.str_)
     made = OpenItems(
         names, records.source, records.account, records.settle_date, records.qty, report.settled[at],
         report.status[at], report.reason[at], report.ssi[at], report.heals[at],

@@ -1,6 +1,7 @@
 """The books as CSV files: each party's own header words, one row a position, entry, booking or confirmation."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
@@ -68,48 +69,78 @@ def csv_bytes(header: str, columns: Sequence[Sequence[str] | pa.Array]) -> bytes
 
 def positions_file(setting: Setting, desk: Desk, party: Source) -> bytes:
     """The positions one party shows: a broker at the end of the day, the fund at its start too."""
-    if party is not Source.OMS:
-        rows = [_position(setting, desk, party, cell, desk.broker, setting.closes) for cell in _shown(desk, party)]
+    columns, ours = _columns(setting, party), party is Source.OMS
+    if ours:
+        keys = setting.world.instruments.key.tolist()
+        rows = [
+            (
+                *_position(setting, desk, columns, cell, qty, int(prices[cell % len(keys)])),
+                snapshot,
+                keys[cell % len(keys)],
+            )
+            for snapshot, array, prices in (
+                ("SOD", desk.fund_opening, setting.previous_closes),
+                ("EOD", desk.fund, setting.closes),
+            )
+            for cell, qty in _held(array)
+        ]
     else:
-        rows = []
-        for snapshot, array, prices in (
-            ("SOD", desk.fund_opening, setting.previous_closes),
-            ("EOD", desk.fund, setting.closes),
-        ):
-            for cell in np.flatnonzero(array).tolist():
-                key = str(setting.world.instruments.key[desk.place(cell)[2]])
-                rows.append((*_position(setting, desk, party, cell, array, prices), snapshot, key))
+        prices = setting.closes.tolist()
+        shown = {cell: qty for cell, qty in _held(desk.broker) if desk.place(cell)[0] == party}
+        rows = [
+            _position(setting, desk, columns, cell, qty, desk.price.get(cell, prices[cell % len(prices)]))
+            for cell, qty in shown.items()
+        ]
     header = _POSITIONS[party]
     return csv_bytes(header, list(zip(*rows, strict=True)) or [[]] * len(header.split(",")))
 
 
-def _shown(desk: Desk, party: Source) -> list[int]:
-    mine = desk.broker[party] != 0
-    first = int(np.ravel_multi_index((int(party), 0, 0), desk.broker.shape))
-    boxed = [cell for cell in desk.box if desk.place(cell)[0] == party]
-    return sorted({*(np.flatnonzero(mine.reshape(-1)) + first).tolist(), *boxed})
+def _held(array: I64) -> list[tuple[int, int]]:
+    flat = array.reshape(-1)
+    cells = np.flatnonzero(flat)
+    return list(zip(cells.tolist(), flat[cells].tolist(), strict=True))
 
 
-def _position(setting: Setting, desk: Desk, party: Source, cell: int, array: I64, prices: I64) -> tuple[str, ...]:
-    lines, accounts = setting.world.instruments, setting.world.accounts
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Texts by account and by instrument as one party writes them; `ours` if it is the fund."""
+
+    ours: bool
+    date: str
+    accounts: list[str]
+    names: list[tuple[str, ...]]
+    ccys: list[str]
+    past: Mapping[int, tuple[str, ...]]
+
+
+def _columns(setting: Setting, party: Source) -> _Columns:
+    lines, accounts, ours = setting.world.instruments, setting.world.accounts, party is Source.OMS
+    symbols = lines.symbol if party in _SYMBOLS_OF_OURS else lines.broker_symbol
+    names = list(
+        zip(*(each.tolist() for each in (lines.isin, lines.cusip, lines.sedol, symbols, lines.name)), strict=True)
+    )
+    renamed = setting.actions_of(Kind.RENAME)
+    past = {
+        one.instrument: (one.old_isin, one.old_cusip, "", one.old_symbol, names[one.instrument][-1]) for one in renamed
+    }
+    owners = (accounts.account_id if ours else accounts.alias).tolist()
+    return _Columns(
+        ours, setting.text("%Y-%m-%d"), owners, names, [CURRENCIES[ccy] for ccy in lines.ccy.tolist()], past
+    )
+
+
+def _position(setting: Setting, desk: Desk, columns: _Columns, cell: int, net: int, price: int) -> tuple[str, ...]:
     _, account, line = desk.place(cell)
-    net, ours = int(array.reshape(-1)[cell]), party is Source.OMS
-    both = 0 if ours else desk.box.get(cell, 0)
-    price = int(prices[line]) if ours else desk.price.get(cell, int(prices[line]))
-    names = (lines.isin[line], lines.cusip[line], lines.sedol[line], symbol(setting, line, party))
-    if not ours and cell in desk.old:
-        past = next(one for one in setting.actions_of(Kind.RENAME) if one.instrument == line)
-        names = (past.old_isin, past.old_cusip, "", past.old_symbol)
+    both = 0 if columns.ours else desk.box.get(cell, 0)
     return (
-        setting.text("%Y-%m-%d"),
-        str((accounts.account_id if ours else accounts.alias)[account]),
-        *map(str, names),
-        str(lines.name[line]),
+        columns.date,
+        columns.accounts[account],
+        *(columns.past if not columns.ours and cell in desk.old else columns.names)[line],
         str(max(net, 0) + both),
         str(max(-net, 0) + both),
-        _SETTLE_DATE if not ours and cell in desk.dated else _TRADE_DATE,
+        _SETTLE_DATE if not columns.ours and cell in desk.dated else _TRADE_DATE,
         scaled_text(price, PRICE_UNIT, 2),
-        CURRENCIES[lines.ccy[line]],
+        columns.ccys[line],
         scaled_text(setting.worth(line, net, price), MONEY_UNIT, 2),
     )
 

@@ -11,8 +11,8 @@ from simulator.market.world import Asset, World
 from simulator.records import PRICE_UNIT, Index
 
 # Far more than a real quarter has: every kind must leave lines at each of the fund's twelve accounts.
-SPLITS = 6
-RENAMES = 6
+SPLITS = 12
+RENAMES = 12
 DIVIDENDS = 12
 COUPONS = 6
 # The names everybody trades pay dividends; splits and renames happen to the less popular ones.
@@ -62,7 +62,7 @@ class Action:
 
 
 def actions_on(world: World, seed: int, day: int) -> list[Action]:
-    """What takes effect, or is paid, on `day`; runs of up to 20 business days split or rename no line twice."""
+    """What takes effect, or is paid, on `day`; a line has its turn again after ten business days or more."""
     return [*_splits(world, seed, day), *_renames(world, seed, day), *_payments(world, seed, day)]
 
 
