@@ -130,7 +130,7 @@ def traded(setting: Setting, shown: Records, standing: Bool, touch: Touched) -> 
         left, day = divmod(key, _DAY_LIMIT)
         left, ccy = divmod(left, _CURRENCY_LIMIT)
         pb, account = divmod(left, len(world.accounts))
-        mine, other = sums[True].get(key), sums[False].get(key)
+        mine, other = (sums[inside].get(key) or None for inside in (True, False))
         if mine or other:
             reference = f"TRADES {CURRENCIES[ccy]} {setting.text(day=day)}"
             yield Entry("TRADE", Source(pb), account, ccy, day, mine, other, reference, why=why.get(key, ()))
