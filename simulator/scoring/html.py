@@ -107,7 +107,6 @@ def _codes(score: Score) -> str:
 
 
 def _lists(score: Score) -> Iterable[str]:
-    shown = f"The first {score.examples:,}."
     closed = {score.found.labels[place].break_id for place in score.found.closed_wrongly}
     missed = [
         [_cell(one.code), _cell(one.break_id), _cell(dollars(one.usd), "num"), _cell(records(one.members), "records"),
@@ -116,20 +115,24 @@ def _lists(score: Score) -> Iterable[str]:
     ]  # fmt: skip
     if missed:
         heads = ("code", "label", "at stake", "records", "")
-        yield _section("Missed, dearest first", shown, _rows(heads, missed, numbers=(2,)))
+        yield _section("Missed, dearest first", _first(score, missed), _rows(heads, missed, numbers=(2,)))
     false = [
         [_cell(one.code), _cell(one.break_id), _cell(records(one.members), "records"),
          _cell("cured, still open" if stale else "nothing is wrong there", "quiet")]
         for one, stale in score.false()
     ]  # fmt: skip
     if false:
-        yield _section("False", shown, _rows(("code", "report", "records", ""), false))
+        yield _section("False", _first(score, false), _rows(("code", "report", "records", ""), false))
     if score.grouping is None:
         return
     for title, pairs in (("Wrong links", score.grouping.wrong), ("Missing links", score.grouping.missing)):
         rows = [[_cell(records([one]), "records"), _cell(records([other]), "records")] for one, other in pairs]
         if rows:
-            yield _section(title, shown, _rows(("one record", "other record"), rows))
+            yield _section(title, _first(score, rows), _rows(("one record", "other record"), rows))
+
+
+def _first(score: Score, rows: Sequence[Sequence[str]]) -> str:
+    return f"The first {len(rows):,}." if len(rows) >= score.examples else ""
 
 
 def _section(title: str, said: str, content: str) -> str:

@@ -58,7 +58,7 @@ def confusion_plot(classes: Classes) -> str:
     rows = [*codes, *([NOTHING] if any(label == NOTHING for label, _ in classes.matrix) else [])]
     columns = [*codes, *([MISSED] if any(shown == MISSED for _, shown in classes.matrix) else [])]
     left, top = 64, 52
-    cell = max(15.0, min(34.0, (_WIDTH - left) / len(columns)))
+    cell = max(15.0, min(34.0, (_WIDTH - left - 36) / len(columns)))
     totals: Counter[str] = Counter()
     for (label, _), count in classes.matrix.items():
         totals[label] += count
@@ -73,7 +73,7 @@ def confusion_plot(classes: Classes) -> str:
     across, down = ({name: place for place, name in enumerate(names)} for names in (columns, rows))
     for (label, shown), count in classes.matrix.items():
         parts += _cell(label, shown, count, totals[label], left + across[shown] * cell, top + down[label] * cell, cell)
-    return _svg("Confusion of codes", round(left + cell * len(columns) + 8), round(top + cell * len(rows) + 4), parts)
+    return _svg("Confusion of codes", round(left + cell * len(columns) + 36), round(top + cell * len(rows) + 4), parts)
 
 
 def _cell(label: str, shown: str, count: int, total: int, x: float, y: float, size: float) -> list[str]:
@@ -84,7 +84,7 @@ def _cell(label: str, shown: str, count: int, total: int, x: float, y: float, si
     parts = [f"<g><title>{_text(said)}: {count:,} of {total:,}</title>"]
     parts.append(_box(x + 0.5, y, size - 1, size - 1, f"cell {kind}", 2, strength))
     if size >= 9 + 6 * len(figure):
-        shade = "figure strong" if strength > 0.6 else "figure"
+        shade = "figure strong" if strength > 0.7 else "figure"
         parts.append(_label(figure, x + size / 2, y + size / 2 + 3.5, shade, "middle"))
     return [*parts, "</g>"]
 

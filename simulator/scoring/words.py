@@ -66,15 +66,16 @@ def verdict(score: Score) -> str:
     if score.perfect:
         return f"Perfect: {_count(score.recall.trials, 'label')}, nothing missed, nothing false"
     found, links = score.found, score.grouping
+    missing = 0 if links is None else links.recall.trials - links.recall.hits
+    wrong = 0 if links is None else links.precision.trials - links.precision.hits
     parts = [
-        (len(found.missed), "missed"),
-        (len(found.other), "under another code"),
-        (score.false_breaks, "false"),
-        (0 if links is None else links.recall.trials - links.recall.hits, "links missing"),
-        (0 if links is None else links.precision.trials - links.precision.hits, "links wrong"),
+        (len(found.missed), f"{len(found.missed):,} missed"),
+        (len(found.other), f"{len(found.other):,} under another code"),
+        (score.false_breaks, f"{score.false_breaks:,} false"),
+        (missing, f"{_count(missing, 'link')} missing"),
+        (wrong, f"{_count(wrong, 'link')} wrong"),
     ]
-    said = ", ".join(f"{number:,} {words}" for number, words in parts if number)
-    return f"{_count(score.recall.trials, 'label')}: {said}"
+    return f"{_count(score.recall.trials, 'label')}: {', '.join(words for number, words in parts if number)}"
 
 
 def measures(score: Score) -> list[tuple[str, str, str]]:
@@ -94,7 +95,9 @@ def measures(score: Score) -> list[tuple[str, str, str]]:
     stale = f", {len(found.stale):,} of them stale (the break was cured)" if found.stale else ""
     behind = f"{score.false_breaks:,} false{stale}; {score.clean_bookings:,} clean bookings"
     rows.append(("false per 1,000 clean", "—" if rate is None else f"{rate:.2f}", behind))
-    rows.append(("wrongly closed", f"{len(found.closed_wrongly):,}", "closed by itself, though still wrong (missed)"))
+    rows.append(
+        ("wrongly closed", f"{len(found.closed_wrongly):,}", "closed by itself though still there; counted as missed")
+    )
     if links is None:
         rows.append(("links", "—", "no groups in the result, or no match rows in the truth"))
     else:
@@ -103,7 +106,7 @@ def measures(score: Score) -> list[tuple[str, str, str]]:
     if (late := score.timeliness) is not None:
         behind = f"p99 {seconds(late.quantile(0.99))}, longest {seconds(max(late.delays))}, {late.early:,} early"
         rows.append(("delay, median", seconds(late.quantile(0.5)), f"{behind}; {len(late.delays):,} labels"))
-    rows.append(("no fault", "", _besides(score)))
+    rows.append(("besides", "", _besides(score)))
     return rows
 
 
@@ -124,7 +127,7 @@ def _besides(score: Score) -> str:
         (len(found.passing), "came and went"),
         (len(found.waiting), "inside grace"),
     ]
-    return ", ".join(f"{number:,} {words}" for number, words in parts if number) or "nothing else reported"
+    return ", ".join(f"{number:,} {words}" for number, words in parts if number) or "nothing"
 
 
 def _count(number: int, word: str) -> str:

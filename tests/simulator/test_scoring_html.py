@@ -43,7 +43,7 @@ def test_the_page_is_written_and_needs_nothing_else(tmp_path: Path) -> None:
     assert "default-src 'none'; style-src 'unsafe-inline'" in text
     assert not re.search(r"<script|<link|<img|url\(|https?:|\son\w+=|@import", text)
     assert "color-scheme: light dark" in text
-    assert "11 labels: 1 missed, 1 under another code, 2 false, 1 links wrong" in text
+    assert "11 labels: 1 missed, 1 under another code, 2 false, 1 link wrong" in text
 
 
 def test_plots_show_the_numbers(tmp_path: Path) -> None:

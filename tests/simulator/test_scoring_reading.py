@@ -1,6 +1,7 @@
 """What the scorer reads: files of a result folder, a running service, and clear words about what cannot be read."""
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -15,6 +16,7 @@ from app.cli import app
 from simulator.scoring.read import InputError, JsonLines, instant
 from simulator.scoring.result import Standing, result_at, standing_of
 from simulator.scoring.score import as_json, score
+from simulator.scoring.truth import read_truth
 from tests.simulator.scoring_day import NOON, Day, label, match, numbers, perfect_day, shown, them, us
 
 TOKEN = "secret-of-the-day"
@@ -280,3 +282,16 @@ def test_a_row_from_a_service_is_named_by_line(tmp_path: Path, service: Callable
     with pytest.raises(InputError) as raised:
         score(JsonLines(str(truth), truth), result_at(url, TOKEN))
     assert str(raised.value).startswith(f"{url}/api/result/breaks.jsonl:{len(day.breaks)}: ")
+
+
+def test_the_documented_rows_are_read(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "truth.md").read_text(encoding="utf-8")
+    rows = [json.loads(body) for body in re.findall(r"^```json\n(.*?)^```$", page, re.M | re.S)]
+    assert {row["kind"] for row in rows} == {"break", "match", "twins", "consequence", "noise", "run"}
+    truth = tmp_path / "truth.jsonl"
+    truth.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    known = read_truth(JsonLines("truth", truth), {("ALPHA", "A1")})
+    (broken,) = known.labels
+    assert (broken.code, str(broken.usd), broken.cured) == ("T05", "1250.00", False)
+    assert (len(known.left), known.clean_bookings(), known.noise) == (2, 5800, {("ALPHA", "A1"): ("N06",)})
+    assert known.same(("OMS", "F12")) == ("OMS", "F11") and known.entailed == {("ALPHA", "ACC-1|AAPL")}
