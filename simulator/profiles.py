@@ -41,7 +41,7 @@ PROFILES = MappingProxyType(
         "smoke": Profile("smoke", 2_000),
         "day": Profile("day", 30_000),
         "heavy": Profile("heavy", 1_000_000),
-        "stress": Profile("stress", 120_000, breaks="stress", adversarial=20, mix=STRESS_MIX),
+        "stress": Profile("stress", 200_000, breaks="stress", adversarial=20, mix=STRESS_MIX),
         "noise-only": Profile("noise-only", 30_000, breaks="none", adversarial=0),
         "soak": Profile("soak", 5_000, days=20),
     }

@@ -10,7 +10,7 @@ from simulator.faults.bench import Bench, Plan, Planner, Planted, Trade, differs
 from simulator.faults.draft import Row
 from simulator.faults.text import amount
 from simulator.flow import timing
-from simulator.flow.book import BY_FILL
+from simulator.flow.book import BY_FILL, BY_ORDER
 from simulator.flow.rows import average_decimals, fill_decimals, rounded
 from simulator.market.world import Asset
 from simulator.records import I8, I64, SECOND_NS, Bool, Level, Source, Status
@@ -110,13 +110,11 @@ def duplicate_internal(bench: Bench) -> Plan:
 def wrong_pb(bench: Bench) -> Plan:
     """T12: another broker than the one the fund told books the trade."""
     accounts = bench.world.accounts
+    rivals = {source: _rivals(source, bench.profile.pbs) for source in (*BY_FILL, *BY_ORDER)}
 
-    def make(trade: Trade) -> Planted | None:
+    def make(trade: Trade) -> Planted:
         source = trade.theirs["source"]
-        alike = {Source.ALPHA, Source.BRAVO} if source in BY_FILL else {Source.CHARLIE, Source.DELTA, Source.ECHO}
-        there = np.flatnonzero(np.isin(accounts.pb, sorted(alike - {Source(source)})))
-        if not len(there):
-            return None
+        there = np.flatnonzero(np.isin(accounts.pb, rivals[Source(source)]))
         account = int(there[bench.below(len(there))])
         row = at_broker(bench, trade, account)
         bench.draft.edit(trade.row, **row)
@@ -128,9 +126,7 @@ def wrong_pb(bench: Bench) -> Plan:
             made, pb=row["source"], injected_at=arrived, theirs_at=arrived, detectable_at=max(arrived, trade.ours_at)
         )
 
-    present = set(bench.profile.pbs)
-    enough = [s for s in Source if s and s.name[0] in present and _rivals(s, present)]
-    return Plan(bench.of(*enough), make)
+    return Plan(bench.of(*(source for source, others in rivals.items() if others)), make)
 
 
 def orphan_reference(bench: Bench) -> Plan:
@@ -216,9 +212,10 @@ def _any(bench: Bench) -> Bool:
     return np.ones(len(bench.pool.group), np.bool_)
 
 
-def _rivals(source: Source, present: set[str]) -> bool:
-    alike = "AB" if source in BY_FILL else "CDE"
-    return len(present & set(alike)) > 1
+def _rivals(source: Source, present: str) -> list[Source]:
+    """The other brokers of the run that book trades the same way."""
+    alike = BY_FILL if source in BY_FILL else BY_ORDER
+    return [other for other in alike if other is not source and other.name[0] in present]
 
 
 def _worth(bench: Bench, trade: Trade) -> tuple[int, int]:
