@@ -10,6 +10,8 @@ from simulator.records import I8, I64, SECOND_NS, Bool, Columns, Index
 
 # MsgSeqNum(34) 1 is the Logon of whoever plays the session.
 FIRST_SEQ = 2
+# A message that is overtaken is this late as a rule, and at most; the other side's grace is much longer.
+_LATE_NS, _LATEST_NS = 4 * SECOND_NS, 12 * SECOND_NS
 
 
 class Damage(IntEnum):
@@ -70,10 +72,12 @@ def joined(*plans: Schedule) -> Schedule:
     return in_order(Schedule.concat(plans))
 
 
-def late(rng: Generator, plan: Schedule, chosen: Bool, most_seconds: float = 4.0) -> Schedule:
-    """The plan with the `chosen` transmissions some seconds later, so that younger ones overtake them."""
-    delay = (rng.random(len(plan)) * most_seconds * SECOND_NS).astype(np.int64) + SECOND_NS // 2
-    return in_order(plan.with_(at_ns=plan.at_ns + np.where(chosen, delay, 0)))
+def late(rng: Generator, plan: Schedule, chosen: Bool) -> Schedule:
+    """The plan with the `chosen` transmissions late: the next one overtakes them, unless it is long in coming."""
+    delay = (rng.random(len(plan)) * _LATE_NS).astype(np.int64) + SECOND_NS // 2
+    following = np.append(plan.at_ns[1:], plan.at_ns[-1:]) + SECOND_NS // 1_000
+    at_ns = np.clip(following, plan.at_ns + delay, plan.at_ns + _LATEST_NS)
+    return in_order(plan.with_(at_ns=np.where(chosen, at_ns, plan.at_ns)))
 
 
 def numbered(plan: Schedule, first: int = FIRST_SEQ, skips: I64 | None = None) -> Schedule:
