@@ -1,5 +1,6 @@
 """A day's books: positions, cash, settlement and affirmations of both sides, with what is wrong in them."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -62,7 +63,8 @@ def make_books(
     told, left = settlement.carried(setting, opening.items if opening else OpenItems.none())
     files, arrivals = _files(setting, desk, till, report, told)
     closing = _closing(opening, desk, till, why, OpenItems.concat([left, settlement.still_open(report)]))
-    return Books(files, arrivals, [*breaks, *cash_breaks, *settle_breaks], consequences, closing)
+    made = [*breaks, *cash_breaks, *settle_breaks]
+    return Books(files, arrivals, made, consequences, closing, _short(counts, made))
 
 
 def _misdated(touch: Touched, labels: Sequence[BreakTruth]) -> I64:
@@ -70,6 +72,11 @@ def _misdated(touch: Touched, labels: Sequence[BreakTruth]) -> I64:
     wrong = np.array([one.code == "T14" and one.cured_at is None for one in labels], np.bool_)
     rows: I64 = np.unique(touch.row[wrong[touch.label]])
     return rows
+
+
+def _short(counts: Mapping[str, int], made: Sequence[BreakTruth]) -> dict[str, int]:
+    found = Counter(one.code for one in made)
+    return {code: n - found[code] for code, n in counts.items() if code[0] in "PCS" and n > found[code]}
 
 
 def _numbered(findings: Sequence[Finding]) -> list[tuple[int, Finding]]:

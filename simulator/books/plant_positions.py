@@ -18,16 +18,26 @@ _PRICED = (Asset.EQUITY, Asset.ETF, Asset.OPTION, Asset.FUTURE, Asset.BOND)
 _RATIOS = ((2, 1), (3, 1), (4, 1), (3, 2), (10, 1), (1, 5), (5, 1), (1, 2), (1, 3), (1, 4), (2, 3), (1, 10))
 _STALE = (0.03, 0.09)
 _LEAST_QTY = 4
+# Lines a break takes where it takes two; of all lines without a break at most this share gets one.
+_TAKES = {"P06": 2, "P08": 2}
+_FILLED = 0.6
 
 Planter = Callable[[Setting, Desk, Generator], Iterator[Finding]]
 
 
 def plant(setting: Setting, desk: Desk, counts: Mapping[str, int]) -> list[Finding]:
-    """Plant up to `counts` of each code, fewer where the day has not enough lines of the kind."""
+    """Plant up to `counts` of each code, fewer where the day has not enough lines of the kind.
+
+    Where so many trades are broken that few lines are left, every code gets its share of them.
+    """
+    wanted = {code: counts.get(code, 0) for code in PLANTERS}
+    room = int(np.count_nonzero(desk.free & (desk.broker != 0))) * _FILLED
+    share = min(1.0, room / max(1, sum(count * _TAKES.get(code, 1) for code, count in wanted.items())))
     made: list[Finding] = []
     for code, planter in PLANTERS.items():
         found = planter(setting, desk, setting.rng(code))
-        made += [finding for _, finding in zip(range(counts.get(code, 0)), found, strict=False)]
+        number = max(1, int(wanted[code] * share)) if wanted[code] else 0
+        made += [finding for _, finding in zip(range(number), found, strict=False)]
     return made
 
 

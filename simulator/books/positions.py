@@ -24,6 +24,8 @@ _HELD: Mapping[Asset, tuple[float, float, int]] = {
     Asset.TRS: (0.60, 10_000, 100),
 }
 _SPREAD = 0.8
+# Trade breaks that leave positions as they are: about money, dates, names and terms.
+_MOVES_NOTHING = frozenset({"T06", "T14", "T15", "T16", "T17", "T18", "T19", "T20", "T26", "T27", "T29", "T30"})
 _SHORT = 0.18
 _MOST = 5.0
 
@@ -34,9 +36,9 @@ class Desk:
 
     `fund` and `broker` are what the two sides will show, `fund_after` and `broker_after` what they will open the next
     day with. `pending` is what the broker's bookings have yet to settle (`late` by day), `traded` marks lines with
-    bookings of the day, `free` lines that no break is about. `box` holds quantity shown both long and short, `dated`
-    lines shown by settlement date, `old` lines under their earlier name, `price` other prices than the close; by place
-    in the arrays.
+    bookings of the day, `free` lines of which no break is about the quantity. `box` holds quantity shown both long and
+    short, `dated` lines shown by settlement date, `old` lines under their earlier name, `price` other prices than the
+    close; by place in the arrays.
     """
 
     opening: I64
@@ -128,7 +130,7 @@ def open_desk(setting: Setting, shown: Records, standing: Bool, touch: Touched, 
     traded: Bool = np.zeros(fund.shape, np.bool_)
     traded.reshape(-1)[cell[standing]] = True
     free = (fund == broker) & (fund_open == broker_open)
-    free.reshape(-1)[np.fromiter(why, np.int64, len(why))] = False
+    free.reshape(-1)[touch.keys(cell, moving, _MOVES_NOTHING)] = False
     return Desk(
         broker_before,
         fund_open,

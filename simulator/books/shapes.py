@@ -76,7 +76,7 @@ class State:
 class Books:
     """A day's files by path, the breaks planted in them, what trade breaks entail in them, and the closing state.
 
-    `arrivals` is when each file arrives, UTC ns.
+    `arrivals` is when each file arrives, UTC ns; `short` says how many of a code the day had no room for.
     """
 
     files: dict[str, bytes]
@@ -84,6 +84,7 @@ class Books:
     breaks: list[BreakTruth]
     consequences: list[Consequence]
     closing: State
+    short: dict[str, int]
 
 
 def brokers_of(pbs: str) -> tuple[Source, ...]:

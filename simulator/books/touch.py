@@ -20,11 +20,19 @@ class Touched:
     row: I64
     label: I64
     ids: tuple[str, ...]
+    codes: tuple[str, ...]
 
     def mask(self, rows: int) -> Bool:
         """True for each of `rows` records that any label is about."""
         made: Bool = np.zeros(rows, np.bool_)
         made[self.row] = True
+        return made
+
+    def keys(self, keys: I64, wanted: Bool, but: frozenset[str]) -> I64:
+        """The keys, given per record, that labels of any code but some are about, where `wanted`."""
+        counts = np.array([code not in but for code in self.codes], np.bool_)
+        used = wanted[self.row] & counts[self.label]
+        made: I64 = np.unique(keys[self.row[used]])
         return made
 
     def why(self, keys: I64, wanted: Bool) -> dict[int, tuple[str, ...]]:
@@ -55,7 +63,7 @@ def touched(records: Records, labels: Sequence[BreakTruth]) -> Touched:
     at_member, at_record = joined(members[:, 0], records.group)
     pairs = np.stack([np.concatenate([row, at_record]), np.concatenate([place, members[at_member, 1]])], axis=1)
     pairs = np.unique(pairs, axis=0)
-    return Touched(pairs[:, 0], pairs[:, 1], ids)
+    return Touched(pairs[:, 0], pairs[:, 1], ids, tuple(label.code for label in labels))
 
 
 def _hits(records: Records, source: Source, texts: list[str], places: list[int]) -> tuple[I64, I64]:

@@ -135,7 +135,7 @@ def fund_lines(day: Day, snapshot: str) -> dict[Line, int]:
 def test_every_code_is_planted_as_often_as_planned(stressed):
     counts = planned(STRESS, bookings(stressed.clean.records))
     found = Counter(label.code for label in stressed.books.breaks)
-    assert found == {code: counts[code] for code in OWN}
+    assert found == {code: counts[code] for code in OWN} and not stressed.books.short
     ids = [label.break_id for label in (*stressed.books.breaks, *stressed.spoiled.breaks)]
     assert len(ids) == len(set(ids))
 
@@ -420,6 +420,14 @@ def test_only_the_profile_s_brokers_have_books():
     assert {name.split("/")[0] for name in day.books.files} == {"fund", "alpha", "charlie"}
     assert day.books.files.keys() == day.books.arrivals.keys()
     assert {label.pb for label in day.books.breaks} <= {"ALPHA", "CHARLIE"}
+
+
+def test_where_lines_are_scarce_every_code_gets_its_share_and_the_rest_is_told():
+    day = Day(replace(STRESS, fills=3_000, breaks="realistic", rate_factor=60.0, codes=OWN))
+    counts = planned(day.profile, bookings(day.clean.records))
+    found = Counter(label.code for label in day.books.breaks)
+    assert all(found[code] for code in OWN)
+    assert day.books.short and all(found[code] + missing == counts[code] for code, missing in day.books.short.items())
 
 
 @pytest.mark.parametrize(
