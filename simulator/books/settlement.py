@@ -221,7 +221,9 @@ def affirmation_columns(setting: Setting, records: Records, uid: pa.StringArray)
     """The columns of one broker's affirmations: confirm, trade, account, status, time (empty while pending)."""
     random = setting.rng(f"affirm {int(records.source[0]) if len(records) else 0}")
     delay = random.integers(_AFFIRM_MINUTES[0] * 60, _AFFIRM_MINUTES[1] * 60, len(records)) * SECOND_NS
-    at = np.minimum(records.event_ns + delay, setting.affirmed_ns - _AFFIRM_LAST_SECONDS * SECOND_NS)
+    # A trade reported late cannot be affirmed before it is known.
+    known = np.where(records.trade_date < setting.day, records.arrive_ns, records.event_ns)
+    at = np.minimum(known + delay, setting.affirmed_ns - _AFFIRM_LAST_SECONDS * SECOND_NS)
     at = at // SECOND_NS * SECOND_NS
     return [
         glue("CF-", uid),

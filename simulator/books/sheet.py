@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from simulator.books.cash import Till
@@ -57,12 +58,15 @@ _SYMBOLS_OF_OURS = (Source.OMS, Source.ALPHA, Source.DELTA)
 
 
 def csv_bytes(header: str, columns: Sequence[Sequence[str] | pa.Array]) -> bytes:
-    """A header and columns of text as a CSV file; fields are quoted where they must be."""
+    """A header and columns of text as a CSV file."""
     names = header.split(",")
     table = pa.table({name: pa.array(column, pa.string()) for name, column in zip(names, columns, strict=True)})
     sink = pa.BufferOutputStream()
     sink.write(f"{header}\n".encode())
-    pa_csv.write_csv(table, sink, pa_csv.WriteOptions(include_header=False, quoting_style="needed"))
+    # The writer quotes either every text or none.
+    special = any(pc.any(pc.match_substring_regex(column, '[",\r\n]')).as_py() for column in table.columns)
+    quoting = "needed" if special else "none"
+    pa_csv.write_csv(table, sink, pa_csv.WriteOptions(include_header=False, quoting_style=quoting))
     made: bytes = sink.getvalue().to_pybytes()
     return made
 
