@@ -156,16 +156,19 @@ class _Index:
     by_block: dict[Key, list[int]]
     by_trade: dict[str, list[int]]
     by_twin: dict[Key, list[int]]
+    by_file: dict[Key, list[int]]
 
     @classmethod
     def of(cls, truth: Truth) -> "_Index":
-        index = cls(truth, {}, {}, {}, {})
+        index = cls(truth, {}, {}, {}, {}, {})
         twins = {*truth.twin, *truth.twin.values()}
         for place, label in enumerate(truth.labels):
             for key in label.members:
                 index.by_key.setdefault(key, []).append(place)
                 if "/" in key[1]:
                     index.by_block.setdefault(_block(key), []).append(place)
+                if label.code.startswith("I"):
+                    index.by_file.setdefault(_file(key), []).append(place)
                 if key in twins:
                     index.by_twin.setdefault(truth.same(key), []).append(place)
             if label.group_id:
@@ -191,9 +194,11 @@ class _Index:
         return {label for key in one.members for label in self.by_twin.get(self.truth.same(key), ())}
 
     def _by_record(self, key: Key) -> Sequence[int]:
-        """`block/share` is compared whole; where one side names the block alone, the block is."""
+        """`block/share` is compared whole; where one side names the block alone, the block is. Files go by name."""
         if (whole := self.by_key.get(key)) is not None:
             return whole
+        if "." in key[1] and (files := self.by_file.get(_file(key))) is not None:
+            return list(dict.fromkeys(files))
         if "/" in key[1]:
             return self.by_key.get(_block(key), ())
         return list(dict.fromkeys(self.by_block.get(key, ())))
@@ -203,6 +208,10 @@ class _Index:
         if number is None or number >= len(self.truth.group_of):
             return ()
         return self.by_trade.get(self.truth.groups[self.truth.group_of[number]], ())
+
+
+def _file(key: Key) -> Key:
+    return key[0], key[1].rpartition("/")[2]
 
 
 def _block(key: Key) -> Key:

@@ -16,23 +16,28 @@ class Names:
     def __len__(self) -> int:
         return len(self._uids)
 
+    @property
+    def sources(self) -> frozenset[str]:
+        """The sources of all records that have a number."""
+        return frozenset(self._by_source)
+
     def number(self, key: Key) -> int:
         """The record's number; a record not seen before gets one."""
-        source, uid = key
-        known = self._by_source.get(source)
-        if known is None:
-            known = self._by_source[source] = {}
-        found = known.get(uid)
+        found = self.find(key)
         if found is None:
-            found = known[uid] = len(self._uids)
+            source, uid = key
+            found = self._by_source.setdefault(source, {})[uid] = len(self._uids)
             self._sources.append(source)
             self._uids.append(uid)
         return found
 
     def find(self, key: Key) -> int | None:
-        """The record's number, or None when it was never seen."""
+        """The record's number, or None when it was never seen; a share `block/account` may be known by its block."""
         known = self._by_source.get(key[0])
-        return None if known is None else known.get(key[1])
+        if known is None:
+            return None
+        found = known.get(key[1])
+        return known.get(key[1].partition("/")[0]) if found is None and "/" in key[1] else found
 
     def key(self, number: int) -> Key:
         """The record behind a number."""

@@ -15,6 +15,7 @@ from simulator.scoring.read import InputError, Json, JsonLines, Key, WrongRowErr
 # Up to here links of a group are compared one by one; beyond, only those that the truth knows are looked up.
 LISTED_LINKS_MAX = 10_000
 _MEMBER = ("trade_uid", "uid")
+_PATH_PARTS_MAX = 6
 _WORDS = re.compile(r"[^\s\x01|,;\"'<>=]{3,64}")
 _ROUTE = "/api/result/"
 
@@ -54,9 +55,36 @@ class Reported:
         return self.left + self.right
 
 
+@dataclass(slots=True)
+class Sources:
+    """The truth's name of each source of the result: as told, else its own.
+
+    A source the truth does not know, such as ALPHA_POSITIONS, stands for the one it begins with (`known`).
+    """
+
+    told: Mapping[str, str] = field(default_factory=dict)
+    known: frozenset[str] = frozenset()
+    _settled: dict[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, source: str) -> str:
+        found = self._settled.get(source)
+        if found is None:
+            found = self._settled[source] = self._settle(source)
+        return found
+
+    def _settle(self, source: str) -> str:
+        if source in self.told:
+            return self.told[source]
+        if source in self.known:
+            return source
+        return max(
+            (name for name in self.known if source.startswith((f"{name}_", f"{name}-"))), key=len, default=source
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Where the parts are read from; `sources` renames the result's sources to the truth's."""
+    """Where the parts are read from; `sources` are names of sources as told: the result's, then the truth's."""
 
     name: str
     breaks: JsonLines
@@ -64,20 +92,20 @@ class Result:
     quarantine: JsonLines
     sources: Mapping[str, str] = field(default_factory=dict)
 
-    def reported(self) -> list[Reported]:
-        """Breaks and quarantined rows, in the order of the files. Raises InputError."""
-        reader = _Reports(self.sources)
+    def reported(self, known: frozenset[str]) -> list[Reported]:
+        """Breaks and quarantined rows, in the order of the files; `known` are the truth's sources."""
+        reader = _Reports(Sources(self.sources, known))
         if not self.breaks.each(reader.take_break):
             raise InputError(f"{self.breaks.name}: not found: is this the address of a Tieout service?")
         if self.quarantine.exists():
             self.quarantine.each(reader.take_quarantined)
         return reader.found
 
-    def linked(self, names: Names) -> "Links | None":
+    def linked(self, names: Names, known: frozenset[str]) -> "Links | None":
         """Which records the groups put together; None when the result has no groups. Raises InputError."""
         if not self.groups.exists():
             return None
-        links = Links(names, self.sources)
+        links = Links(names, Sources(self.sources, known))
         return links if self.groups.each(links.take) else None
 
 
@@ -113,7 +141,7 @@ def standing_of(row: Mapping[str, Any]) -> Standing:
 
 @dataclass(slots=True)
 class _Reports:
-    sources: Mapping[str, str]
+    sources: Sources
     found: list[Reported] = field(default_factory=list)
 
     def take_break(self, row: Json, number: int) -> None:
@@ -135,7 +163,7 @@ class _Reports:
 
     def take_quarantined(self, row: Json, number: int) -> None:
         """Named by the bytes' hash, the file, and ids if any; words of its text may be ids of records it hides."""
-        source = self._renamed(text(row, "source", ""))
+        source = self.sources[text(row, "source", "")]
         raw = text(row, "raw", "")
         known = [(source, uid) for uid in _quarantine_ids(row, raw)]
         named = (*self._named(row, "left"), *self._named(row, "right"), *known)
@@ -155,10 +183,7 @@ class _Reports:
 
     def _named(self, row: Json, side: str) -> tuple[Key, ...]:
         named = without_ranges(keys(row, side, _MEMBER))
-        return tuple(dict.fromkeys((self._renamed(source), uid) for source, uid in named))
-
-    def _renamed(self, source: str) -> str:
-        return self.sources.get(source, source)
+        return tuple(dict.fromkeys((self.sources[source], uid) for source, uid in named))
 
 
 def _quarantine_ids(row: Json, raw: str) -> list[str]:
@@ -168,8 +193,9 @@ def _quarantine_ids(row: Json, raw: str) -> list[str]:
         digest = hashlib.sha256(body).hexdigest()
     if digest:
         found.append(f"sha256:{digest.lower()}")
-    file = text(row, "file", "")
-    found += [file, file.replace("\\", "/").rpartition("/")[2]]
+    # A file is named with as much of its path as the truth likes to give.
+    parts = text(row, "file", "").replace("\\", "/").split("/")
+    found += ["/".join(parts[-count:]) for count in range(1, min(len(parts), _PATH_PARTS_MAX) + 1)]
     return [uid for uid in found if uid]
 
 
@@ -178,7 +204,7 @@ class Links:
     """Pairs of records the groups put together; both sides of large groups are kept as they are."""
 
     names: Names
-    sources: Mapping[str, str]
+    sources: Sources
     left: "array[int]" = field(default_factory=lambda: array("i"))
     right: "array[int]" = field(default_factory=lambda: array("i"))
     large: list[tuple[Sequence[int], Sequence[int]]] = field(default_factory=list)
@@ -197,7 +223,5 @@ class Links:
                 self.right.append(other)
 
     def _numbers(self, row: Json, side: str) -> list[int]:
-        named, number, sources = keys(row, side, _MEMBER), self.names.number, self.sources
-        if sources:
-            named = [(sources.get(source, source), uid) for source, uid in named]
-        return [number(key) for key in named]
+        number, sources = self.names.number, self.sources
+        return [number((sources[source], uid)) for source, uid in keys(row, side, _MEMBER)]

@@ -102,11 +102,11 @@ class Score:
 
 def score(truth: JsonLines, result: Result, examples: int = EXAMPLES) -> Score:
     """Read both and compare. Raises InputError with one line for a person."""
-    reported = result.reported()
-    known = read_truth(truth, {key for one in reported for key in one.members})
+    known = read_truth(truth)
+    reported = result.reported(known.sources)
     # Detection looks records up by what the truth knows, so it comes before the groups add their own.
     found = detection(known, reported)
-    links = result.linked(known.names)
+    links = result.linked(known.names, known.sources)
     return Score(
         truth_name=truth.name,
         result_name=result.name,

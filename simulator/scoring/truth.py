@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -60,6 +60,12 @@ class Truth:
         broken = {self.names.find(key) for label in self.labels for key in label.members}
         return len(self.external - broken)
 
+    @property
+    def sources(self) -> frozenset[str]:
+        """Every source the file names a record of."""
+        members = {source for label in self.labels for source, _ in label.members}
+        return frozenset({*members, *self.names.sources, *(source for source, _ in self.entailed)})
+
     def same(self, key: Key) -> Key:
         """The record that stands for all interchangeable twins of this one."""
         while (up := self.twin.get(key, key)) != key:
@@ -67,9 +73,9 @@ class Truth:
         return key
 
 
-def read_truth(lines: JsonLines, asked: Collection[Key]) -> Truth:
-    """Read a truth file; noise is kept for the records in `asked` only. Raises InputError."""
-    reader = _Reader(Truth(), asked)
+def read_truth(lines: JsonLines) -> Truth:
+    """Read a truth file. Raises InputError."""
+    reader = _Reader(Truth())
     lines.each(reader.take)
     if not sum(count for kind, count in reader.truth.rows.items() if kind != "run"):
         raise InputError(f"{lines.name}: no truth in it (rows of kind break, match, twins, noise or consequence)")
@@ -79,7 +85,8 @@ def read_truth(lines: JsonLines, asked: Collection[Key]) -> Truth:
 @dataclass(slots=True)
 class _Reader:
     truth: Truth
-    asked: Collection[Key]
+    # The same few combinations of codes come by the million.
+    codes: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
 
     def take(self, row: Json, number: int) -> None:
         kind = row.get("kind")
@@ -120,11 +127,12 @@ class _Reader:
 
     def _noise(self, row: Json) -> None:
         key = (text(row, "source"), text(row, "uid"))
-        if key in self.asked:
-            codes = row.get("codes") or []
-            if type(codes) is not list:
-                raise WrongRowError("codes must be a list")
-            self.truth.noise[key] = (*self.truth.noise.get(key, ()), *map(str, codes))
+        codes = row.get("codes")
+        if codes is not None and type(codes) is not list:
+            raise WrongRowError("codes must be a list")
+        # A record may have several rows: what it shows itself, and being sent again.
+        named = (*self.truth.noise.get(key, ()), *map(str, codes or ()))
+        self.truth.noise[key] = self.codes.setdefault(named, named)
 
     def _twins(self, row: Json) -> None:
         source, uids = text(row, "source"), row.get("uids")

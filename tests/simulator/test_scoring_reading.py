@@ -74,6 +74,11 @@ def test_sources_by_other_names(tmp_path: Path) -> None:
     truth, result = day.write(tmp_path)
     assert tieout_score(truth, result).exit_code == 1
     assert tieout_score(truth, result, "--source", "OURS=OMS", "--source", "alpha-feed=ALPHA").exit_code == 0
+    for row in [*day.breaks, *day.groups]:
+        for member in (*row["left"], *row["right"]):
+            member["source"] = {"OURS": "OMS-POSITIONS", "alpha-feed": "ALPHA_TRADES"}[member["source"]]
+    day.quarantine[0]["source"] = "OMS"
+    assert tieout_score(*day.write(tmp_path / "feeds")).exit_code == 0
     ran = tieout_score(truth, result, "--source", "OURS")
     assert ran.exit_code == 2 and ran.stderr == "tieout: --source OURS: write RESULT=TRUTH, for example OURS=OMS\n"
 
@@ -191,13 +196,16 @@ def test_quarantined_rows_are_known_by_hash_file_or_words(tmp_path: Path) -> Non
         label("I01", [], them("sha256:" + "ab" * 32)),
         label("I04", [], them("CHA26")),
         label("I07", [], them("trades.csv")),
+        label("I06", [], them("alpha/cash_1.csv")),
+        label("I06", [], them("alpha/cash_2.csv")),
     ]
     row = {"code": "I01", "source": "ALPHA", "raw": "cut...", "raw_bytes": 9_999, "raw_sha256": "AB" * 32}
     day.quarantine = [
         row,
         {"code": "I04", "source": "ALPHA", "raw": "2026-11-20;CHA26;nobody;100", "raw_bytes": 27},
-        {"code": "I07", "source": "ALPHA", "file": "in\\trades.csv", "raw": None},
+        {"code": "I07", "source": "ALPHA", "file": "C:\\in\\trades.csv", "raw": None},
     ]
+    day.breaks = [shown("I06", [], them("/data/in/alpha/cash_1.csv")), shown("I06", [], them("cash_2.csv"))]
     day.groups = [{"left": [{"source": "OMS", "uid": "F1"}], "right": [{"source": "ALPHA", "uid": "A1"}]}]
     assert day.score(tmp_path / "all").perfect
     day.quarantine[1]["source"] = "OMS"
@@ -290,7 +298,7 @@ def test_the_documented_rows_are_read(tmp_path: Path) -> None:
     assert {row["kind"] for row in rows} == {"break", "match", "twins", "consequence", "noise", "run"}
     truth = tmp_path / "truth.jsonl"
     truth.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    known = read_truth(JsonLines("truth", truth), {("ALPHA", "A1")})
+    known = read_truth(JsonLines("truth", truth))
     (broken,) = known.labels
     assert (broken.code, str(broken.usd), broken.cured) == ("T05", "1250.00", False)
     assert (len(known.left), known.clean_bookings(), known.noise) == (2, 5800, {("ALPHA", "A1"): ("N06",)})
