@@ -200,6 +200,8 @@ def _aggregate(rule: AggregatePass, *, unknown_pb: bool) -> str:
     tests = ["(l.n = 1 or r.n = 1 or r.blocks = r.n)"]
     if rule.right_level == "ALLOCATION":
         tests.append("r.blocks = r.n")
+    if rule.several:
+        tests.append("l.n + r.n > 2")
     if "qty" not in rule.allow:
         tests.append("l.total_qty = r.total_qty")
     if "price" not in rule.allow:
@@ -258,15 +260,17 @@ def _near_miss(rule: NearMissPass) -> str:
 
 
 def _cancelled(rule: CancelledPass) -> str:
+    only = " and d.level = 'ALLOCATION'" if rule.block else ""
+    once = "" if rule.block else "\n  and row_number() over (partition by d.record_id order by a.record_id) = 1"
+
     def half(live: str, dead: str) -> str:
         left, right = ("a", "d") if live == "L" else ("d", "a")
         return (
             f"select a.record_id, '{live}', 'S|' || a.record_id, '{rule.id}', 'T22', d.record_id"
             f"\nfrom work_{live.lower()} a join work_item d on d.leg = '{dead}' and not d.live"
             f" and a.component = d.component\n  and ({left}.pb = {right}.pb or {left}.pb is null)"
-            f" and {_equal(rule.keys, left, right)}"
-            "\nqualify row_number() over (partition by a.record_id order by d.record_id) = 1"
-            "\n  and row_number() over (partition by d.record_id order by a.record_id) = 1"
+            f" and {_equal(rule.keys, left, right)}{only}"
+            f"\nqualify row_number() over (partition by a.record_id order by d.record_id) = 1{once}"
         )
 
     return f"{_SINGLE}{half('R', 'L')}\nunion all\n{half('L', 'R')}"

@@ -74,6 +74,7 @@ class AggregatePass(_Strict):
 
     A pass that `waits` opens its breaks only when grace has passed: more records of the block may be on their way.
     With `alone` each right record is a block by itself: of one told twice, one is matched and the other left over.
+    With `several` at least one side must have more than one record: one with one is left to other passes.
     """
 
     id: str
@@ -83,6 +84,7 @@ class AggregatePass(_Strict):
     right_level: Literal["FILL", "ALLOCATION"] | None = None
     waits: bool = False
     alone: bool = False
+    several: bool = False
 
 
 class TolerancePass(_Strict):
@@ -96,11 +98,12 @@ class TolerancePass(_Strict):
 
 
 class CancelledPass(_Strict):
-    """Names a live record whose counterpart is cancelled (T22)."""
+    """Names a live record whose counterpart is cancelled (T22): one each, or of a cancelled `block` all it covered."""
 
     id: str
     kind: Literal["cancelled"]
     keys: Keys
+    block: bool = False
 
 
 class DuplicatePass(_Strict):

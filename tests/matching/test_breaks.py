@@ -43,6 +43,16 @@ CASES: list[tuple[str, list[Row], list[str]]] = [
     ("T05 quantity by id", [ours("E1"), theirs("A1", "E1", qty="90")], ["T05"]),
     ("T05 quantity without id", [ours("E1"), theirs("A1", qty="90")], ["T05"]),
     ("T05 not: trailing zeros", [ours("E1", qty="100"), theirs("A1", "E1", qty="100.0000")], []),
+    (
+        "T05 not: one of ours told in two parts that quote its id",
+        [ours("E1"), theirs("A1", "E1", qty="30", commission="0.30"), theirs("A2", "E1", qty="70", commission="0.70")],
+        [],
+    ),
+    (
+        "T05 parts that do not add up",
+        [ours("E1"), theirs("A1", "E1", qty="30", commission="1.00"), theirs("A2", "E1", qty="60", commission="0.70")],
+        ["T02", "T05"],
+    ),
     ("T06 price by id", [ours("E1"), theirs("A1", "E1", price="10.51")], ["T06"]),
     ("T06 price without id", [ours("E1"), theirs("A1", price="10.51")], ["T06"]),
     ("T06 not: rounded to two places", [ours("E1", price="10.4983"), theirs("A1", "E1", price="10.50")], []),
@@ -67,6 +77,11 @@ CASES: list[tuple[str, list[Row], list[str]]] = [
     ),
     ("T12 wrong prime broker", [ours("E1"), theirs("B1", feed="bravo")], ["T12"]),
     (
+        "T12 in an account of its own, by id",
+        [ours("E1"), theirs("B1", "E1", feed="bravo", account_id="MERID-EQ-04")],
+        ["T12"],
+    ),
+    (
         "T12 not: booked at both by design",
         [ours("E1"), ours("E2", pb_id="BRAVO"), theirs("A1"), theirs("B1", feed="bravo")],
         [],
@@ -87,6 +102,11 @@ CASES: list[tuple[str, list[Row], list[str]]] = [
     ("T14 not: they show none", [ours("E1"), theirs("A1", "E1", settle_date=None)], []),
     ("T15 currency by id", [ours("E1"), theirs("A1", "E1", trade_ccy="EUR")], ["T15"]),
     ("T15 settlement currency", [ours("E1"), theirs("A1", "E1", settle_ccy="EUR")], ["T15"]),
+    (
+        "T15 settlement currency, so the net amount is another",
+        [ours("E1", net_money="-1051.00"), theirs("A1", "E1", settle_ccy="EUR", net_money="-1001.00")],
+        ["T15"],
+    ),
     ("T15 not: spelled out", [ours("E1"), theirs("A1", "E1", settle_ccy="USD")], []),
     ("T16 commission", [ours("E1"), theirs("A1", "E1", commission="1.05")], ["T16"]),
     ("T16 not: within a cent", [ours("E1"), theirs("A1", "E1", commission="1.01")], []),
@@ -108,6 +128,16 @@ CASES: list[tuple[str, list[Row], list[str]]] = [
         "T22 they cancelled",
         [ours("E1"), theirs("A1", "E1"), theirs("A2", "E1", prev_uid="A1", status="CANCEL")],
         ["T22"],
+    ),
+    (
+        "T22 they cancelled a block",
+        [
+            ours("E1", pb_id="CHARLIE"),
+            ours("E2", pb_id="CHARLIE", qty="50"),
+            theirs("C1", feed="charlie", qty="150", recv_time_utc=T0 - 1),
+            theirs("C2", feed="charlie", qty="150", prev_uid="C1", status="CANCEL"),
+        ],
+        ["T22", "T22"],
     ),
     (
         "T22 not: both cancelled",

@@ -38,6 +38,74 @@ select i.record_id, i.component, i.leg, i.pb, i.feed, i.level, i.root_id, i.live
     else coalesce(n.internal_seconds, :default_grace) end, i.recv_at)
 from item i cross join longest n left join grace g on i.leg = 'L' and g.party = i.pb;
 
+-- P05-exec-id-parts
+insert into work_pair (left_id, right_id)
+select l.first_id, r.first_id
+from (
+  select component, pb, uid, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+    count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+  from work_l group by component, pb, uid, account, instrument, side, trade_date
+) l join (
+  select component, pb, cross_uid, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+    count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+  from work_r group by component, pb, cross_uid, account, instrument, side, trade_date
+) r
+  on l.component = r.component and l.pb = r.pb and l.uid = r.cross_uid and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date
+where (l.n = 1 or r.n = 1 or r.blocks = r.n)
+  and l.n + r.n > 2
+  and l.total_qty = r.total_qty
+  and l.sized = l.n and r.sized = r.n
+  and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
+qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
+
+-- P05-exec-id-parts/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select i.record_id, 'L', p.left_id, 'P05-exec-id-parts', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, uid, account, instrument, side, trade_date) as first_id from work_l
+) i join work_pair p on p.left_id = i.first_id
+union all
+select i.record_id, 'R', p.left_id, 'P05-exec-id-parts', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, cross_uid, account, instrument, side, trade_date) as first_id from work_r
+) i join work_pair p on p.right_id = i.first_id;
+
+-- P05-exec-id-parts/any-pb
+insert into work_pair (left_id, right_id)
+select l.first_id, r.first_id
+from (
+  select component, pb, uid, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+    count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+  from work_l group by component, pb, uid, account, instrument, side, trade_date
+) l join (
+  select component, pb, cross_uid, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+    count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+  from work_r group by component, pb, cross_uid, account, instrument, side, trade_date
+) r
+  on l.component = r.component and l.pb is null and l.uid = r.cross_uid and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date
+where (l.n = 1 or r.n = 1 or r.blocks = r.n)
+  and l.n + r.n > 2
+  and l.total_qty = r.total_qty
+  and l.sized = l.n and r.sized = r.n
+  and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
+qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
+
+-- P05-exec-id-parts/any-pb/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select i.record_id, 'L', p.left_id, 'P05-exec-id-parts', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, uid, account, instrument, side, trade_date) as first_id from work_l
+) i join work_pair p on p.left_id = i.first_id
+union all
+select i.record_id, 'R', p.left_id, 'P05-exec-id-parts', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, cross_uid, account, instrument, side, trade_date) as first_id from work_r
+) i join work_pair p on p.right_id = i.first_id;
+
 -- P10-exec-id
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
@@ -688,6 +756,18 @@ from work_l a join work_item d on d.leg = 'R' and not d.live and a.component = d
 qualify row_number() over (partition by a.record_id order by d.record_id) = 1
   and row_number() over (partition by d.record_id order by a.record_id) = 1;
 
+-- P76-cancelled-block
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select a.record_id, 'R', 'S|' || a.record_id, 'P76-cancelled-block', 'T22', d.record_id
+from work_r a join work_item d on d.leg = 'L' and not d.live and a.component = d.component
+  and (d.pb = a.pb or d.pb is null) and d.client_order_id = a.client_order_id and d.account = a.account and d.instrument = a.instrument and d.side = a.side and d.trade_date = a.trade_date and d.level = 'ALLOCATION'
+qualify row_number() over (partition by a.record_id order by d.record_id) = 1
+union all
+select a.record_id, 'L', 'S|' || a.record_id, 'P76-cancelled-block', 'T22', d.record_id
+from work_l a join work_item d on d.leg = 'R' and not d.live and a.component = d.component
+  and (a.pb = d.pb or a.pb is null) and a.client_order_id = d.client_order_id and a.account = d.account and a.instrument = d.instrument and a.side = d.side and a.trade_date = d.trade_date and d.level = 'ALLOCATION'
+qualify row_number() over (partition by a.record_id order by d.record_id) = 1;
+
 -- P77-duplicate
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
 select f.record_id, 'R', 'S|' || f.record_id, 'P77-duplicate', 'T03', min(x.record_id)
@@ -733,6 +813,21 @@ insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
 select left_id, 'L', left_id, 'P81-prime-broker', null, null from work_pair
 union all
 select right_id, 'R', left_id, 'P81-prime-broker', null, null from work_pair;
+
+-- P81-prime-broker-exec-id
+insert into work_pair (left_id, right_id)
+select c.left_id, c.right_id from (
+  select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
+  from work_l l join work_r r on l.component = r.component and l.uid = r.cross_uid and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.pb <> r.pb
+) c
+qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_uid, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_uid, c.left_id) = 1;
+
+-- P81-prime-broker-exec-id/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select left_id, 'L', left_id, 'P81-prime-broker-exec-id', null, null from work_pair
+union all
+select right_id, 'R', left_id, 'P81-prime-broker-exec-id', null, null from work_pair;
 
 -- P82-account
 insert into work_pair (left_id, right_id)
@@ -878,7 +973,7 @@ select c.group_key, 'B07-side', 'side', 2 from work_comparison c where (c.l_dire
 union all
 select c.group_key, 'B08-qualifier', 'side', 3 from work_comparison c where (c.l_side <> c.r_side OR c.l_side_top <> c.r_side_top)
 union all
-select c.group_key, 'B10-account', 'account', 4 from work_comparison c where (c.l_account <> c.r_account OR c.l_account_top <> c.r_account_top)
+select c.group_key, 'B10-account', 'account', 4 from work_comparison c where (c.l_account <> c.r_account OR c.l_account_top <> c.r_account_top) AND (c.l_pb = c.r_pb OR c.l_pb IS NULL)
 union all
 select c.group_key, 'B05-quantity', 'qty', 5 from work_comparison c where c.d_qty > 0
 union all
@@ -892,7 +987,7 @@ select c.group_key, 'B14-settle-date', 'settle_date', 9 from work_comparison c w
 union all
 select c.group_key, 'B16-commission', 'commission', 10 from work_comparison c where c.d_commission > c.t_commission AND c.d_qty = 0
 union all
-select c.group_key, 'B18-net', 'net', 11 from work_comparison c where c.d_net > c.t_net AND c.d_qty = 0 AND c.d_price <= c.t_price AND c.d_commission <= c.t_commission AND (c.l_direction = c.r_direction AND c.l_direction_top = c.r_direction_top) AND (c.l_ccy = c.r_ccy AND c.l_ccy_top = c.r_ccy_top);
+select c.group_key, 'B18-net', 'net', 11 from work_comparison c where c.d_net > c.t_net AND c.d_qty = 0 AND c.d_price <= c.t_price AND c.d_commission <= c.t_commission AND (c.l_direction = c.r_direction AND c.l_direction_top = c.r_direction_top) AND (c.l_ccy = c.r_ccy AND c.l_ccy_top = c.r_ccy_top) AND (c.l_settle_ccy = c.r_settle_ccy AND c.l_settle_ccy_top = c.r_settle_ccy_top);
 
 -- findings/instrument
 insert into work_finding
