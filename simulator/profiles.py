@@ -19,7 +19,9 @@ class Profile:
     `breaks` is realistic (rates per 1,000 bookings), stress (a number per code), or none; `noise` multiplies the
     shares of the benign variations; `transport` turns repetitions, gaps, damage and file faults on; `days` are
     consecutive business days whose positions and open breaks carry over. `codes` limits what is planted (empty: all).
-    `charlie_fix` lets CHARLIE send AllocationReports over FIX instead of files.
+    `charlie_fix` lets CHARLIE send AllocationReports over FIX instead of files. `blocks_percent` of equity orders are
+    blocks that the fund allocates to accounts afterwards; `next_day_percent` of corrections come the next morning.
+    `cases` limits the adversarial set-ups (empty: all).
     """
 
     name: str
@@ -34,6 +36,9 @@ class Profile:
     codes: tuple[str, ...] = ()
     charlie_fix: bool = False
     rate_factor: float = 1.0
+    blocks_percent: int = 40
+    next_day_percent: int = 40
+    cases: tuple[str, ...] = ()
 
 
 PROFILES = MappingProxyType(
@@ -46,3 +51,23 @@ PROFILES = MappingProxyType(
         "soak": Profile("soak", 5_000, days=20),
     }
 )
+# The day of `tieout demo`, played over FIX sessions in seconds: nothing that comes days later, and the codes that a
+# service names from trades alone.
+DEMO = Profile(
+    "demo",
+    2_000,
+    pbs="ABC",
+    mix=MappingProxyType({"equity": 1}),
+    codes=(
+        "T01", "T02", "T03", "T04", "T05", "T06", "T07", "T08", "T09", "T10", "T12", "T13", "T14", "T15", "T16", "T18",
+        "T22", "T28", "I01",
+    ),
+    charlie_fix=True,
+    rate_factor=1.25,
+    blocks_percent=0,
+    next_day_percent=0,
+    cases=(
+        "two_breaks", "break_and_cure", "twins_swapped", "offsetting", "inside_tolerance", "outside_tolerance",
+        "two_brokers",
+    ),
+)  # fmt: skip

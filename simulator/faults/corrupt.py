@@ -139,6 +139,8 @@ def _adversarial(seed: int, day: int, world: World, profile: Profile, draft: Dra
         return []
     made = []
     for name, stage in STAGES.items():
+        if profile.cases and name not in profile.cases:
+            continue
         bench = Bench(world, profile, day, draft, pool, rng(seed, day, f"case {name}"))
         made += play(bench, stage, profile.adversarial)
     return made

@@ -25,7 +25,7 @@ def trade_day(seed: int, day: int, world: World, profile: Profile) -> Trades:
     fills = draw_fills(seed, day, world, draft)
     base = basis(seed, day, world, draft)
     own = own_fills(base, fills)
-    changes = draw_changes(base, own)
+    changes = draw_changes(base, own, profile.next_day_percent)
     state = executed(own, fills, changes)
     own, changes = with_running(own, changes, state)
     ends = fills.first + draft.fills - 1

@@ -13,7 +13,6 @@ from simulator.flow.timing import MS_NS, business_day, morning
 from simulator.records import I64, Bool, Records, Status, divide
 
 _BUSTS, _CORRECTIONS = 0.002, 0.005
-_SAME_DAY = 0.60
 _AGAIN, _AGAIN_BUST = 0.15, 0.35
 _TO_ORIGINAL = 0.5
 _DELAY_SECONDS = (90, 2_400)
@@ -78,15 +77,18 @@ class State:
         return made[orders]
 
 
-def draw_changes(base: Basis, own: Records) -> Changes:
-    """Busts of 0.2% and corrections of 0.5% of the fund's executions `own`, some of the corrections changed again."""
+def draw_changes(base: Basis, own: Records, next_day_percent: int) -> Changes:
+    """Busts of 0.2% and corrections of 0.5% of the fund's executions `own`, some of the corrections changed again.
+
+    `next_day_percent` of the corrections come the next morning.
+    """
     random = rng(base.seed, base.day, "lifecycle")
     busts, corrections = round(len(own) * _BUSTS), round(len(own) * _CORRECTIONS)
     chosen = random.choice(len(own), busts + corrections, replace=False)
     bust = np.arange(len(chosen)) < busts
     first = _changed(random, base, own.take(chosen), bust, _DELAY_SECONDS)
     first = first.with_(serial=len(own) + 1 + np.arange(len(first)))
-    next_day = np.flatnonzero(~bust & (random.random(len(chosen)) >= _SAME_DAY))
+    next_day = np.flatnonzero(~bust & (random.random(len(chosen)) >= 1 - next_day_percent / 100))
     arrive = first.arrive_ns.copy()
     arrive[next_day] = morning(random, business_day(base.day, 1), len(next_day))
     first = first.with_(arrive_ns=arrive)

@@ -21,7 +21,7 @@ _MEDIAN_SHARES, _SIZE_SIGMA = 1_300, 1.48
 _MEAN_FILL = 262
 _MOST_FILLS = 400
 _EXTRA_FILLS = {OPTION: 2.0, FUTURE: 3.0}
-_BLOCK_SHARE, _MOST_ACCOUNTS = 0.40, 5
+_MOST_ACCOUNTS = 5
 _ALGO_SHARE = 0.55
 _SELL_SHARE, _SHORT_SHARE, _EXEMPT_SHARE, _COVER_SHARE = 0.33, 0.35, 0.02, 0.10
 _AS_OF_SHARE = 0.001
@@ -175,7 +175,7 @@ def _sides(random: Generator, kind: I8) -> tuple[I8, I8]:
 def _accounts(random: Generator, world: World, profile: Profile, kind: I8) -> I16:
     held = accounts_of(world, profile)
     account = held[random.integers(0, len(held), len(kind))]
-    block = (kind == EQUITY) & (random.random(len(kind)) < _BLOCK_SHARE) & (len(held) > 1)
+    block = (kind == EQUITY) & (random.random(len(kind)) < profile.blocks_percent / 100) & (len(held) > 1)
     return np.where(block, -1, account).astype(np.int16)
 
 
