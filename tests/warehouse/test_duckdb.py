@@ -106,3 +106,12 @@ def test_a_broken_file_is_a_permanent_error(tmp_path: Path) -> None:
     path.write_bytes(b"not a database" * 100)
     with pytest.raises((PermanentError, TransientError)):
         DuckDbWarehouse(path, lock_timeout_seconds=0.1)
+
+
+def test_a_large_append_after_an_insert_of_nothing_keeps_its_rows(warehouse: DuckDbWarehouse) -> None:
+    rows = 150_000
+    table = pa.table({"record_id": [str(n) for n in range(rows)], "ordinal": list(range(rows)), "amount": [1] * rows})
+    with warehouse.transaction():
+        warehouse.execute("INSERT INTO trade_fee SELECT * FROM trade_fee")
+        warehouse.append("trade_fee", table)
+    assert warehouse.query("SELECT record_id FROM trade_fee").num_rows == rows
