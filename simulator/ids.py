@@ -11,13 +11,13 @@ from simulator.records import I16, I32, I64, Level, Orders, Records, Source
 
 _EPOCH = date(1970, 1, 1)
 # Serials are padded to this width: ids of a day sort in the order they were made.
-_WIDTH = 8
+SERIAL_DIGITS = 8
 _PREFIX = MappingProxyType(
     {Source.OMS: "ME", Source.ALPHA: "ALT-", Source.BRAVO: "B7", Source.CHARLIE: "CHA", Source.DELTA: "DT",
      Source.ECHO: "9"}
 )  # fmt: skip
 # DELTA and ECHO keep one id over all versions of a trade; the version stands beside it.
-_BY_ROOT = frozenset({Source.DELTA, Source.ECHO})
+BY_ROOT = frozenset({Source.DELTA, Source.ECHO})
 
 
 def day_text(days: I32, form: str = "%y%m%d") -> pa.StringArray:
@@ -34,12 +34,12 @@ def number_text(values: I64, width: int = 0) -> pa.StringArray:
 
 
 def _named(prefix: str, day: I32, serial: I64) -> pa.StringArray:
-    return pc.binary_join_element_wise(prefix, day_text(day), number_text(serial, _WIDTH), "")
+    return pc.binary_join_element_wise(prefix, day_text(day), number_text(serial, SERIAL_DIGITS), "")
 
 
 def uids(records: Records, source: Source) -> pa.StringArray:
     """What `source` calls each of its records; all rows must be its own. OMS allocations are `block/share`."""
-    serial = records.root if source in _BY_ROOT else records.serial
+    serial = records.root if source in BY_ROOT else records.serial
     fills = _named(_PREFIX[source], records.day, serial)
     shares = records.level == Level.ALLOCATION
     if source is not Source.OMS or not shares.any():

@@ -1,12 +1,11 @@
 """A run before it is written: every day's trades, what is wrong with them, and the books, as one set of columns."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from simulator.books.make import make_books
 from simulator.books.shapes import State
@@ -19,15 +18,17 @@ from simulator.flow.day import trade_day
 from simulator.flow.rng import rng
 from simulator.flow.timing import EPOCH
 from simulator.flow.trades import Trades
-from simulator.ids import uids
+from simulator.ids import BY_ROOT, SERIAL_DIGITS, day_text
 from simulator.market.universe import make_world
 from simulator.market.world import World
 from simulator.profiles import Profile
-from simulator.records import Bool, Orders, Records, Source, Status
+from simulator.records import I64, Bool, Orders, Records, Source, Status
 from simulator.truth import BreakTruth, TruthRow
 from simulator.truth_file import live
 
 _AFFIRMATION = "T27"
+# Day and serial at the end of every record's id.
+_ID_END = re.compile(rf"(\d{{6}}\d{{{SERIAL_DIGITS}}})$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,20 +141,30 @@ def _without(trades: Trades, strangers: Strangers) -> Trades:
 
 
 def _named(records: Records, breaks: Sequence[BreakTruth]) -> Bool:
-    """Records that a label names, whichever version of them."""
-    wanted: dict[str, list[str]] = {}
+    """Records that a label names, whichever version of them, and those of the same trades."""
+    wanted: dict[str, set[int]] = {}
     for row in breaks:
         for member in (*row.internal_ids, *row.external_ids):
-            wanted.setdefault(member.source, []).append(member.uid)
+            found = _ID_END.search(member.uid)
+            if found:
+                wanted.setdefault(member.source, set()).add(int(found[1]))
     made = np.zeros(len(records), np.bool_)
     for source in Source:
         rows = np.flatnonzero(records.source == source)
         if len(rows) and source.name in wanted:
-            names = pa.array(wanted[source.name], pa.string())
-            made[rows] = pc.is_in(uids(records.take(rows), source), value_set=names).to_numpy(zero_copy_only=False)
+            mine = np.array(sorted(wanted[source.name]), np.int64)
+            made[rows] = np.isin(_id_ends(records.take(rows), source), mine)
     groups = np.unique(records.group[made & (records.group > 0)])
     named: Bool = made | np.isin(records.group, groups)
     return named
+
+
+def _id_ends(records: Records, source: Source) -> I64:
+    """The digits each record's id ends in, as a number: naming all of a big day to find a few takes long."""
+    days, place = np.unique(records.day, return_inverse=True)
+    dates = np.array([int(text) for text in day_text(days).to_pylist()], np.int64)
+    ends: I64 = dates[place] * 10**SERIAL_DIGITS + (records.root if source in BY_ROOT else records.serial)
+    return ends
 
 
 def _joined(parts: Sequence[Trades]) -> Trades:

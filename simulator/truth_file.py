@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any, BinaryIO
 
@@ -18,6 +18,7 @@ from simulator.truth import BreakTruth, Consequence, MatchTruth, Member, NoiseTr
 _KINDS: Mapping[type, str] = {
     BreakTruth: "break", Consequence: "consequence", MatchTruth: "match", Twins: "twins", NoiseTruth: "noise",
 }  # fmt: skip
+_NAMES: Mapping[type, tuple[str, ...]] = {kind: tuple(f.name for f in fields(kind)) for kind in _KINDS}
 _COMPACT = (",", ":")
 _NOISE_CODES = range(1, 30)
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
@@ -57,7 +58,12 @@ def write_truth(
 
 def truth_line(row: TruthRow) -> bytes:
     """One row as its line of the file."""
-    return (json.dumps({"kind": _KINDS[type(row)], **asdict(row)}, default=str, separators=_COMPACT) + "\n").encode()
+    content = {"kind": _KINDS[type(row)], **{name: getattr(row, name) for name in _NAMES[type(row)]}}
+    return (json.dumps(content, default=_plain, separators=_COMPACT) + "\n").encode()
+
+
+def _plain(value: object) -> object:
+    return {"source": value.source, "uid": value.uid} if isinstance(value, Member) else str(value)
 
 
 def text_bytes(lines: pa.Array) -> memoryview:

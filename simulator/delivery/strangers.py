@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.random import Generator
 
+from simulator.flow.rows import GROUPS_A_DAY
 from simulator.flow.trades import Trades
 from simulator.market.identifiers import cusip, isin
 from simulator.market.world import Accounts, Asset, Instruments, World
@@ -99,8 +100,9 @@ def chosen(rng: Generator, world: World, trades: Trades, spoiled: Bool, issues: 
     known = records.order >= 0
     bad = spoiled | (records.group <= 0) | (records.account < 0)
     able = np.bincount(records.order[known & bad], minlength=len(orders)) == 0
-    pairs = np.unique(np.stack([records.order[known], records.group[known]]), axis=1)
-    trades_of = np.bincount(pairs[0], minlength=len(orders))
+    # Groups of a day differ in their last nine digits.
+    pairs = np.unique(records.order[known].astype(np.int64) << 30 | records.group[known] % GROUPS_A_DAY)
+    trades_of = np.bincount(pairs >> 30, minlength=len(orders))
     able &= (trades_of > 0) & (np.asarray(orders.account) >= 0)
     table = world.instruments
     listed = (table.asset == Asset.EQUITY) & (table.ccy == _USD) & np.isin(table.mic, _US_MARKETS)
