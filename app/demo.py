@@ -23,7 +23,7 @@ from app.tieout_text import show
 from domain.clock import Clock, SystemClock
 from domain.errors import PermanentError, TransientError
 from ingest.session.initiator import send_messages
-from simulator.day import Day
+from simulator.simulate import Flow
 
 # The ports a person can rely on while the demo serves; a run that ends by itself takes free ones.
 DEFAULT_PORT, FIX_PORT = 8080, 5001
@@ -68,7 +68,7 @@ def run_demo(options: DemoOptions) -> int:
         keep_files=options.keep_files,
         fix_port=FIX_PORT if port == DEFAULT_PORT else 0,
     )
-    console.print(f"[bold]Tieout[/] demo: {day:%A %d %B %Y}, {options.fills:,} fills, three prime brokers")
+    console.print(f"[bold]Tieout[/] demo: {setup.trade_date:%A %d %B %Y}, {options.fills:,} fills, three prime brokers")
     with contextlib.ExitStack() as stack:
         environment = stack.enter_context(moto_server()) if options.profile == "local-aws" else {}
         supervisor = stack.enter_context(_service(setup, environment, clock))
@@ -136,11 +136,11 @@ def _push(
     clock: Clock,
 ) -> int:
     host, port = ready["acceptor"]["host"], ready["acceptor"]["port"]
-    total = sum(len(stream) for stream in setup.day.streams.values())
+    total = sum(map(len, setup.flow.streams.values()))
     started = clock.monotonic()
     columns = (TextColumn("{task.description:<34}"), BarColumn(30), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=not console.is_terminal) as progress:
-        bars = {s: progress.add_task(f"{s} sends", total=len(m)) for s, m in setup.day.streams.items()}
+        bars = {s: progress.add_task(f"{s} sends", total=len(m)) for s, m in setup.flow.streams.items()}
         done = progress.add_task("reconciled", total=None)
 
         failures: list[str] = []
@@ -151,8 +151,8 @@ def _push(
             def sent(count: int) -> None:
                 progress.update(bars[session], completed=count)
 
-            messages = _paced(setup.day, session, started, clock)
-            begin = _begin_string(setup.day.streams[session][0].raw)
+            messages = _paced(setup.flow, session, started, clock)
+            begin = _begin_string(setup.flow.streams[session][0][1])
             try:
                 # The day's own bytes, so that another run of the same day has the same evidence.
                 asyncio.run(
@@ -161,7 +161,7 @@ def _push(
             except (TransientError, PermanentError) as error:
                 failures.append(f"{session}: {error}")
 
-        senders = [threading.Thread(target=one, args=(s,), daemon=True) for s, m in setup.day.streams.items() if m]
+        senders = [threading.Thread(target=one, args=(s,), daemon=True) for s, m in setup.flow.streams.items() if m]
         for sender in senders:
             sender.start()
         deadline = clock.monotonic() + DRAIN_TIMEOUT_SECONDS
@@ -176,15 +176,15 @@ def _push(
     raise SettingsError(f"the day was not reconciled within {DRAIN_TIMEOUT_SECONDS:.0f} s")
 
 
-def _paced(day: Day, session: str, started: float, clock: Clock) -> Iterator[bytes]:
+def _paced(flow: Flow, session: str, started: float, clock: Clock) -> Iterator[bytes]:
     """The session's messages, each not before its turn in the shortened day; until then nothing (empty items)."""
-    times = [message.at_ns for stream in day.streams.values() for message in stream]
+    times = [at_ns for stream in flow.streams.values() for at_ns, _ in stream]
     first, span = min(times), max(1, max(times) - min(times))
-    for message in day.streams[session]:
-        due = started + PACE_SECONDS * (message.at_ns - first) / span
+    for at_ns, raw in flow.streams[session]:
+        due = started + PACE_SECONDS * (at_ns - first) / span
         while due > clock.monotonic():
             yield b""
-        yield message.raw
+        yield raw
 
 
 def _begin_string(raw: bytes) -> str:

@@ -1,10 +1,9 @@
 """The demo's installation: settings, reference files and the simulated day in an emptied data directory."""
 
-import csv
 import os
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -15,11 +14,13 @@ from app.settings import SettingsError
 from app.supervise import hold
 from domain.clock import Clock
 from ingest.calendars import last_business_day
-from simulator.day import Day, simulate_day
-from simulator.files import write_day
+from simulator.played import keep
+from simulator.profiles import DEMO, Profile
+from simulator.simulate import Flow, in_memory
 
 MARKER = "made-by-tieout-demo"
 _DIALECTS = {"MERIDIAN_OMS": "generic", "ALPHA": "alpha_ae44", "BRAVO": "bravo_er42", "CHARLIE": "charlie_as44"}
+_REFERENCE = ("account_map", "fx_rate", "instrument", "identifier_history")
 # The day is shortened to seconds, and so is the time a counterpart may be late.
 GRACE_SECONDS = 15
 
@@ -28,9 +29,14 @@ GRACE_SECONDS = 15
 class DemoSetup:
     """What the demo runs on."""
 
-    day: Day
+    flow: Flow
     config: Path
     data: Path
+
+    @property
+    def trade_date(self) -> date:
+        """The day that is played: the one asked for, or the next on which markets trade."""
+        return date.fromisoformat(self.flow.run["trade_dates"][0])
 
 
 def trade_date(text: str | None, clock: Clock) -> date:
@@ -53,28 +59,31 @@ def prepare(
     console_port: int,
     keep_files: bool,
     fix_port: int = 0,
+    like: Profile = DEMO,
 ) -> DemoSetup:
-    """Empty `data` (only a folder this command made), simulate the day and write settings and reference files."""
+    """Empty `data` (only a folder this command made), simulate the day and write settings and reference files.
+
+    `like` is the profile of the day, whose number of fills does not count.
+    """
+    if seed < 0:
+        raise SettingsError(f"--seed {seed}: expected 0 or more")
     data = data.resolve()
     _empty(data)
-    made = simulate_day(seed, day, fills)
-    reference = data / "reference"
-    reference.mkdir()
-    _write_csv(reference / "account_map.csv", made.reference.account_map)
-    _write_csv(reference / "fx_rate.csv", made.reference.fx_rates)
-    _write_csv(reference / "instrument.csv", made.reference.instruments)
-    _write_csv(reference / "identifier_history.csv", made.reference.identifiers)
+    made = in_memory(replace(like, fills=fills), seed, day)
+    (data / "reference").mkdir()
+    for name in (f"reference/{table}.csv" for table in _REFERENCE):
+        (data / name).write_bytes(made.reference[name])
     if keep_files:
-        write_day(made, data / "day")
+        keep(made, data / "day")
     config = data / "tieout.yaml"
     config.write_text(
-        yaml.safe_dump(settings_of(made, profile, console_port, fix_port), sort_keys=False), encoding="utf-8"
+        yaml.safe_dump(settings_of(made.streams, profile, console_port, fix_port), sort_keys=False), encoding="utf-8"
     )
     return DemoSetup(made, config, data)
 
 
-def settings_of(day: Day, profile: str, console_port: int, fix_port: int = 0) -> dict[str, object]:
-    """The settings of the demo's tenant, as a YAML-ready mapping."""
+def settings_of(sessions: Iterable[str], profile: str, console_port: int, fix_port: int = 0) -> dict[str, object]:
+    """The settings of the demo's tenant, as a YAML-ready mapping; sessions are named `SENDER->TARGET`."""
     return {
         "tenant": "meridian",
         "profile": profile,
@@ -82,10 +91,8 @@ def settings_of(day: Day, profile: str, console_port: int, fix_port: int = 0) ->
         "base_currency": "USD",
         "acceptor": {"port": fix_port},
         "console": {"port": console_port, "open_reads": True},
-        "reference": {
-            name: f"reference/{name}.csv" for name in ("account_map", "fx_rate", "instrument", "identifier_history")
-        },
-        "feeds": [_feed(session) for session in day.streams],
+        "reference": {name: f"reference/{name}.csv" for name in _REFERENCE},
+        "feeds": [_feed(session) for session in sessions],
     }
 
 
@@ -113,10 +120,3 @@ def _empty(data: Path) -> None:
         shutil.rmtree(data)
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     (data / MARKER).write_text("The demo empties this folder when it starts.\n", encoding="utf-8")
-
-
-def _write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.DictWriter(handle, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
