@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 PROFILE ?= embedded
 ARGS ?=
 
-.PHONY: help run test lint types house unit check-heavy bench lock clean
+.PHONY: help run test lint types house unit check-heavy bench quality lock clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -28,6 +28,9 @@ unit: $(VENV)/.dev
 
 check-heavy: $(VENV)/.dev   ## long checks: many kills, large days
 	@$(BIN)/python -m pytest -q -m heavy $(PYTEST_ARGS)
+
+quality: $(VENV)/.dev   ## how right the engine is, scored on simulated days (docs/quality.md)
+	@$(BIN)/python -m bench.quality
 
 bench: $(VENV)/.dev   ## ours and named peers side by side, as ratios
 	@$(BIN)/python -m bench
