@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from domain.taxonomy import taxonomy
 from simulator.scoring.read import Key
 from simulator.scoring.result import Reported, Standing
 from simulator.scoring.truth import Label, Truth
@@ -131,20 +132,39 @@ def _twin_answers(found: Detection, index: "_Index", place: int, near: Counter[i
 
 def _without_label(found: Detection, truth: Truth, place: int, near: Counter[int]) -> None:
     one, labels = found.reported[place], found.labels
-    due = [label for label in near if not labels[label].cured]
-    free = [label for label in due if label not in found.exact and label not in found.other]
+    about = [label for label in near if _says_something(labels[label].code, one.code)]
+    due = [label for label in about if not labels[label].cured]
+    alike = [label for label in due if _alike(labels[label].code, one.code)]
+    free = [label for label in alike if label not in found.exact and label not in found.other]
     if free:
         label = min(free, key=lambda n: (-near[n], n))
         found.other[label] = place
         _seen(found, label, one)
     elif due:
         found.secondary.append(place)
-    elif near:
+    elif about:
         found.stale.append(place)
     elif not truth.entailed.isdisjoint(one.members):
         found.explained.append(place)
     else:
         found.false.append(place)
+
+
+def _family(code: str) -> str:
+    """Trades and messages are one family, positions, cash and settlement are one each; unknown codes have none."""
+    if code not in taxonomy():
+        return ""
+    return "T" if code.startswith("I") else code[0]
+
+
+def _alike(label: str, reported: str) -> bool:
+    """Whether one may be the other under a wrong name."""
+    return _family(label) in ("", _family(reported)) or not _family(reported)
+
+
+def _says_something(label: str, reported: str) -> bool:
+    """A broken trade may show anywhere; a position, a payment or a settlement does not excuse a report on a trade."""
+    return _family(label) == "T" or _alike(label, reported)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +206,9 @@ class _Index:
         if not found:
             for key in one.hints:
                 for label in self.by_key.get(key, ()):
-                    found[label] += _SHARED
+                    # A word in a row nobody could read is no statement about a trade, only about its being unreadable.
+                    if self.truth.labels[label].code.startswith("I"):
+                        found[label] += _SHARED
         return found
 
     def near_twins(self, one: Reported) -> set[int]:

@@ -238,6 +238,25 @@ def test_more_about_a_broken_trade_is_no_false_break(moved: Moved) -> None:
     assert moved(lambda day: day.breaks.append(shown("T18", us("F23"), them("A23")))) == {"secondary": 1}
 
 
+def test_a_settlement_break_does_not_excuse_a_report_on_its_trade(moved: Moved) -> None:
+    def mistake(day: Day) -> None:
+        day.truth.append(label("S01", [], them("A8")))
+        day.breaks.append(shown("T02", [], them("A8")))
+
+    after = moved(mistake)
+    assert (after["missed"], after["false"]) == (1, 1)
+    # The other way round: a trade that is broken may well fail to settle.
+    assert moved(lambda day: day.breaks.append(shown("S01", [], them("A23")))) == {"secondary": 1}
+
+
+def test_words_of_an_unreadable_file_find_no_break(tmp_path: Path) -> None:
+    day = perfect_day()
+    day.breaks.remove(day.report("T02", "A22"))
+    day.quarantine.append({"code": "I07", "source": "ALPHA", "raw": "A20;1\nA21;1\nA22;1", "raw_bytes": 17})
+    after = numbers(day.score(tmp_path))
+    assert (after["missed"], after["false"]) == (1, 1)
+
+
 def test_a_consequence_may_be_left_out(moved: Moved) -> None:
     assert moved(lambda day: day.breaks.remove(day.report("P01", "ACC-1|AAPL"))) == {"explained": 0}
 
@@ -290,3 +309,76 @@ def test_the_order_of_rows_does_not_matter(tmp_path: Path) -> None:
         for row in said["examples"]["false"]:
             row.pop("at")
     assert forward == backward
+
+
+def test_both_twins_on_one_booking_is_one_link_too_many(moved: Moved) -> None:
+    def mistake(day: Day) -> None:
+        day.group_with("F12")["right"] = day.group_with("F11")["right"]
+
+    after = moved(mistake)
+    assert set(after) == {"perfect", "links right", "links found"}
+    assert (after["links right"], after["links found"]) == (16 / 17, 21 / 22)
+
+
+def test_the_same_group_twice_is_the_same_link(moved: Moved) -> None:
+    assert moved(lambda day: day.groups.append(group(us("F1"), them("A1")))) == {}
+
+
+def test_the_earliest_of_several_reports_counts(moved: Moved) -> None:
+    def again(day: Day) -> None:
+        late = shown("T02", [], them("A22"), break_id="again", opened_at="2026-11-20T18:00:00Z")
+        day.breaks = [late, *day.breaks, {**late, "break_id": "third"}]
+
+    assert moved(again) == {"twice": 1}
+
+
+def test_an_early_opening_is_a_negative_delay(tmp_path: Path) -> None:
+    day = perfect_day()
+    for row in day.breaks:
+        row["opened_at"] = "2026-11-20T11:59:50Z"
+    late = day.score(tmp_path).timeliness
+    assert late is not None and late.early == len(late.delays) == 11 and late.quantile(0.5) == -10.0
+
+
+def test_the_field_decides_between_two_labels_of_one_code(tmp_path: Path) -> None:
+    day = perfect_day()
+    fees = [label("T17", us("F1"), them("A1"), field=name, break_id=name) for name in ("stamp_duty", "exchange_fee")]
+    day.truth += fees
+    day.breaks.append(shown("T17", us("F1"), them("A1"), field_family="exchange_fee"))
+    found = day.score(tmp_path / "one")
+    assert [one.break_id for one in found.missed()] == ["stamp_duty"]
+    # Without a field, nobody can say which of them the report leaves out.
+    day.breaks[-1]["field_family"] = "fees"
+    assert day.score(tmp_path / "either").perfect
+
+
+def test_the_sign_of_money_does_not_matter(moved: Moved) -> None:
+    def short(day: Day) -> None:
+        for row in day.truth:
+            if row["kind"] == "break":
+                row["materiality_usd"] = f"-{row['materiality_usd']}"
+        day.breaks.remove(day.report("T01", "F21"))
+
+    assert moved(short) == moved(lambda day: day.breaks.remove(day.report("T01", "F21")))
+
+
+def test_money_adds_up_whatever_its_sign(tmp_path: Path) -> None:
+    day = perfect_day()
+    day.truth.append(label("T05", us("F9"), them("A9"), usd=-1_000_000))
+    found = day.score(tmp_path)
+    assert found.exposure_recall == pytest.approx(1_007_100 / 2_007_100)
+
+
+def test_one_of_two_interchangeable_pairs_is_not_both(tmp_path: Path) -> None:
+    day = perfect_day()
+    day.truth.append({"kind": "twins", "source": "ALPHA", "uids": ["A11", "A12"]})
+    assert day.score(tmp_path / "both").perfect
+    day.groups.remove(day.group_with("F12"))
+    assert numbers(day.score(tmp_path / "one"))["links found"] == 21 / 22
+
+
+def test_a_report_of_another_kind_does_not_find_a_trade_break(moved: Moved) -> None:
+    def mistake(day: Day) -> None:
+        day.report("T02", "A22")["code"] = "S01"
+
+    assert set(moved(mistake)) == {*MISSED, "secondary"}
