@@ -21,7 +21,7 @@ class Profile:
     consecutive business days whose positions and open breaks carry over. `codes` limits what is planted (empty: all).
     `charlie_fix` lets CHARLIE send AllocationReports over FIX instead of files. `blocks_percent` of equity orders are
     blocks that the fund allocates to accounts afterwards; `next_day_percent` of corrections come the next morning.
-    `cases` limits the adversarial set-ups (empty: all).
+    An order has at most `most_fills` executions. `cases` limits the adversarial set-ups (empty: all).
     """
 
     name: str
@@ -38,6 +38,7 @@ class Profile:
     rate_factor: float = 1.0
     blocks_percent: int = 40
     next_day_percent: int = 40
+    most_fills: int = 400
     cases: tuple[str, ...] = ()
 
 
@@ -66,6 +67,7 @@ DEMO = Profile(
     rate_factor=1.25,
     blocks_percent=0,
     next_day_percent=0,
+    most_fills=15,
     cases=(
         "two_breaks", "break_and_cure", "twins_swapped", "offsetting", "inside_tolerance", "outside_tolerance",
         "two_brokers",

@@ -19,7 +19,6 @@ EQUITY, OPTION, FUTURE, FX, BOND, OTC = range(len(KINDS))
 
 _MEDIAN_SHARES, _SIZE_SIGMA = 1_300, 1.48
 _MEAN_FILL = 262
-_MOST_FILLS = 400
 _EXTRA_FILLS = {OPTION: 2.0, FUTURE: 3.0}
 _MOST_ACCOUNTS = 5
 _ALGO_SHARE = 0.55
@@ -124,7 +123,7 @@ def _sized(random: Generator, world: World, profile: Profile, popularity: Weight
     missing = profile.fills
     while missing > 0:
         kind = random.choice(len(mix), missing // 8 + 50, p=mix).astype(np.int8)
-        count = _counts(random, kind)
+        count = _counts(random, kind, profile.most_fills)
         drawn.append(kind)
         counts.append(count)
         missing -= int(count.sum())
@@ -135,9 +134,9 @@ def _sized(random: Generator, world: World, profile: Profile, popularity: Weight
     return kind, count
 
 
-def _counts(random: Generator, kind: I8) -> I64:
+def _counts(random: Generator, kind: I8, most: int) -> I64:
     shares = random.lognormal(np.log(_MEDIAN_SHARES), _SIZE_SIGMA, len(kind))
-    count = np.clip(np.rint(shares / _MEAN_FILL), 1, _MOST_FILLS).astype(np.int64)
+    count = np.clip(np.rint(shares / _MEAN_FILL), 1, most).astype(np.int64)
     count[kind >= FX] = 1
     for number, mean in _EXTRA_FILLS.items():
         of = kind == number
