@@ -24,7 +24,8 @@ from app.demo_setup import prepare
 from app.files import read_json
 from app.paths import DataDir
 from ingest.session.initiator import SenderLimits, SendReport, send_messages
-from simulator.day import Day
+from simulator.simulate import Flow
+from simulator.truth import BreakTruth
 from warehouse.duckdb import DuckDbWarehouse
 
 COMMAND = (sys.executable, "-c", "from app.cli import main; main()")
@@ -60,11 +61,11 @@ def free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
-def settings_file(root: Path, fills: int, seed: int, changes: Mapping[str, Any]) -> tuple[Day, Path]:
+def settings_file(root: Path, fills: int, seed: int, changes: Mapping[str, Any]) -> tuple[Flow, Path]:
     """A simulated day and its settings, with `changes` merged in (sections key by key)."""
     setup = prepare(root / "site", "embedded", TRADE_DATE, fills=fills, seed=seed, console_port=0, keep_files=False)
     edit(setup.config, changes)
-    return setup.day, setup.config
+    return setup.flow, setup.config
 
 
 def edit(config: Path, changes: Mapping[str, Any]) -> None:
@@ -287,14 +288,24 @@ def stored(data: DataDir) -> Iterator[DuckDbWarehouse]:
         warehouse.close()
 
 
-def raw_streams(day: Day) -> dict[str, list[bytes]]:
+def raw_streams(day: Flow) -> dict[str, list[bytes]]:
     """The day's messages by session."""
-    return {session: [message.raw for message in stream] for session, stream in day.streams.items()}
+    return {session: [raw for _, raw in stream] for session, stream in day.streams.items()}
 
 
-def begin_string(day: Day, session: str) -> str:
+def labels(day: Flow) -> list[BreakTruth]:
+    """The breaks planted in the day."""
+    return [row for row in day.truth if isinstance(row, BreakTruth)]
+
+
+def spoiled(day: Flow) -> set[str]:
+    """Ids of every record a planted break names, by whichever side."""
+    return {member.uid for row in labels(day) for member in (*row.internal_ids, *row.external_ids)}
+
+
+def begin_string(day: Flow, session: str) -> str:
     """The FIX version a session speaks."""
-    return day.streams[session][0].raw.split(b"\x01", 1)[0].removeprefix(b"8=").decode()
+    return day.streams[session][0][1].split(b"\x01", 1)[0].removeprefix(b"8=").decode()
 
 
 def count(rows: Sequence[Mapping[str, Any]], key: str) -> dict[Any, int]:

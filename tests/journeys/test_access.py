@@ -1,14 +1,16 @@
 """Who may do what with a running service: token, origin, one service per data directory, logs pushed at it."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from app.files import read_json
 from ingest.session.wire import fields
-from tests.journeys.service import Service, raw_streams, tieout, until
+from tests.journeys.service import Service, raw_streams, spoiled, tieout, until
 
 JSON = {"content-type": "application/json"}
 
@@ -40,6 +42,23 @@ def test_writes_need_the_token_and_our_own_pages(office: Service) -> None:
     assert "from outside" not in str(office.client.get(f"/api/breaks/{break_id}"))
     assert post(office, path, token) == 201
     assert "from outside" in str(office.client.get(f"/api/breaks/{break_id}"))
+
+
+def test_the_result_is_streamed_row_by_row(office: Service) -> None:
+    def rows(part: str) -> list[dict[str, Any]]:
+        answer = httpx.get(
+            f"{office.address}/api/result/{part}.jsonl", trust_env=False, timeout=30,
+            headers={"authorization": f"Bearer {office.client.token}"},
+        )  # fmt: skip
+        assert answer.status_code == 200
+        return [json.loads(line) for line in answer.text.splitlines()]
+
+    breaks, groups, quarantine = (rows(part) for part in ("breaks", "groups", "quarantine"))
+    assert sum(item["state"] == "OPEN" for item in breaks) == len(office.breaks()) > 0
+    assert all(item["opened_at"] for item in breaks if item["state"] == "OPEN")
+    assert groups and {member["source"] for item in groups for member in item["left"]} == {"OMS"}
+    assert all(len(item["raw_sha256"]) == 64 for item in quarantine)
+    assert httpx.get(f"{office.address}/api/result/secrets.jsonl", trust_env=False, timeout=30).status_code == 422
 
 
 def test_another_host_name_is_not_answered(office: Service) -> None:
@@ -74,12 +93,12 @@ def test_reference_files_are_not_loaded_behind_the_service(office: Service) -> N
 def correction(office: Service, tmp_path: Path) -> tuple[Path, str]:
     """A FIX log in which ALPHA corrects a clean booking to another quantity; the trade id of the correction."""
     known = {row["id"] for row in office.breaks()}
-    spoiled = {member.trade_uid for row in office.day.breaks for member in row.external_ids}
+    wrong = spoiled(office.day)
     changed = {tags[572] for raw in raw_streams(office.day)["ALPHA->TIEOUT"] if 572 in (tags := fields(raw))}
     for raw in raw_streams(office.day)["ALPHA->TIEOUT"]:
         tags = fields(raw)
         uid = tags.get(571, "")
-        clean = tags.get(487) == "0" and uid not in changed and not any(s.startswith(uid) for s in spoiled)
+        clean = tags.get(487) == "0" and uid not in changed | wrong
         if clean and 43 not in tags and 527 in tags and known:
             break
     text = raw.decode("latin-1").replace("\x01", "|")

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from ingest.session.wire import seal, split_header
-from simulator.day import Day
+from simulator.simulate import Flow
 from tests.journeys.inside import Inside, inside
-from tests.journeys.service import raw_streams, settings_file
+from tests.journeys.service import labels, raw_streams, settings_file
 
 STANDING = (
     "SELECT (SELECT count(*) FROM break_change) AS changes, (SELECT count(*) FROM ticket_outbox) AS told,"
@@ -20,12 +20,12 @@ STANDING = (
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> tuple[Day, Path]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> tuple[Flow, Path]:
     return settings_file(tmp_path_factory.mktemp("calm"), 160, 7, {})
 
 
 @pytest.fixture(scope="module")
-def calm(site: tuple[Day, Path]) -> Iterator[tuple[Inside, dict[str, Any]]]:
+def calm(site: tuple[Flow, Path]) -> Iterator[tuple[Inside, dict[str, Any]]]:
     """The day in order, undisturbed; tests on it must leave its state as it is."""
     day, config = site
     with inside(config) as here:
@@ -47,7 +47,7 @@ def test_the_day_adds_up_and_finds_what_was_hidden_in_it(calm: tuple[Inside, dic
     assert sums["live"] == sums["placed"] > 200
     assert sums["ticketable"] == sums["tickets"] > 5
     found = {row["code"] for row in summary["breaks"]}
-    hidden = {row.code for row in site[0].breaks if row.cured_at is None and row.code != "I01"}
+    hidden = {row.code for row in labels(site[0]) if row.cured_at is None and row.code != "I01"}
     assert found == hidden
     assert summary["quarantine"] and not here.runs("FAILED")
 
@@ -86,7 +86,7 @@ def _poss_dup(message: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("how", ["again", "marked"])
-def test_the_same_day_pushed_twice_changes_nothing(calm: Any, site: tuple[Day, Path], how: str) -> None:
+def test_the_same_day_pushed_twice_changes_nothing(calm: Any, site: tuple[Flow, Path], how: str) -> None:
     """Once unmarked under new numbers, once whole sessions marked PossDup."""
     here, summary = calm
     streams = raw_streams(site[0])
@@ -104,7 +104,7 @@ def test_the_same_day_pushed_twice_changes_nothing(calm: Any, site: tuple[Day, P
 
 @pytest.mark.parametrize("seed", [1, *(pytest.param(n, marks=pytest.mark.heavy) for n in (2, 3, 4, 5))])
 def test_any_order_of_sessions_and_messages_gives_the_same_open_breaks(
-    calm: tuple[Inside, dict[str, Any]], site: tuple[Day, Path], tmp_path: Path, seed: int
+    calm: tuple[Inside, dict[str, Any]], site: tuple[Flow, Path], tmp_path: Path, seed: int
 ) -> None:
     chance = random.Random(seed)
     day, config = settings_file(tmp_path, 160, 7, {"worker": {"batch_max_messages": 130}})

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ingest.session.wire import fields, header, split_header
-from simulator.day import Day
+from simulator.simulate import Flow
 from tests.journeys.inside import inside
 from tests.journeys.service import Service, raw_streams, settings_file, stored
 
@@ -21,8 +21,10 @@ KILLS = 10
 class Tap:
     """The day's messages, given out only as far as the tap was opened; the senders stay alive meanwhile."""
 
-    def __init__(self, day: Day) -> None:
-        ranked = sorted((m.at_ns, session, n) for session, stream in day.streams.items() for n, m in enumerate(stream))
+    def __init__(self, day: Flow) -> None:
+        ranked = sorted(
+            (at_ns, session, n) for session, stream in day.streams.items() for n, (at_ns, _) in enumerate(stream)
+        )
         self._rank = {(session, n): rank for rank, (_, session, n) in enumerate(ranked)}
         self._day, self._open = day, 0
         self.total = len(ranked)
@@ -32,10 +34,10 @@ class Tap:
         self._open = round(self.total * share)
 
     def stream(self, session: str) -> Iterator[bytes]:
-        for n, message in enumerate(self._day.streams[session]):
+        for n, (_, raw) in enumerate(self._day.streams[session]):
             while self._rank[session, n] >= self._open:
                 yield b""
-            yield message.raw
+            yield raw
 
 
 @pytest.fixture(scope="module")

@@ -9,16 +9,16 @@ import pytest
 
 from ingest.session.wire import fields, header
 from ingest.streams.segment import SegmentStream
-from simulator.day import Day
+from simulator.simulate import Flow
 from tests.ingest.session.quickfix_engine import Application, Relay, fix, initiator, until
-from tests.journeys.service import Service, raw_streams, stored
+from tests.journeys.service import Service, raw_streams, spoiled, stored
 
 BEGIN, SESSION, OMS = "FIX.4.4", "ALPHA->TIEOUT", "MERIDIAN_OMS->TIEOUT"
 FILLS, SIDE_GROUP = 100, (552, 54)
 SIDE_TAGS = (54, 37, 11, 1, 12, 13)
 
 
-def bookings(day: Day) -> list[dict[int, str]]:
+def bookings(day: Flow) -> list[dict[int, str]]:
     """The first fills ALPHA books on that day: new ones, each once."""
     found: dict[str, dict[int, str]] = {}
     for message in raw_streams(day)[SESSION]:
@@ -106,10 +106,10 @@ def test_nothing_is_lost_or_doubled(day_at_alpha: tuple[Service, list[dict[int, 
 
 def test_what_the_broker_booked_meets_what_the_fund_traded(day_at_alpha: Any) -> None:
     service, booked = day_at_alpha
-    spoiled = {member.trade_uid for row in service.day.breaks for member in row.external_ids}
+    wrong = spoiled(service.day)
     changed = {tags[19] for message in raw_streams(service.day)[OMS] if 19 in (tags := fields(message))}
     plain = [tags for tags in booked if tags.get(527) not in changed]
-    clean = {tags[571] for tags in plain if not any(uid.startswith(tags[571]) for uid in spoiled)}
+    clean = {tags[571] for tags in plain} - wrong
     with stored(service.data) as warehouse:
         matched = warehouse.query(
             "SELECT DISTINCT e.trade_uid FROM match_member m JOIN trade_event e ON e.record_id = m.record_id"

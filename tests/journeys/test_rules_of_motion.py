@@ -8,34 +8,34 @@ import pytest
 import yaml
 
 from ingest.session.wire import fields, seal
-from simulator.day import Day
+from simulator.simulate import Flow
 from tests.journeys.inside import Inside, inside
-from tests.journeys.service import edit, raw_streams, settings_file
+from tests.journeys.service import edit, raw_streams, settings_file, spoiled
 
 OMS, ALPHA = "MERIDIAN_OMS->TIEOUT", "ALPHA->TIEOUT"
 SECOND = 1_000_000_000
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> tuple[Day, Path]:
+def site(tmp_path: Path) -> tuple[Flow, Path]:
     return settings_file(tmp_path, 60, 7, {})
 
 
 @pytest.fixture
-def here(site: tuple[Day, Path]) -> Iterator[Inside]:
+def here(site: tuple[Flow, Path]) -> Iterator[Inside]:
     with inside(site[1]) as opened:
         yield opened
 
 
-def pair(day: Day) -> tuple[bytes, bytes]:
+def pair(day: Flow) -> tuple[bytes, bytes]:
     """A fill of ours and ALPHA's clean booking of it."""
-    spoiled = {m.trade_uid for row in day.breaks for m in (*row.external_ids, *row.internal_ids)}
+    wrong = spoiled(day)
     ours = {tags[17]: raw for raw in raw_streams(day)[OMS] if 17 in (tags := fields(raw)) and tags.get(150) == "F"}
     changed = {tags[19] for raw in raw_streams(day)[OMS] if 19 in (tags := fields(raw))}
     for raw in raw_streams(day)[ALPHA]:
         tags = fields(raw)
         uid = tags.get(527, "")
-        if tags.get(487) == "0" and uid in ours and uid not in spoiled | changed and tags[571] not in spoiled:
+        if tags.get(487) == "0" and uid in ours and uid not in wrong | changed and tags[571] not in wrong:
             return ours[uid], raw
     raise AssertionError("the day has no clean booking of ALPHA")
 
@@ -56,7 +56,7 @@ def tickets(here: Inside) -> int:
     return count
 
 
-def test_a_lonely_fill_is_expected_until_a_sweep_finds_its_grace_over(here: Inside, site: tuple[Day, Path]) -> None:
+def test_a_lonely_fill_is_expected_until_a_sweep_finds_its_grace_over(here: Inside, site: tuple[Flow, Path]) -> None:
     fill, _ = pair(site[0])
     here.feed({OMS: [fill]})
     assert states(here) == [("T01", "EXPECTED")]
@@ -71,14 +71,14 @@ def test_a_lonely_fill_is_expected_until_a_sweep_finds_its_grace_over(here: Insi
     assert summary["completeness"]["problems"] == []
 
 
-def test_grace_that_is_over_opens_the_break_by_itself(here: Inside, site: tuple[Day, Path]) -> None:
+def test_grace_that_is_over_opens_the_break_by_itself(here: Inside, site: tuple[Flow, Path]) -> None:
     fill, _ = pair(site[0])
     here.append(OMS, [fill], recv_ts=here.clock.now_ns() - 3_600 * SECOND)
     here.settle()
     assert states(here) == [("T01", "OPEN")], "the worker swept without being asked"
 
 
-def test_a_late_booking_clears_what_was_expected_without_a_ticket(here: Inside, site: tuple[Day, Path]) -> None:
+def test_a_late_booking_clears_what_was_expected_without_a_ticket(here: Inside, site: tuple[Flow, Path]) -> None:
     fill, booking = pair(site[0])
     here.feed({OMS: [fill]})
     here.feed({ALPHA: [booking]})
@@ -124,7 +124,7 @@ def ghost(messages: Sequence[bytes]) -> list[bytes]:
     return [message.replace(b"\x0149=ALPHA\x01", b"\x0149=GHOST\x01") for message in messages]
 
 
-def test_a_batch_nobody_can_read_is_parked_and_its_lane_goes_on(site: tuple[Day, Path]) -> None:
+def test_a_batch_nobody_can_read_is_parked_and_its_lane_goes_on(site: tuple[Flow, Path]) -> None:
     """A session without a feed: the batch fails for good; redriven once the settings know the feed."""
     day, config = site
     streams = raw_streams(day)
@@ -156,7 +156,7 @@ def test_a_batch_nobody_can_read_is_parked_and_its_lane_goes_on(site: tuple[Day,
         assert here.end_of_input()["completeness"]["problems"] == []
 
 
-def test_a_batch_planned_but_never_started_is_started_under_the_same_name(site: tuple[Day, Path]) -> None:
+def test_a_batch_planned_but_never_started_is_started_under_the_same_name(site: tuple[Flow, Path]) -> None:
     """The worker dies between plan and start; the next one takes up exactly that range."""
     day, config = site
     streams = raw_streams(day)
