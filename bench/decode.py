@@ -1,6 +1,7 @@
 """Decoding FIX to canonical rows: our columnar normaliser against message-at-a-time peers, on one simulated day."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -11,16 +12,17 @@ from ingest.dialects.dialect import load_dialects
 from ingest.feeds import Feed, SessionIdentity
 from ingest.normalise import RawBatch, normalise
 from ingest.normalise_reference import build_reference
-from simulator.corrupt import BreakRates
-from simulator.day import simulate_day
+from simulator.profiles import DEMO
+from simulator.simulate import in_memory
 
 _FIELDS = (34, 35, 52, 60, 75, 64, 54, 32, 31, 17, 37, 11, 1, 55, 48, 15)
 _DECIMALS = {32, 31}
 
 
 def _messages(fills: int) -> list[bytes]:
-    day = simulate_day(7, date(2026, 11, 20), fills, BreakRates.none())
-    return [message.raw for message in day.streams["MERIDIAN_OMS->TIEOUT"]]
+    clean = replace(DEMO, fills=fills, breaks="none", adversarial=0, transport=False)
+    flow = in_memory(clean, 7, date(2026, 11, 20))
+    return [raw for _, raw in flow.streams["MERIDIAN_OMS->TIEOUT"]]
 
 
 def _ours(messages: Sequence[bytes]) -> Contender:

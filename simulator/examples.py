@@ -8,17 +8,13 @@ from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
-from simulator import oms
-from simulator.ledger import Leg, Order
-from simulator.universe import Account, Instrument, universe
 from simulator.wire import Header, compact, message, plain, utc_ms
 
 TRADE_DATE = date(2026, 11, 20)
 SETTLE_DATE = date(2026, 11, 23)
 _CENT = Decimal("0.01")
 _PER_SHARE = Decimal("0.005")
-_NORTHGATE = Account("MERID-LS-01", "NORTHGATE", "MERID-LS-01")
-_HARBOUR = Account("MERID-QT-02", "HARBOUR", "MERID-QT-02")
+_NORTHGATE, _HARBOUR = ("MERID-LS-01", "NORTHGATE"), ("MERID-QT-02", "HARBOUR")
 _SIDES = {"1": "Buy", "2": "Sell", "5": "Sell Short"}
 
 # number, prime broker, order, UTC time, side, symbol, quantity, price
@@ -49,6 +45,31 @@ _FILLS = """
 24 H 20 20:15:22.404 2 GE 275 180.20
 """
 
+# symbol, as the brokers write it, ISIN
+_LINES = """
+AAPL AAPL US0378331005
+AMD AMD US0079031078
+BRK.B BRK/B US0846707026
+CAT CAT US1491231015
+CVX CVX US1667641005
+DIS DIS US2546871060
+GE GE US3696043013
+IBM IBM US4592001014
+INTC INTC US4581401001
+JPM JPM US46625H1005
+KO KO US1912161007
+MRK MRK US58933Y1055
+MSFT MSFT US5949181045
+NVDA NVDA US67066G1040
+ORCL ORCL US68389X1054
+PEP PEP US7134481081
+SPY SPY US78462F1030
+TSLA TSLA US88160R1014
+V V US92826C8394
+WMT WMT US9311421039
+XOM XOM US30231G1022
+"""
+
 README = """\
 # A day small enough to read
 
@@ -76,11 +97,40 @@ second, size and price.
 
 
 @dataclass(frozen=True, slots=True)
+class _Order:
+    """One order of the fund: `account` is its id and its prime broker, `line` symbol, brokers' symbol and ISIN."""
+
+    order_id: str
+    client_order_id: str
+    account: tuple[str, str]
+    line: tuple[str, str, str]
+    side: str
+    qty: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Leg:
+    """What one side states about one trade; times are UTC nanoseconds."""
+
+    uid: str
+    order: _Order
+    side: str
+    qty: int
+    price: Decimal
+    commission: Decimal
+    settle_date: date
+    event_ns: int
+    arrive_ns: int
+    cum_qty: int
+    avg_price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class _Booked:
     """A broker's line: its own id and what it shows."""
 
     uid: str
-    leg: Leg
+    leg: _Leg
 
 
 def example_files() -> dict[str, bytes]:
@@ -101,11 +151,12 @@ def write_examples(folder: Path) -> None:
         (folder / name).write_bytes(content)
 
 
-def _line(symbol: str) -> Instrument:
-    return next(line for line in universe().instruments if line.symbol == symbol)
+def _line(symbol: str) -> tuple[str, str, str]:
+    ours, theirs, isin = next(row for row in map(str.split, _LINES.strip().splitlines()) if row[0] == symbol)
+    return ours, theirs, isin
 
 
-def _fill(row: list[str]) -> Leg:
+def _fill(row: list[str]) -> _Leg:
     number, broker, order_number, clock, side, symbol, qty_text, price_text = row
     account = _NORTHGATE if broker == "N" else _HARBOUR
     qty, price = int(qty_text), Decimal(price_text)
@@ -113,16 +164,12 @@ def _fill(row: list[str]) -> Leg:
     filled = [other for other in siblings if other[0] <= number]
     total, cum = (sum(int(other[6]) for other in rows) for rows in (siblings, filled))
     notional = sum((int(other[6]) * Decimal(other[7]) for other in filled), Decimal(0))
-    order = Order(
-        f"MO{order_number}", f"MC{order_number}", account, _line(symbol), side, total, TRADE_DATE, SETTLE_DATE
-    )
+    order = _Order(f"MO{order_number}", f"MC{order_number}", account, _line(symbol), side, total)
     moment = datetime.fromisoformat(f"{TRADE_DATE.isoformat()}T{clock}000+00:00")
     at_ns = int(moment.timestamp()) * 1_000_000_000 + moment.microsecond * 1_000
-    return Leg(
-        source="OMS",
+    return _Leg(
         uid=f"ME{number}",
         order=order,
-        account=account,
         side=side,
         qty=qty,
         price=price,
@@ -130,23 +177,52 @@ def _fill(row: list[str]) -> Leg:
         settle_date=SETTLE_DATE,
         event_ns=at_ns,
         arrive_ns=at_ns + 40_000_000,
-        covers=(f"ME{number}",),
         cum_qty=cum,
         avg_price=(notional / cum).quantize(Decimal("0.0001"), ROUND_HALF_UP),
     )
 
 
-def _fund(fills: list[Leg]) -> Iterable[tuple[int, bytes]]:
+def _fund(fills: list[_Leg]) -> Iterable[tuple[int, bytes]]:
     for seq, leg in enumerate(fills, 2):
-        header = Header(oms.BEGIN, oms.SENDER, "TIEOUT", seq, leg.arrive_ns)
-        yield leg.arrive_ns, message(header, *oms.render(leg))
+        order, (account, pb), (symbol, _, isin) = leg.order, leg.order.account, leg.order.line
+        leaves = order.qty - leg.cum_qty
+        tags = [
+            (37, order.order_id),
+            (11, order.client_order_id),
+            (17, leg.uid),
+            (150, "F"),
+            (39, "1" if leaves else "2"),
+            (1, account),
+            (55, symbol),
+            (48, isin),
+            (22, "4"),
+            (54, leg.side),
+            (38, str(order.qty)),
+            (32, str(leg.qty)),
+            (31, plain(leg.price)),
+            (14, str(leg.cum_qty)),
+            (151, str(leaves)),
+            (6, plain(leg.avg_price)),
+            (15, "USD"),
+            (60, utc_ms(leg.event_ns)),
+            (75, compact(TRADE_DATE)),
+            (64, compact(leg.settle_date)),
+            (12, plain(leg.commission)),
+            (13, "3"),
+            (453, "1"),
+            (448, pb),
+            (447, "D"),
+            (452, "4"),
+        ]
+        header = Header("FIX.4.4", "MERIDIAN_OMS", "TIEOUT", seq, leg.arrive_ns)
+        yield leg.arrive_ns, message(header, "8", tags)
 
 
-def _northgate(fills: list[Leg]) -> list[_Booked]:
+def _northgate(fills: list[_Leg]) -> list[_Booked]:
     """T01 CVX is left out, T05 JPM, T14 MSFT and T16 WMT are changed."""
     booked = []
     for leg in fills:
-        if leg.account != _NORTHGATE or leg.uid == "ME20":
+        if leg.order.account != _NORTHGATE or leg.uid == "ME20":
             continue
         shown = {
             "ME08": replace(leg, qty=300),
@@ -157,11 +233,11 @@ def _northgate(fills: list[Leg]) -> list[_Booked]:
     return booked
 
 
-def _harbour(fills: list[Leg]) -> list[_Booked]:
+def _harbour(fills: list[_Leg]) -> list[_Booked]:
     """T06 AMD and T07 PEP are changed, T03 DIS comes twice, T02 ORCL is a trade we do not know."""
     booked = []
     for leg in fills:
-        if leg.account != _HARBOUR:
+        if leg.order.account != _HARBOUR:
             continue
         late = replace(leg, arrive_ns=leg.arrive_ns + 8_000_000_000)
         shown = {
@@ -170,7 +246,7 @@ def _harbour(fills: list[Leg]) -> list[_Booked]:
         }.get(leg.uid, late)
         booked.append(_Booked(f"HB-90{leg.uid[2:]}", shown))
     double = next(item for item in booked if item.leg.uid == "ME13")
-    stray_order = Order("XO77", "AW77", _HARBOUR, _line("ORCL"), "1", 175, TRADE_DATE, SETTLE_DATE)
+    stray_order = _Order("XO77", "AW77", _HARBOUR, _line("ORCL"), "1", 175)
     stray = replace(
         double.leg, uid="", order=stray_order, side="1", qty=175, price=Decimal("190.15"), commission=Decimal("0.88"),
         cum_qty=175, avg_price=Decimal("190.15"),
@@ -181,13 +257,14 @@ def _harbour(fills: list[Leg]) -> list[_Booked]:
     return sorted(booked, key=lambda item: item.leg.arrive_ns)
 
 
-def _moved(leg: Leg, by_ns: int, event: bool = True) -> Leg:
+def _moved(leg: _Leg, by_ns: int, event: bool = True) -> _Leg:
     return replace(leg, arrive_ns=leg.arrive_ns + by_ns, event_ns=leg.event_ns + (by_ns if event else 0))
 
 
 def _harbour_messages(booked: list[_Booked]) -> Iterable[tuple[int, bytes]]:
     for seq, item in enumerate(booked, 2):
         leg, order = item.leg, item.leg.order
+        _, symbol, isin = order.line
         leaves = max(order.qty - leg.cum_qty, 0)
         tags = [
             (37, f"H{order.order_id}"),
@@ -196,9 +273,9 @@ def _harbour_messages(booked: list[_Booked]) -> Iterable[tuple[int, bytes]]:
             (20, "0"),
             (150, "1" if leaves else "2"),
             (39, "1" if leaves else "2"),
-            (1, leg.account.account_id),
-            (55, order.instrument.broker_symbol),
-            (48, order.instrument.isin),
+            (1, order.account[0]),
+            (55, symbol),
+            (48, isin),
             (22, "4"),
             (54, leg.side),
             (38, str(order.qty)),
@@ -209,7 +286,7 @@ def _harbour_messages(booked: list[_Booked]) -> Iterable[tuple[int, bytes]]:
             (6, f"{leg.avg_price:.4f}"),
             (15, "USD"),
             (60, utc_ms(leg.event_ns)),
-            (75, compact(order.trade_date)),
+            (75, compact(TRADE_DATE)),
             (64, compact(leg.settle_date)),
             (12, plain(leg.commission)),
             (13, "3"),
@@ -232,14 +309,14 @@ def _csv(booked: list[_Booked]) -> bytes:
          "Trade Date", "Settlement Date", "Execution Time", "Commission", "Net Amount")
     )  # fmt: skip
     for item in booked:
-        leg, line = item.leg, item.leg.order.instrument
+        leg, (_, symbol, isin) = item.leg, item.leg.order.line
         gross = (leg.qty * leg.price).quantize(_CENT, ROUND_HALF_UP)
         net = gross + leg.commission if leg.side == "1" else gross - leg.commission
         clock = utc_ms(leg.event_ns)
         writer.writerow(
-            (item.uid, leg.uid, leg.account.account_id, _SIDES[leg.side], line.broker_symbol, line.isin, leg.qty,
-             f"{leg.price:.4f}", line.ccy, leg.order.trade_date.isoformat(), leg.settle_date.isoformat(),
-             f"{leg.order.trade_date.isoformat()}T{clock[9:17]}Z", f"{leg.commission:.2f}", f"{net:.2f}")
+            (item.uid, leg.uid, leg.order.account[0], _SIDES[leg.side], symbol, isin, leg.qty,
+             f"{leg.price:.4f}", "USD", TRADE_DATE.isoformat(), leg.settle_date.isoformat(),
+             f"{TRADE_DATE.isoformat()}T{clock[9:17]}Z", f"{leg.commission:.2f}", f"{net:.2f}")
         )  # fmt: skip
     return out.getvalue().encode()
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 SOH = "\x01"
 _NS = 1_000_000_000
@@ -14,15 +13,13 @@ Tags = Sequence[tuple[int, str]]
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What frames one message: BeginString, session identity, MsgSeqNum(34), SendingTime(52) and replay marks."""
+    """What frames one message: BeginString, session identity, MsgSeqNum(34) and SendingTime(52)."""
 
     begin: str
     sender: str
     target: str
     seq: int
     sending_ns: int
-    poss_dup_of_ns: int | None = None
-    poss_resend: bool = False
 
 
 def frame(begin: str, tags: Tags) -> bytes:
@@ -34,15 +31,9 @@ def frame(begin: str, tags: Tags) -> bytes:
 
 
 def message(header: Header, msg_type: str, tags: Tags) -> bytes:
-    """One framed message; a replay carries 43=Y and the first sending time in 122, a resend 97=Y."""
+    """One framed message."""
     head = [(35, msg_type), (49, header.sender), (56, header.target), (34, str(header.seq))]
-    if header.poss_dup_of_ns is not None:
-        head.append((43, "Y"))
-    if header.poss_resend:
-        head.append((97, "Y"))
     head.append((52, utc_ms(header.sending_ns)))
-    if header.poss_dup_of_ns is not None:
-        head.append((122, utc_ms(header.poss_dup_of_ns)))
     return frame(header.begin, [*head, *tags])
 
 
@@ -51,11 +42,6 @@ def utc_ms(at_ns: int) -> str:
     seconds, rest = divmod(at_ns, _NS)
     moment = datetime.fromtimestamp(seconds, UTC)
     return f"{moment:%Y%m%d-%H:%M:%S}.{rest // 1_000_000:03d}"
-
-
-def local_seconds(at_ns: int, zone: ZoneInfo) -> str:
-    """Local time to the second without any zone marker, `YYYYMMDD-HH:MM:SS`, as some brokers fill tag 60."""
-    return f"{datetime.fromtimestamp(at_ns // _NS, zone):%Y%m%d-%H:%M:%S}"
 
 
 def compact(day: date) -> str:
