@@ -49,7 +49,10 @@ def write(tmp_path: Path):
         ({"feeds": [FEED, {**FEED, "name": "TWIN"}]}, ("feeds", "OMS and TWIN", "OMS->TIEOUT")),
         ({"feeds": [{**FEED, "dialect": "pidgin"}]}, ("feeds", "'OMS'", "'pidgin'", "generic")),
         ({"reference": {"fx_rate": "gone.csv"}}, ("reference.fx_rate", "no such file", "gone.csv")),
-        ({"feeds": [{**FEED, "session": None}]}, ("feeds", "'OMS'", "session")),
+        ({"feeds": [{**FEED, "session": None}]}, ("feeds", "'OMS'", "session", "path_glob")),
+        ({"feeds": [{**FEED, "map": "gone.yaml"}]}, ("feeds: 'OMS': map", "no such file", "gone.yaml")),
+        ({"feeds": [{**FEED, "map": "tieout.yaml"}]}, ("feeds: 'OMS': map", "tieout.yaml", "feeds")),
+        ({"feeds": [{**FEED, "path_glob": ""}]}, ("feeds.0.path_glob", "at least 1")),
         ({"feeds": [{**FEED, "slots": [{"name": "eod", "at": "25:00"}]}]}, ("feeds.0.slots.0.at", "'25:00'")),
     ],
 )
@@ -117,6 +120,22 @@ def test_paths_are_taken_from_the_files_folder(write, tmp_path: Path) -> None:
     assert settings.data_dir == tmp_path / "here"
     assert (settings.rules, settings.reference.fx_rate) == (tmp_path / "my.yaml", tmp_path / "fx.csv")
     assert settings.reference.account_map is None
+
+
+def test_a_feed_may_be_files_alone_for_all_but_the_service(write, tmp_path: Path) -> None:
+    (tmp_path / "pb.yaml").write_text("columns: {price: Kurs}\n")
+    both = {**FEED, "path_glob": "oms/*.fix"}
+    files = {"name": "PB", "role": "PB", "party": "PB", "path_glob": "pb/*.csv", "map": "pb.yaml"}
+    path = write(feeds=[both, files])
+    assert load(path).feeds[1].map == tmp_path / "pb.yaml"
+    done = CliRunner().invoke(app, ["config", "check", str(path)])
+    assert done.exit_code == 0 and "OMS->TIEOUT, oms/*.fix" in done.stdout and "pb/*.csv" in done.stdout
+    done = CliRunner().invoke(app, ["serve", "--config", str(path)])
+    assert done.exit_code == 2
+    assert done.stderr == (
+        f"tieout: {path}: feeds: 'PB' has no session; the service takes FIX sessions,"
+        " files are tied out by `tieout reconcile`\n"
+    )
 
 
 def test_a_profile_is_a_set_of_addresses_each_of_which_can_be_replaced(write) -> None:
