@@ -226,6 +226,22 @@ select left_id, 'L', left_id, 'P21-order-economics', null, null from work_pair
 union all
 select right_id, 'R', left_id, 'P21-order-economics', null, null from work_pair;
 
+-- P25-quoted-again
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select f.record_id, 'R', 'S|' || f.record_id, 'P25-quoted-again', 'T03', min(x.record_id)
+from work_r f join work_item x on x.leg = 'R' and f.component = x.component and equal_null(f.pb, x.pb)
+  and f.account = x.account and f.instrument = x.instrument and f.side = x.side and f.qty = x.qty and f.price = x.price and f.trade_date = x.trade_date
+  and (f.cross_uid = x.cross_uid)
+  join work_member m on m.record_id = x.record_id and m.code is null
+group by f.record_id
+union all
+select f.record_id, 'L', 'S|' || f.record_id, 'P25-quoted-again', 'T04', min(x.record_id)
+from work_l f join work_item x on x.leg = 'L' and f.component = x.component and equal_null(f.pb, x.pb)
+  and f.account = x.account and f.instrument = x.instrument and f.side = x.side and f.qty = x.qty and f.price = x.price and f.trade_date = x.trade_date
+  and f.uid = x.uid
+  join work_member m on m.record_id = x.record_id and m.code is null
+group by f.record_id;
+
 -- P30-client-order-block
 insert into work_pair (left_id, right_id)
 select l.first_id, r.first_id
