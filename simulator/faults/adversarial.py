@@ -160,7 +160,8 @@ def outside_tolerance(bench: Bench) -> Scene:
     """The same just beyond: T06 or T16."""
     pool = bench.pool
     price = pool.alone & (pool.column("price") <= _CHEAP) & (pool.column("qty") >= _ROUND_LOT)
-    half, tolerance = _half_units(bench), _commission_tolerance(bench)
+    # Each execution of a block may have been rounded by a cent.
+    half, tolerance = _half_units(bench), np.maximum(_commission_tolerance(bench), pool.count * _units(bench))
 
     def make(trade: Trade) -> Case:
         if price[trade.at] and bench.below(2):
@@ -262,5 +263,8 @@ def _visible(moved: int) -> tuple[int, int]:
 
 def _commission_tolerance(bench: Bench) -> "np.typing.NDArray[np.int64]":
     """The larger of a cent (a yen) and one per cent, in whole units."""
-    unit = np.where(np.isin(bench.pool.column("ccy"), _WHOLE), MONEY_UNIT, CENT)
-    return np.maximum(bench.pool.column("commission") // 100 // unit, 1) * unit
+    return np.maximum(bench.pool.column("commission") // 100 // _units(bench), 1) * _units(bench)
+
+
+def _units(bench: Bench) -> "np.typing.NDArray[np.int64]":
+    return np.where(np.isin(bench.pool.column("ccy"), _WHOLE), MONEY_UNIT, CENT)
