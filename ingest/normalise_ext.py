@@ -7,22 +7,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest.fix.index import Flag, Ints
+from ingest.fix.flags import shown
+from ingest.fix.index import Ints
 from ingest.fix.values import texts
 from ingest.normalise_part import Part
 
 FIRST_CUSTOM_TAG = 5000
-_INTEGRITY_CODE = "I02_"
-_INTEGRITY_WARNINGS = Flag.CHECKSUM | Flag.NO_CHECKSUM | Flag.LENGTH | Flag.NO_LENGTH
 
 
 def flag_names(flags: Ints) -> pa.Array:
-    """Comma list of flag names per row, null where none is set; integrity warnings carry their code I02."""
+    """Comma list of flag names per row, null where none is set."""
     codes, inverse = np.unique(flags, return_inverse=True)
     names = []
     for code in codes.tolist():
-        found = [f"{_INTEGRITY_CODE if f & _INTEGRITY_WARNINGS else ''}{f.name}" for f in Flag if f & code]
-        names.append(",".join(found) or None)
+        names.append(",".join(shown(code)) or None)
     return pa.array(names, pa.string()).take(pa.array(inverse))
 
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntFlag
 
 import numpy as np
 import numpy.typing as npt
 
+from ingest.fix.flags import INTEGRITY as INTEGRITY
+from ingest.fix.flags import Flag as Flag
 from ingest.fix.tags import DATA_FIELDS
 
 Ints = npt.NDArray[np.int64]
@@ -14,35 +15,12 @@ Words = npt.NDArray[np.uint64]
 Bools = npt.NDArray[np.bool_]
 
 _PAD_BYTES = 32
+_ZERO = ord("0")
 _EQUALS, _ONES, _TOPS, _ZEROS = (
     np.uint64(int(digits * 8, 16)) for digits in ("3d", "01", "80", "30")
 )  # one byte, eight times
 _HIGH, _SIX, _LOW = (np.uint64(int(digits * 8, 16)) for digits in ("f0", "06", "0f"))
 _HIGH_4, _SIX_4, _LOW_4, _THREES_4 = (np.uint32(int(digits * 4, 16)) for digits in ("f0", "06", "0f", "33"))
-
-
-class Flag(IntFlag):
-    """What was odd about a message; the names with their code prefix go into the trade's `flags`."""
-
-    CHECKSUM = 1
-    NO_CHECKSUM = 2
-    LENGTH = 4
-    NO_LENGTH = 8
-    HEADER_ORDER = 16
-    ODD_TAG = 32
-    EMPTY_VALUE = 64
-    SEPARATOR = 128
-    DATA_LENGTH = 256
-    POSS_DUP = 512
-    POSS_RESEND = 1024
-    TIME_ODD = 2048
-    TIME_AMBIGUOUS = 4096
-    NO_ECONOMICS = 8192
-    ACCOUNT = 16384
-    NON_ASCII = 32768
-
-
-INTEGRITY = Flag.CHECKSUM | Flag.NO_CHECKSUM | Flag.LENGTH | Flag.NO_LENGTH | Flag.HEADER_ORDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,9 +186,10 @@ def _flag_integrity(index: FieldIndex) -> None:
 
 
 def _flag_tokens(index: FieldIndex) -> None:
-    odd = index.tag < 0
+    # A token that is no field, or a tag written with leading zeros (`054=`).
+    odd = (index.tag < 0) | ((index.octets[index.start] == _ZERO) & (index.value_start - index.start > 2))
     if odd.any():
         np.bitwise_or.at(index.flags, index.message[odd], int(Flag.ODD_TAG))
-    empty = (index.value_end == index.value_start) & ~odd
+    empty = (index.value_end == index.value_start) & (index.tag >= 0)
     if empty.any():
         np.bitwise_or.at(index.flags, index.message[empty], int(Flag.EMPTY_VALUE))
