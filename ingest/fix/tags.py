@@ -28,7 +28,7 @@ _TAGS = """
 15 Currency CURRENCY
 16 EndSeqNo SEQNUM
 17 ExecID STRING
-18 ExecInst STRING
+18 ExecInst MULTIPLEVALUESTRING
 19 ExecRefID STRING
 20 ExecTransType CHAR
 21 HandlInst CHAR
@@ -61,6 +61,7 @@ _TAGS = """
 58 Text STRING
 59 TimeInForce CHAR
 60 TransactTime UTCTIMESTAMP
+61 Urgency CHAR
 63 SettlType STRING
 64 SettlDate LOCALMKTDATE
 65 SymbolSfx STRING
@@ -87,7 +88,9 @@ _TAGS = """
 96 RawData DATA
 97 PossResend BOOLEAN
 98 EncryptMethod INT
+99 StopPx PRICE
 100 ExDestination EXCHANGE
+103 OrdRejReason INT
 106 Issuer STRING
 107 SecurityDesc STRING
 108 HeartBtInt INT
@@ -100,6 +103,8 @@ _TAGS = """
 122 OrigSendingTime UTCTIMESTAMP
 123 GapFillFlag BOOLEAN
 124 NoExecs NUMINGROUP
+126 ExpireTime UTCTIMESTAMP
+127 DKReason CHAR
 128 DeliverToCompID STRING
 129 DeliverToSubID STRING
 136 NoMiscFees NUMINGROUP
@@ -109,6 +114,10 @@ _TAGS = """
 140 PrevClosePx PRICE
 141 ResetSeqNumFlag BOOLEAN
 142 SenderLocationID STRING
+143 TargetLocationID STRING
+144 OnBehalfOfLocationID STRING
+145 DeliverToLocationID STRING
+148 Headline STRING
 150 ExecType CHAR
 151 LeavesQty QTY
 153 AllocAvgPx PRICE
@@ -138,6 +147,7 @@ _TAGS = """
 228 Factor FLOAT
 231 ContractMultiplier FLOAT
 236 Yield PERCENTAGE
+311 UnderlyingSymbol STRING
 347 MessageEncoding STRING
 348 EncodedIssuerLen LENGTH
 349 EncodedIssuer DATA
@@ -158,13 +168,20 @@ _TAGS = """
 364 EncodedUnderlyingSecurityDescLen LENGTH
 365 EncodedUnderlyingSecurityDesc DATA
 366 AllocPrice PRICE
+369 LastMsgSeqNumProcessed SEQNUM
+370 OnBehalfOfSendingTime UTCTIMESTAMP
 371 RefTagID INT
 372 RefMsgType STRING
 373 SessionRejectReason INT
 375 ContraBroker STRING
 378 ExecRestatementReason INT
+379 BusinessRejectRefID STRING
+380 BusinessRejectReason INT
 381 GrossTradeAmt AMT
 382 NoContraBrokers NUMINGROUP
+383 MaxMessageSize LENGTH
+384 NoMsgTypes NUMINGROUP
+385 MsgDirection CHAR
 423 PriceType INT
 424 DayOrderQty QTY
 425 DayCumQty QTY
@@ -184,7 +201,8 @@ _TAGS = """
 456 SecurityAltIDSource STRING
 460 Product INT
 461 CFICode STRING
-466 IndividualAllocTypeRef STRING
+464 TestMessageIndicator BOOLEAN
+466 BookingRefID STRING
 467 IndividualAllocID STRING
 479 CommCurrency CURRENCY
 487 TradeReportTransType INT
@@ -195,7 +213,7 @@ _TAGS = """
 526 SecondaryClOrdID STRING
 527 SecondaryExecID STRING
 528 OrderCapacity CHAR
-529 OrderRestrictions STRING
+529 OrderRestrictions MULTIPLEVALUESTRING
 538 NestedPartyRole INT
 539 NoNestedPartyIDs NUMINGROUP
 541 MaturityDate LOCALMKTDATE
@@ -208,6 +226,9 @@ _TAGS = """
 572 TradeReportRefID STRING
 573 MatchStatus CHAR
 574 MatchType STRING
+576 NoClearingInstructions NUMINGROUP
+577 ClearingInstruction INT
+581 AccountType INT
 582 CustOrderCapacity INT
 583 ClOrdLinkID STRING
 600 LegSymbol STRING
@@ -217,22 +238,51 @@ _TAGS = """
 622 EncodedLegSecurityDesc DATA
 624 LegSide CHAR
 626 AllocType INT
+627 NoHops NUMINGROUP
+628 HopCompID STRING
+629 HopSendingTime UTCTIMESTAMP
+630 HopRefID SEQNUM
 664 ConfirmID STRING
 665 ConfirmStatus INT
 666 ConfirmTransType INT
 668 DeliveryForm INT
+702 NoPositions NUMINGROUP
+703 PosType STRING
+704 LongQty QTY
+705 ShortQty QTY
+706 PosQtyStatus INT
+707 PosAmtType STRING
+708 PosAmt AMT
+710 PosReqID STRING
+711 NoUnderlyings NUMINGROUP
+715 ClearingBusinessDate LOCALMKTDATE
+716 SettlSessID STRING
+717 SettlSessSubID STRING
+721 PosMaintRptID STRING
+724 PosReqType INT
+728 PosReqResult INT
+730 SettlPrice PRICE
+731 SettlPriceType INT
+734 PriorSettlPrice PRICE
 736 AllocSettlCurrency CURRENCY
 737 AllocSettlCurrAmt AMT
 742 AllocAccruedInterestAmt AMT
 751 TradeReportRejectReason INT
+753 NoPosAmt NUMINGROUP
 755 AllocReportID STRING
 756 NoNested2PartyIDs NUMINGROUP
+757 Nested2PartyID STRING
+758 Nested2PartyIDSource CHAR
+759 Nested2PartyRole INT
 768 NoTrdRegTimestamps NUMINGROUP
 769 TrdRegTimestamp UTCTIMESTAMP
 770 TrdRegTimestampType INT
 772 ConfirmRefID STRING
 773 ConfirmType INT
+774 ConfirmRejReason INT
+776 IndividualAllocRejCode INT
 781 NoSettlPartyIDs NUMINGROUP
+789 NextExpectedMsgSeqNum SEQNUM
 793 SecondaryAllocID STRING
 794 AllocReportType INT
 795 AllocReportRefID STRING
@@ -258,8 +308,14 @@ _TAGS = """
 1057 AggressorIndicator BOOLEAN
 1126 OrigTradeID STRING
 1128 ApplVerID STRING
+1129 CstmApplVerID STRING
+1130 RefApplVerID STRING
+1131 RefCstmApplVerID STRING
+1137 DefaultApplVerID STRING
 1194 ExerciseStyle INT
 1300 MarketSegmentID STRING
+1406 RefApplExtID INT
+1407 DefaultApplExtID INT
 1731 AvgPxGroupID STRING
 1903 RegulatoryTradeID STRING
 1906 RegulatoryTradeIDType INT
@@ -267,52 +323,15 @@ _TAGS = """
 """
 
 _MESSAGE_TYPES = """
-0 Heartbeat
-1 TestRequest
-2 ResendRequest
-3 Reject
-4 SequenceReset
-5 Logout
-A Logon
-6 IOI
-7 Advertisement
-8 ExecutionReport
-9 OrderCancelReject
-B News
-C Email
-D NewOrderSingle
-E NewOrderList
-F OrderCancelRequest
-G OrderCancelReplaceRequest
-H OrderStatusRequest
-J AllocationInstruction
-K ListCancelRequest
-P AllocationInstructionAck
-Q DontKnowTrade
-R QuoteRequest
-S Quote
-V MarketDataRequest
-W MarketDataSnapshotFullRefresh
-X MarketDataIncrementalRefresh
-Z QuoteCancel
-d SecurityDefinition
-h TradingSessionStatus
-j BusinessMessageReject
-n XMLnonFIX
-r OrderMassCancelReport
-AD TradeCaptureReportRequest
-AE TradeCaptureReport
-AK Confirmation
-AN RequestForPositions
-AO RequestForPositionsAck
-AP PositionReport
-AQ TradeCaptureReportRequestAck
-AR TradeCaptureReportAck
-AS AllocationReport
-AT AllocationReportAck
-AU ConfirmationAck
-AX CollateralRequest
-BG CollateralInquiryAck
+0=Heartbeat 1=TestRequest 2=ResendRequest 3=Reject 4=SequenceReset 5=Logout A=Logon 6=IOI 7=Advertisement
+8=ExecutionReport 9=OrderCancelReject B=News C=Email D=NewOrderSingle E=NewOrderList F=OrderCancelRequest
+G=OrderCancelReplaceRequest H=OrderStatusRequest J=AllocationInstruction K=ListCancelRequest
+P=AllocationInstructionAck Q=DontKnowTrade R=QuoteRequest S=Quote V=MarketDataRequest
+W=MarketDataSnapshotFullRefresh X=MarketDataIncrementalRefresh Z=QuoteCancel d=SecurityDefinition
+h=TradingSessionStatus j=BusinessMessageReject n=XMLnonFIX r=OrderMassCancelReport AD=TradeCaptureReportRequest
+AE=TradeCaptureReport AK=Confirmation AN=RequestForPositions AO=RequestForPositionsAck AP=PositionReport
+AQ=TradeCaptureReportRequestAck AR=TradeCaptureReportAck AS=AllocationReport AT=AllocationReportAck
+AU=ConfirmationAck AX=CollateralRequest BG=CollateralInquiryAck
 """
 
 
@@ -323,7 +342,7 @@ def _parse_tags(text: str) -> Mapping[int, Tag]:
 
 TAGS: Mapping[int, Tag] = _parse_tags(_TAGS)
 MESSAGE_TYPES: Mapping[str, str] = MappingProxyType(
-    {line.split()[0]: line.split()[1] for line in _MESSAGE_TYPES.strip().splitlines()}
+    {kind: name for kind, _, name in (pair.partition("=") for pair in _MESSAGE_TYPES.split())}
 )
 SESSION_TYPES = frozenset({"0", "1", "2", "3", "4", "5", "A"})
 
