@@ -154,8 +154,7 @@ def _linked(batch: Normalised, parties: Sequence[str]) -> tuple[Normalised, dict
     trades, aliases = link_accounts(trades)
     trades, renamed = align_names(trades, parties)
     trades, accounts, notes = infer_prime_brokers(trades, parties)
-    linked = Normalised(trades, batch.fees, batch.identifiers, batch.messages, batch.quarantine)
-    return linked, accounts, [*([recognised] if recognised else []), *aliases, *renamed, *notes]
+    return replace(batch, trades=trades), accounts, [*([recognised] if recognised else []), *aliases, *renamed, *notes]
 
 
 def _held_elsewhere(batch: Normalised, parties: Sequence[str]) -> tuple[Normalised, list[str]]:

@@ -1,7 +1,7 @@
 """Normalised files matched in memory: store, match, report."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -40,10 +40,9 @@ class Given:
 def tie_out(warehouse: Warehouse, given: Given, rules: RuleSet, as_of_ns: int | None) -> Report:
     """Store, match and report; `warehouse` is migrated. Without `as_of_ns` (UTC) all grace has passed."""
     batch, latest_ns = given.batch, latest(given.batch.trades)
-    batch = Normalised(
-        batch.trades, batch.fees, batch.identifiers, _received_at(batch.messages, latest_ns),
-        _received_at(batch.quarantine, latest_ns),
-    )  # fmt: skip
+    batch = replace(
+        batch, messages=_received_at(batch.messages, latest_ns), quarantine=_received_at(batch.quarantine, latest_ns)
+    )
     grace = max([rules.default_grace_seconds, *(feed.grace_seconds for feed in given.feeds)])
     until_ns = as_of_ns if as_of_ns is not None else latest_ns + (grace + 1) * _SECOND_NS
     terms = [FeedTerms(feed.name, feed.role, feed.party, feed.grace_seconds) for feed in given.feeds]
@@ -61,6 +60,10 @@ def merge(parts: Sequence[Normalised]) -> Normalised:
         pa.concat_tables([part.identifiers for part in parts]),
         pa.concat_tables([part.messages for part in parts]).combine_chunks(),
         pa.concat_tables([part.quarantine for part in parts]).combine_chunks(),
+        {
+            name: pa.concat_tables([part.facts[name] for part in parts if name in part.facts]).combine_chunks()
+            for name in sorted({name for part in parts for name in part.facts})
+        },
     )
 
 
@@ -88,7 +91,7 @@ def leave_out(batch: Normalised, rows: pa.ChunkedArray) -> tuple[Normalised, int
     at = batch.messages.schema.get_field_index("outcome")
     messages = batch.messages.set_column(at, batch.messages.schema.field(at), outcome)
     count = int(pc.sum(ignored).as_py() or 0)
-    return Normalised(trades, batch.fees, batch.identifiers, messages, batch.quarantine), count
+    return replace(batch, trades=trades, messages=messages), count
 
 
 def latest(trades: pa.Table) -> int:

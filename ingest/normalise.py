@@ -1,7 +1,7 @@
 """Raw messages in; canonical trades, quarantine and one outcome per message out: a pure function over a batch."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -68,7 +68,8 @@ class Normalised:
     """Tables ready for the warehouse, `execution` still empty: rows in batch order.
 
     `messages` has one row per received message with its outcome (SESSION, FACT, QUARANTINE or IGNORED; the store turns
-    a FACT that brings nothing new into DUPLICATE).
+    a FACT that brings nothing new into DUPLICATE). `facts` are the other facts by table name (position_snapshot,
+    cash_entry, settlement_status, affirmation): the table's columns and the `message_id` each row came from.
     """
 
     trades: pa.Table
@@ -76,6 +77,7 @@ class Normalised:
     identifiers: pa.Table
     messages: pa.Table
     quarantine: pa.Table
+    facts: Mapping[str, pa.Table] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

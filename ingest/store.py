@@ -16,6 +16,10 @@ SELECT DISTINCT s.event_key FROM ingest_stage s
 WHERE s.execution = :execution AND EXISTS (
   SELECT 1 FROM trade_event t WHERE t.event_key = s.event_key AND t.trade_date BETWEEN :first AND :last)
 """
+_KNOWN_RECORDS = """
+SELECT f.record_id FROM {table} f
+WHERE f.record_id IN (SELECT s.event_key FROM ingest_stage s WHERE s.execution = :execution)
+"""
 _CLEAR_STAGE = "DELETE FROM ingest_stage WHERE execution = :execution"
 _KNOWN_MESSAGES = "SELECT message_id FROM raw_message WHERE session = :session AND number BETWEEN :first AND :last"
 _COUNTS = "SELECT outcome, count(*) AS messages FROM raw_message WHERE execution = :execution GROUP BY outcome"
@@ -37,8 +41,8 @@ def store(warehouse: Warehouse, normalised: Normalised, execution: str) -> Count
     """Append the batch in one transaction and say what became of its messages.
 
     A message already stored is skipped whole. A trade whose event key is known, from the warehouse or from earlier in
-    the batch, is not stored again, and a message that brings no new trade is a DUPLICATE. The counts are read back by
-    execution name, so running an execution again returns the same numbers.
+    the batch, is not stored again; nor is another fact whose record_id is known. A message that brings nothing new is
+    a DUPLICATE. The counts are read back by execution name, so running an execution again returns the same numbers.
     """
     warehouse.execute(_STAGE_DDL)
     with warehouse.transaction():
@@ -46,7 +50,12 @@ def store(warehouse: Warehouse, normalised: Normalised, execution: str) -> Count
         fresh = messages["message_id"]
         trades = _with(normalised.trades, "message_id", fresh)
         trades = trades.filter(_first_seen(warehouse, trades, execution))
-        messages = _effective(messages, trades["message_id"])
+        others = {
+            table: _new_records(warehouse, table, _with(rows, "message_id", fresh), execution)
+            for table, rows in normalised.facts.items()
+        }
+        telling = [trades["message_id"], *(rows["message_id"] for rows in others.values())]
+        messages = _effective(messages, pa.chunked_array([c for column in telling for c in column.chunks], pa.string()))
         for table, rows in (
             ("raw_message", _executed(messages, execution)),
             ("trade_event", _executed(trades, execution)),
@@ -56,6 +65,9 @@ def store(warehouse: Warehouse, normalised: Normalised, execution: str) -> Count
         ):
             if rows.num_rows:
                 warehouse.append(table, rows)
+        for table, rows in others.items():
+            if rows.num_rows:
+                warehouse.append(table, _executed(rows.drop_columns(["message_id"]), execution))
         return _counts(warehouse, execution)
 
 
@@ -87,10 +99,24 @@ def _first_seen(warehouse: Warehouse, trades: pa.Table, execution: str) -> pa.Ch
     return pc.and_(pa.chunked_array([pa.array(first)]), pc.invert(pc.is_in(keys, known)))
 
 
-def _effective(messages: pa.Table, with_new_trades: pa.ChunkedArray) -> pa.Table:
-    """FACT becomes DUPLICATE where none of the message's trades was new."""
+def _new_records(warehouse: Warehouse, table: str, rows: pa.Table, execution: str) -> pa.Table:
+    """The rows whose record_id is neither stored nor earlier in this batch."""
+    ids = rows["record_id"]
+    if not len(ids):
+        return rows
+    warehouse.append("ingest_stage", pa.table({"execution": pa.array([execution] * len(ids)), "event_key": ids}))
+    known = warehouse.query(_KNOWN_RECORDS.format(table=table), {"execution": execution})["record_id"]
+    warehouse.execute(_CLEAR_STAGE, {"execution": execution})
+    first = np.zeros(len(ids), dtype=np.bool_)
+    codes = ids.combine_chunks().dictionary_encode().indices.to_numpy()
+    first[np.unique(codes, return_index=True)[1]] = True
+    return rows.filter(pc.and_(pa.chunked_array([pa.array(first)]), pc.invert(pc.is_in(ids, known))))
+
+
+def _effective(messages: pa.Table, with_new_facts: pa.ChunkedArray) -> pa.Table:
+    """FACT becomes DUPLICATE where none of the message's trades and other facts was new."""
     told_before = pc.and_(
-        pc.equal(messages["outcome"], FACT), pc.invert(pc.is_in(messages["message_id"], with_new_trades))
+        pc.equal(messages["outcome"], FACT), pc.invert(pc.is_in(messages["message_id"], with_new_facts))
     )
     outcome = pc.if_else(told_before, DUPLICATE, messages["outcome"])
     return messages.set_column(messages.schema.get_field_index("outcome"), messages.schema.field("outcome"), outcome)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 import numpy as np
@@ -14,7 +14,7 @@ from ingest.feeds import Feed
 from ingest.files.csv_map import CsvMap
 from ingest.files.read import FileKind, FileRefused, container_of, decode, kind_of
 from ingest.files.rows import CsvRows, RawRow, rows_from_csv
-from ingest.fix.sniff import find_messages
+from ingest.fix.sniff import find_messages, looks_damaged
 from ingest.fix.stamps import stamped
 from ingest.normalise import MESSAGE_SCHEMA, QUARANTINE_SCHEMA, Normalised, RawBatch, normalise
 from ingest.normalise_reference import Reference
@@ -22,9 +22,7 @@ from ingest.normalise_trades import FEE_SCHEMA, IDENTIFIER_SCHEMA
 from ingest.quarantine import quarantine_id
 
 _TIMESTAMP = TYPES["ts"].arrow
-_FIELDS = re.compile(rb"(?:\d{1,5}=[^=\x01|;^]{1,80}[\x01|;^~ ]\s*){3}")
 _SENTENCE = re.compile(rb"[A-Za-z][^=\x01]* [^=\x01]*$")
-_UNPRINTABLE = re.compile(rb"[\x00\x02-\x08\x0e-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,7 @@ def _fix_log(data: bytes, file: str, feed: Feed, reference: Reference, recorded:
     if recorded:
         found, times = stamped(found)
     text = [
-        not piece.is_message and not _damaged(piece.raw) and (not at_ns or _SENTENCE.match(piece.raw) is not None)
+        not piece.is_message and not looks_damaged(piece.raw) and (not at_ns or _SENTENCE.match(piece.raw) is not None)
         for piece, at_ns in zip(found, times, strict=True)
     ]
     session = _session(file, feed)
@@ -94,15 +92,8 @@ def _fix_log(data: bytes, file: str, feed: Feed, reference: Reference, recorded:
     messages = pa.concat_tables([normalised.messages, _messages(log_text, session, feed)])
     lines = {f"{session}:{number}": piece.line for number, piece in enumerate(found, 1)}
     notes = (f"{len(spare)} line{'' if len(spare) == 1 else 's'} of log text without a message",) if spare else ()
-    whole = Normalised(
-        normalised.trades, normalised.fees, normalised.identifiers, messages.sort_by("number"), normalised.quarantine
-    )
+    whole = replace(normalised, messages=messages.sort_by("number"))
     return FileBatch(whole, FileKind.FIX, decode(data).encoding, lines, {}, (), notes)
-
-
-def _damaged(line: bytes) -> bool:
-    """Whether a line without BeginString may have been a message: fields or bytes no log writes."""
-    return _FIELDS.search(line) is not None or _UNPRINTABLE.search(line) is not None
 
 
 def _received_when_sent(normalised: Normalised) -> Normalised:
@@ -114,7 +105,7 @@ def _received_when_sent(normalised: Normalised) -> Normalised:
     moment = pc.coalesce(own, sent, event)
     at = trades.schema.get_field_index("recv_time_utc")
     trades = trades.set_column(at, trades.schema.field(at), moment)
-    return Normalised(trades, normalised.fees, normalised.identifiers, normalised.messages, normalised.quarantine)
+    return replace(normalised, trades=trades)
 
 
 def _table(rows: CsvRows, file: str, feed: Feed) -> FileBatch:
