@@ -29,14 +29,14 @@ def dump(file: Path, as_json: bool, out: TextIO) -> int:
 
 
 def as_object(message: DecodedMessage) -> dict[str, object]:
-    """One message as plain data: line, type, flags and fields in wire order."""
+    """One message as plain data; a token that is no field has tag -1."""
     return {
         "line": message.line,
+        "begin_string": message.begin_string,
         "msg_type": message.msg_type,
-        "name": message.name,
-        "prefix": message.prefix,
+        "fields": [[field.tag, field.value] for field in message.fields],
         "flags": list(message.flags),
-        "fields": [{"tag": f.tag, "name": f.name, "value": f.value} for f in message.fields],
+        "error": message.error,
     }
 
 
@@ -44,7 +44,9 @@ def as_text(message: DecodedMessage) -> Text:
     """One message as a block: a title line, then one line per field."""
     text = Text()
     text.append(f"line {message.line}  ", style="dim")
-    text.append(f"{message.name} ({message.msg_type})", style="bold cyan")
+    text.append(f"{message.name} ({message.msg_type})" if message.msg_type else "no message type", style="bold cyan")
+    if message.error:
+        text.append(f"  {message.error}", style="bold red")
     if message.flags:
         text.append("  " + " ".join(message.flags), style="yellow")
     for field in message.fields:

@@ -15,6 +15,9 @@ _HEAD = re.compile(rb"8=(FIXT?\.[0-9]\.[0-9](?:SP[0-9])?)(" + _ESCAPED + rb"|[^0
 _LENGTH = re.compile(rb"8=FIX[^\x01]{1,12}\x019=([0-9]{1,8})\x01")
 _TRAILER = re.compile(rb"10=[0-9]{3}\x01")
 _TAG = re.compile(rb"[0-9]{1,7}=")
+_NAMED = rb"|[A-Za-z][A-Za-z_]{0,30}="
+_FIELDS = re.compile(rb"(?:\d{1,5}=[^=\x01|;^]{1,80}[\x01|;^~ ]\s*){3}")
+_UNPRINTABLE = re.compile(rb"[\x00\x02-\x08\x0e-\x1f\x7f]")
 _CHECKSUM = re.compile(rb"([0-9]{1,4})")
 
 
@@ -109,6 +112,11 @@ def separator_of(message: bytes) -> bytes | None:
     return head[2] if head else None
 
 
+def looks_damaged(line: bytes) -> bool:
+    """Whether a line without BeginString may have been a message: fields, or bytes no log writes."""
+    return _FIELDS.search(line) is not None or _UNPRINTABLE.search(line) is not None
+
+
 def is_wire_form(message: bytes) -> bool:
     """True when the message starts with BeginString, is separated by SOH and ends with it: no sniffing is needed."""
     return message.startswith(b"8=FIX") and message.endswith(SOH) and message.find(SOH, 9, 14) > 0
@@ -134,7 +142,9 @@ def to_wire(message: bytes) -> bytes | None:
 
 
 def _split(message: bytes, start: int, separator: bytes) -> Iterator[bytes]:
-    boundary = re.compile(re.escape(separator) + rb"\s*(?=[0-9]{1,7}=)")
+    # Words are tags too, for a reader to see, where the separator is no blank that text could hold as well.
+    names = _NAMED if separator.strip(b" \t") else b""
+    boundary = re.compile(re.escape(separator) + rb"\s*(?=[0-9]{1,7}=" + names + rb")")
     data_tag, data_length = -1, 0
     while start < len(message):
         following = boundary.search(message, start)
