@@ -164,7 +164,7 @@ def open_installation(settings: Settings, clock: Clock | None = None) -> Iterato
         stream = build.open_stream(settings, clock)
         scorer, policy = build.open_scorer(settings), build.open_policy(settings, _console_url(settings))
         ticketing, set_fault = build.open_ticketing(settings, clock, stop)
-        feeds, reference = feeds_by_session(settings.feeds), ReferenceCache(warehouse)
+        feeds, reference = feeds_by_session(settings.feeds), ReferenceCache(warehouse, settings.dialects)
         tasks = Tasks(
             settings, warehouse, stream, feeds, reference, rules, scorer, ticketing, policy, clock
         )  # fmt: skip

@@ -96,7 +96,9 @@ def _by_settings(options: ReconcileOptions, config: Path) -> Report:
     rules = rule_set(options.rules or settings.rules, options.tolerances)
     with _in_memory() as warehouse:
         load_files(warehouse, settings)
-        given = read_feeds(settings, config.resolve().parent, load_reference(warehouse, load_dialects()))
+        given = read_feeds(
+            settings, config.resolve().parent, load_reference(warehouse, load_dialects(settings.dialects))
+        )
         batch, later = known_at(given.batch, as_of_ns)
         load_calendars(warehouse, datetime.fromtimestamp(latest(batch.trades) // _SECOND_NS, UTC).date())
         return tie_out(warehouse, replace(given, batch=batch, notes=(*given.notes, *later)), rules, as_of_ns)

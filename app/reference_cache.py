@@ -1,6 +1,7 @@
 """Reference data as the normaliser wants it, read once and again only when the tables grew."""
 
 import threading
+from pathlib import Path
 
 from ingest.dialects.dialect import load_dialects
 from ingest.normalise_reference import Reference, load_reference
@@ -14,12 +15,19 @@ SELECT (SELECT count(*) FROM account_map) AS accounts, (SELECT count(*) FROM ide
 class ReferenceCache:
     """Hands the current Reference to every Normalize call; thread-safe."""
 
-    def __init__(self, warehouse: Warehouse) -> None:
-        self._warehouse = warehouse
-        self._dialects = load_dialects()
+    def __init__(self, warehouse: Warehouse, dialects: Path | None = None) -> None:
+        """`dialects` is a folder of dialects besides those shipped. Raises PermanentError for a wrong one."""
+        self._warehouse, self._folder = warehouse, dialects
+        self._dialects = load_dialects(dialects)
         self._lock = threading.Lock()
         self._version: tuple[int, int] | None = None
         self._reference: Reference | None = None
+
+    def refresh(self) -> None:
+        """Read the dialect files again; raises PermanentError for a wrong one and then keeps those in force."""
+        dialects = load_dialects(self._folder)
+        with self._lock:
+            self._dialects, self._reference = dialects, None
 
     def current(self) -> Reference:
         """The reference data as the warehouse holds it now."""

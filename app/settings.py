@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 from domain.address import Address
+from domain.errors import PermanentError
 from domain.taxonomy import Severity
-from ingest.dialects.dialect import dialect_names
+from ingest.dialects.dialect import AUTO, dialect_names
 from ingest.feeds import Feed, feeds_by_session
 from ingest.files.csv_map import parse_map
 from ingest.files.read import FileRefused
@@ -147,6 +148,7 @@ class Settings(BaseSettings):
     model: str = ""
     tickets: str = ""
     rules: Path | None = None
+    dialects: Path | None = None
     acceptor: AcceptorSettings = AcceptorSettings()
     console: ConsoleSettings = ConsoleSettings()
     ticketing: TicketSettings = TicketSettings()
@@ -182,10 +184,6 @@ class Settings(BaseSettings):
             feeds_by_session(self.feeds)
         except ValueError as error:
             raise ValueError(f"feeds: {error}") from None
-        known = dialect_names()
-        for feed in self.feeds:
-            if feed.dialect not in known:
-                raise ValueError(f"feeds: {feed.name!r}: no dialect {feed.dialect!r}; known: {', '.join(known)}")
         return self
 
     @classmethod
@@ -223,6 +221,7 @@ def load(path: Path | None) -> Settings:
     except ValidationError as error:
         raise SettingsError("\n".join(_explain(path, item) for item in error.errors())) from None
     settings = _resolve_paths(settings, base)
+    _check_dialects(settings, path)
     for name, file in settings.reference.model_dump().items():
         if file is not None and not file.is_file():
             raise SettingsError(f"{path or 'environment'}: reference.{name}: no such file {file}")
@@ -253,6 +252,19 @@ def container_port() -> int:
 def child_environment(extra: dict[str, str]) -> dict[str, str]:
     """This process's environment for a child, with `extra` on top."""
     return {**os.environ, **extra}
+
+
+def _check_dialects(settings: Settings, path: Path | None) -> None:
+    """Every feed's dialect exists; AUTO chooses per message. Raises SettingsError."""
+    where = path or "environment"
+    try:
+        known = [AUTO, *dialect_names(settings.dialects)]
+    except PermanentError as error:
+        raise SettingsError(f"{where}: {error}") from None
+    for feed in settings.feeds:
+        if feed.dialect not in known:
+            told = f"no dialect {feed.dialect!r}; known: {', '.join(known)}"
+            raise SettingsError(f"{where}: feeds: {feed.name!r}: {told}")
 
 
 def _check_map(key: str, file: Path) -> None:
@@ -301,6 +313,7 @@ def _resolve_paths(settings: Settings, base: Path) -> Settings:
         update={
             "data_dir": base / settings.data_dir,
             "rules": base / settings.rules if settings.rules else None,
+            "dialects": base / settings.dialects if settings.dialects else None,
             "reference": ReferenceSettings(**reference),
             "feeds": tuple(
                 feed.model_copy(update={"map": base / feed.map}) if feed.map else feed for feed in settings.feeds

@@ -1,8 +1,12 @@
 """Dialects: what one counterparty means by its FIX, one YAML file each, checked when it is loaded."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
+from hashlib import sha256
 from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -15,6 +19,8 @@ Level = Literal["FILL", "ORDER", "BLOCK", "ALLOCATION", "CONFIRM"]
 Side = Literal[
     "BUY", "SELL", "SELL_SHORT", "SELL_SHORT_EXEMPT", "BUY_COVER", "LEND", "BORROW", "SUBSCRIBE", "REDEEM",
 ]  # fmt: skip
+
+AUTO = "auto"  # a feed's dialect that is chosen per message by whom it is from
 
 FIX_LEVELS: Mapping[str, Level] = {
     "8": "FILL", "AE": "FILL", "J": "ALLOCATION", "AS": "ALLOCATION", "AK": "CONFIRM",
@@ -86,6 +92,11 @@ class Dialect(BaseModel):
             raise ValueError("the pattern needs exactly one group")
         return value
 
+    @cached_property
+    def version(self) -> str:
+        """Twelve hex digits over everything this dialect says: another content is another version."""
+        return sha256(self.model_dump_json().encode()).hexdigest()[:12]
+
     @property
     def levels(self) -> Mapping[str, str]:
         """MsgType(35) to level: the usual ones with this dialect's on top."""
@@ -108,20 +119,41 @@ def parse_dialect(file: str, text: str) -> Dialect:
         raise PermanentError(f"dialect {file}: {wrong}") from error
 
 
-def dialect_names() -> Sequence[str]:
-    """Names of the dialects shipped in this folder, without reading them."""
-    names = (entry.name for entry in resources.files("ingest.dialects").iterdir())
-    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
+def dialect_names(folder: Path | None = None) -> Sequence[str]:
+    """Names of the dialects shipped and of those in `folder`, without reading them."""
+    return sorted({name.removesuffix(".yaml") for name, _ in _files(folder)})
 
 
-def load_dialects() -> Mapping[str, Dialect]:
-    """Every dialect shipped in this folder, by name. Raises PermanentError when a file is wrong or misnamed."""
+def load_dialects(folder: Path | None = None) -> Mapping[str, Dialect]:
+    """Every dialect by name: those shipped, then those of `folder`, which replace a shipped one of the same name.
+
+    Raises PermanentError when a file is wrong or misnamed.
+    """
     found: dict[str, Dialect] = {}
-    for entry in sorted(resources.files("ingest.dialects").iterdir(), key=lambda e: e.name):
-        if not entry.name.endswith(".yaml"):
-            continue
-        dialect = parse_dialect(entry.name, entry.read_text(encoding="utf-8"))
-        if f"{dialect.name}.yaml" != entry.name:
-            raise PermanentError(f"dialect {entry.name}: name is {dialect.name!r}, must match the file")
+    for file, text in _files(folder):
+        dialect = parse_dialect(file, text())
+        if f"{dialect.name}.yaml" != file:
+            raise PermanentError(f"dialect {file}: name is {dialect.name!r}, must match the file")
         found[dialect.name] = dialect
     return found
+
+
+def _files(folder: Path | None) -> Iterator[tuple[str, Callable[[], str]]]:
+    """Name and reader of each dialect file, the shipped ones first."""
+    places: list[Traversable] = [resources.files("ingest.dialects")]
+    if folder is not None:
+        if not folder.is_dir():
+            raise PermanentError(f"dialects: no such folder {folder}")
+        places.append(folder)
+    for place in places:
+        for entry in sorted(place.iterdir(), key=lambda e: e.name):
+            if entry.name.endswith(".yaml"):
+                yield entry.name, partial(_text, entry)
+
+
+def _text(entry: Traversable) -> str:
+    try:
+        return entry.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise PermanentError(f"dialect {entry.name}: {reason}") from None
