@@ -6,6 +6,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from app.cli_dict import dict_app
+from app.cli_quarantine import quarantine_app
 from app.cli_score import score
 from app.cli_simulate import simulate
 from app.settings import SettingsError, load
@@ -25,6 +27,8 @@ app.add_typer(config_app, name="config")
 app.add_typer(ref_app, name="ref")
 model_app = typer.Typer(help="The break scorer as a service of its own.", no_args_is_help=True)
 app.add_typer(model_app, name="model")
+app.add_typer(dict_app, name="dict")
+app.add_typer(quarantine_app, name="quarantine")
 app.command()(score)
 app.command()(simulate)
 
@@ -146,15 +150,21 @@ def send(
 def decode(
     file: Annotated[Path, typer.Argument(help="A file of FIX messages; - for standard input.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    config: ConfigOption = None,
 ) -> None:
     """Readable dump of FIX messages with tag names, in any separator.
+
+    Tags our table lacks are named by the dictionaries that `tieout dict import` put into the data folder.
 
     Example: tieout decode examples/fund.fix
     """
     from app.decode import dump
+    from app.dictionaries import DictionaryProblem, names_in
 
     try:
-        raise typer.Exit(dump(file, as_json, sys.stdout))
+        raise typer.Exit(dump(file, as_json, sys.stdout, names_in(load(config).data_dir)))
+    except (DictionaryProblem, SettingsError) as error:
+        fail(error)
     except BrokenPipeError:
         # The reader (head, less) has seen enough; nothing more can be written, not even by the interpreter at exit.
         sys.stdout = None

@@ -21,6 +21,11 @@ class DataDir:
         return self.root / "sessions"
 
     @property
+    def dictionaries(self) -> Path:
+        """Imported FIX dictionaries, one file per version."""
+        return self.root / "dictionaries"
+
+    @property
     def warehouse(self) -> Path:
         """DuckDB file, held by the worker alone."""
         return self.root / "warehouse.duckdb"

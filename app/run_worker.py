@@ -15,6 +15,7 @@ from anomaly.model import InProcessScorer
 from app.actions import Actions
 from app.api import routes
 from app.bookkeeping import Bookkeeper
+from app.dictionaries import DictionaryProblem, Names, names_in
 from app.feeds_status import FeedsStatus
 from app.files import read_json, write_json
 from app.housekeeping import Housekeeping
@@ -29,7 +30,6 @@ from console.explain import explain_break
 from console.ports import ConsoleDeps
 from domain.clock import Clock
 from domain.errors import PermanentError, TransientError
-from ingest.fix.tags import tag_name
 from matching.engine import match
 from orchestrator.graph import render
 from warehouse.duckdb import DuckDbWarehouse
@@ -79,6 +79,7 @@ def console_app(
 ) -> FastAPI:
     """The console with the API routes of the command line on it."""
     settings = installation.settings
+    names = _names(settings)
     deps = ConsoleDeps(
         warehouse=installation.warehouse,
         engine=installation.engine,
@@ -89,7 +90,7 @@ def console_app(
         token=token,
         clock=installation.clock,
         metrics=lambda: bookkeeper.text(worker.lag()),
-        explain=lambda break_id: explain_break(installation.warehouse, break_id, tag_name),
+        explain=lambda break_id: explain_break(installation.warehouse, break_id, names.tag),
         tenant=settings.tenant,
         actor="analyst",
         base_ccy=settings.base_currency,
@@ -101,6 +102,15 @@ def console_app(
     # Before the console's own, whose /api/{...} patterns would otherwise take some of these paths.
     app.router.routes[0:0] = extra.routes
     return app
+
+
+def _names(settings: Settings) -> Names:
+    """Names of tags; a damaged dictionary costs its names, not the service."""
+    try:
+        return names_in(settings.data_dir)
+    except DictionaryProblem as problem:
+        logger.warning("%s", problem)
+        return Names()
 
 
 def _warm(installation: Installation) -> None:
