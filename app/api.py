@@ -6,10 +6,12 @@ from fastapi import APIRouter, HTTPException
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
+from app import quarantine
 from app.installation import Installation
 from app.result import Part, lines
 from app.worker import Worker
 from domain.errors import PermanentError
+from ingest.retry import Selection
 
 Json = dict[str, Any]
 
@@ -60,6 +62,20 @@ def routes(installation: Installation, worker: Worker) -> APIRouter:
     @router.get("/explain/{break_id}")
     def explain(break_id: str) -> Json:
         found: Json = _or_404(lambda: installation.explain(break_id))
+        return found
+
+    @router.get("/quarantine")
+    def quarantined(reason: str | None = None, feed: str | None = None) -> list[Json]:
+        return quarantine.held(installation, Selection(reason=reason, feed=feed))
+
+    @router.get("/quarantine/{quarantine_id}")
+    def one_quarantined(quarantine_id: str) -> Json:
+        found: Json = _or_404(lambda: quarantine.one(installation, quarantine_id))
+        return found
+
+    @router.post("/quarantine/retry")
+    def retry_quarantined(selection: Selection) -> Json:
+        found: Json = _or_404(lambda: quarantine.retry(installation, selection))
         return found
 
     @router.post("/sweep")

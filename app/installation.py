@@ -56,6 +56,7 @@ class Installation:
     engine: EmbeddedEngine
     ledger: SqliteLedger
     definition: Json
+    reference: ReferenceCache
 
     def completeness(self) -> Completeness:
         """The three equations: messages, live facts, tickets."""
@@ -174,7 +175,7 @@ def open_installation(settings: Settings, clock: Clock | None = None) -> Iterato
         )
         yield Installation(
             settings, clock, warehouse, stream, rules, scorer, policy, ticketing, set_fault, engine,
-            SqliteLedger(engine), definition,
+            SqliteLedger(engine), definition, reference,
         )  # fmt: skip
     finally:
         if engine is not None:

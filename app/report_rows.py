@@ -35,7 +35,10 @@ FROM match_group g
 # Hash and length are the message's: of a whole file that was set aside, only the beginning is kept as raw bytes.
 QUARANTINE = """
 SELECT q.quarantine_id, q.message_id, q.feed, q.code, q.reason, q.detail, q.raw, m.sha256, m.length
-FROM quarantine q LEFT JOIN raw_message m ON m.message_id = q.message_id
+FROM (
+  SELECT h.* FROM quarantine h
+  WHERE NOT EXISTS (SELECT 1 FROM quarantine_retry r WHERE r.quarantine_id = h.quarantine_id AND r.healed)
+) q LEFT JOIN raw_message m ON m.message_id = q.message_id
 """
 _BREAK_TEXTS = (
     "break_id", "state", "level", "pb_id", "account_id", "symbol", "instrument_id", "side", "ccy", "field_family",

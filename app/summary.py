@@ -15,6 +15,11 @@ SELECT break_id, code, coalesce(left_value, '') AS l, coalesce(right_value, '') 
   coalesce(CAST(delta AS VARCHAR), '') AS d
 FROM recon_break WHERE state = 'OPEN' ORDER BY break_id
 """
+_HELD_SQL = """
+SELECT q.reason AS k, count(*) AS n FROM quarantine q
+WHERE NOT EXISTS (SELECT 1 FROM quarantine_retry r WHERE r.quarantine_id = q.quarantine_id AND r.healed)
+GROUP BY q.reason
+"""
 _LATENCY_SQL = """
 SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY ms) AS p50, percentile_cont(0.99) WITHIN GROUP (ORDER BY ms) AS p99,
   count(*) AS n FROM (
@@ -55,7 +60,7 @@ def summary(warehouse: Warehouse, completeness: Completeness) -> Json:
         "exposure_base": str(
             _scalar(warehouse, "SELECT coalesce(sum(exposure_base), 0) FROM recon_break WHERE state = 'OPEN'")
         ),
-        "quarantine": _counts(warehouse, "SELECT reason AS k, count(*) AS n FROM quarantine GROUP BY reason"),
+        "quarantine": _counts(warehouse, _HELD_SQL),
         "tickets": {
             "opened": _scalar(
                 warehouse,

@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from domain.facts import PARKED_BATCH
 from domain.schema import arrow_schema
 from ingest.feeds import Feed
 from ingest.normalise import Normalised, RawBatch, normalise
+from ingest.retry import RetryCounts, Selection, retry
 from ingest.store import store
 from ingest.streams.marks import accept
 from ingest.streams.port import Envelope, Stream
@@ -68,19 +69,14 @@ class Tasks:
         }
 
     def normalize(self, task: Json) -> Json:
-        """Decode the range of the raw log named in the input and store facts and quarantine."""
+        """Decode the range of the raw log named in the input and store it; or read a part of the quarantine again."""
+        if task["kind"] == "retry":
+            return asdict(self._retried(task))
         with self._reading:
             batch = self.stream.read(task["lane"], task["after"], task["count"], until=task["until"])
         envelopes, _marks = accept(batch.envelopes, task["marks"])
         counts = store(self.warehouse, self._normalised(task, envelopes), task["execution"])
-        return {
-            "messages": counts.messages,
-            "facts": counts.facts,
-            "duplicates": counts.duplicates,
-            "session": counts.session,
-            "quarantined": counts.quarantined,
-            "ignored": counts.ignored,
-        }
+        return asdict(counts)
 
     def match(self, task: Json) -> Json:
         """Match what is new or due, write groups and break changes."""
@@ -143,6 +139,16 @@ class Tasks:
         }
         self.warehouse.append("parked_batch", pa.Table.from_pylist([row], schema=arrow_schema(PARKED_BATCH)))
         raise PermanentError(f"parked after {row['error']}: {_cause_text(row['cause'])}")
+
+    def _retried(self, task: Json) -> RetryCounts:
+        return retry(
+            self.warehouse,
+            self.feeds,
+            self.reference.current(),
+            Selection.model_validate(task["select"]),
+            execution=task["execution"],
+            at_ns=task["as_of"],
+        )
 
     def _normalised(self, task: Json, envelopes: Sequence[Envelope]) -> Normalised:
         sessions = [e.session for e in envelopes for _ in e.messages]

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from rich.console import Console
 
@@ -107,6 +108,24 @@ def load_reference(files: list[Path], config: Path | None) -> str:
             added = load_rows(_required(local).warehouse, table, read(file, table))
             lines.append(f"{file}: {added:,} new rows in {table.name}")
     return "\n".join(lines)
+
+
+def quarantine_verb(verb: str, config: Path | None, options: dict[str, Any]) -> Any:
+    """`held`, `one` or `retry` of the quarantine; see app.quarantine."""
+    with _either(config) as (client, local):
+        if client is not None:
+            if verb == "retry":
+                return client.post("/api/quarantine/retry", options)
+            if verb == "one":
+                return client.get(f"/api/quarantine/{quote(options['prefix'], safe='')}")
+            return client.get("/api/quarantine", **{name: value for name, value in options.items() if value})
+        from app import quarantine
+        from ingest.retry import Selection
+
+        if verb == "one":
+            return quarantine.one(_required(local), options["prefix"])
+        act = quarantine.retry if verb == "retry" else quarantine.held
+        return act(_required(local), Selection.model_validate(options))
 
 
 def describe_settings(path: Path, settings: Settings) -> str:

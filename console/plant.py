@@ -89,14 +89,16 @@ def readable(raw: bytes) -> str:
 
 
 def quarantine(warehouse: Warehouse, feed: str | None = None, code: str | None = None) -> list[Row]:
-    """The newest quarantined messages with `hex` and `text` previews, at most MAX_QUARANTINE_ROWS."""
+    """The newest messages still in quarantine with `hex` and `text` previews, at most MAX_QUARANTINE_ROWS."""
     params: dict[str, object] = {}
-    clauses = []
+    clauses = [
+        "NOT EXISTS (SELECT 1 FROM quarantine_retry r WHERE r.quarantine_id = quarantine.quarantine_id AND r.healed)"
+    ]
     for column, value in (("feed", feed), ("code", code)):
         if value:
             params[column] = value
             clauses.append(f"{column} = :{column}")
-    where = " WHERE " + " AND ".join(clauses) if clauses else ""
+    where = " WHERE " + " AND ".join(clauses)
     found = rows(
         warehouse.query(
             "SELECT quarantine_id, message_id, feed, recv_ts, code, reason, detail, raw FROM quarantine"

@@ -34,6 +34,27 @@ QUARANTINE = Table(
         detail str ! | one clear sentence
         raw bytes !
         execution str !
+        dialect str | read by
+        dialect_version str | its content's version
+        file str | of a file feed
+        line int | in that file, from 1
+    """),
+)
+
+QUARANTINE_RETRY = Table(
+    "quarantine_retry",
+    Kind.FACT,
+    columns("""
+        quarantine_id str ! identity
+        message_id str !
+        healed bool ! | read without a problem this time
+        outcome str ! | FACT, DUPLICATE, SESSION, IGNORED; QUARANTINE when refused again
+        reason str | why it was refused again
+        detail str
+        dialect str
+        dialect_version str
+        retried_at ts !
+        execution str ! identity
     """),
 )
 

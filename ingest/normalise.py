@@ -92,6 +92,7 @@ class _Columns:
 class _Collected:
     outcomes: npt.NDArray[np.object_]
     types: npt.NDArray[np.object_]
+    dialects: npt.NDArray[np.object_]
     problems: dict[int, Problem]
     trades: list[pa.Table]
     fees: list[pa.Table]
@@ -110,7 +111,8 @@ def normalise(batch: RawBatch, reference: Reference) -> Normalised:
         sha256_hex(batch.messages),
         pa.array(batch.lines, pa.int64()) if batch.lines is not None else pa.nulls(count, pa.int64()),
     )
-    found = _Collected(np.full(count, QUARANTINE, dtype=object), np.full(count, None, dtype=object), {}, [], [], [])
+    outcomes, types, dialects = (np.full(count, value, dtype=object) for value in (QUARANTINE, None, None))
+    found = _Collected(outcomes, types, dialects, {}, [], [], [])
     for feed, positions in _parts(batch.feeds):
         _normalise_part(batch, feed, positions, columns, reference, found)
     return Normalised(
@@ -118,7 +120,7 @@ def normalise(batch: RawBatch, reference: Reference) -> Normalised:
         pa.concat_tables([FEE_SCHEMA.empty_table(), *found.fees]),
         pa.concat_tables([IDENTIFIER_SCHEMA.empty_table(), *found.identifiers]),
         _message_table(batch, columns, found),
-        _quarantine_table(batch, found.problems),
+        _quarantine_table(batch, found),
     )
 
 
@@ -136,6 +138,7 @@ def _normalise_part(
     batch: RawBatch, feed: Feed, positions: Ints, columns: _Columns, reference: Reference, out: _Collected
 ) -> None:
     part, unframed = _open_part(batch, feed, positions, columns, reference)
+    out.dialects[positions] = part.dialect
     _check_framing(part, unframed, batch, positions)
     status = message_status(part)
     trades: list[pa.Table] = []
@@ -261,7 +264,7 @@ def _message_table(batch: RawBatch, columns: _Columns, found: _Collected) -> pa.
     return pa.Table.from_arrays(arrays, schema=MESSAGE_SCHEMA)
 
 
-def _quarantine_table(batch: RawBatch, problems: dict[int, Problem]) -> pa.Table:
+def _quarantine_table(batch: RawBatch, found: _Collected) -> pa.Table:
     rows = [
         {
             "quarantine_id": quarantine_id(batch.message_ids[at], problem.reason),
@@ -273,7 +276,11 @@ def _quarantine_table(batch: RawBatch, problems: dict[int, Problem]) -> pa.Table
             "detail": problem.detail,
             "raw": batch.messages[at],
             "execution": "",
+            "dialect": found.dialects[at].name,
+            "dialect_version": found.dialects[at].version,
+            "file": batch.file,
+            "line": batch.lines[at] if batch.lines is not None else None,
         }
-        for at, problem in sorted(problems.items())
+        for at, problem in sorted(found.problems.items())
     ]
     return pa.Table.from_pylist(rows, schema=QUARANTINE_SCHEMA)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from domain.ids import digest128
+from ingest.fix.tags import TAGS
 
 UNDECODABLE = "undecodable"
 GARBLED = "garbled"
@@ -27,6 +28,7 @@ _PLACEHOLDER = re.compile(
     re.IGNORECASE,
 )
 _SWALLOWED = re.compile(r"[0-9]{1,5}=[^=]")
+_INNER = re.compile(r"[0-9]{1,5}=")
 _NUMBER = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
 
 
@@ -74,6 +76,27 @@ def value_problem(label: str, text: str, *, number: bool = True) -> Problem:
     if number and _NUMBER.fullmatch(text):
         return Problem(NOT_EXACT, f"{label} value {shown!r} has more digits than the record can hold exactly.")
     return Problem(BAD_VALUE, f"{label} value {shown!r} cannot be read.")
+
+
+def repair_of(raw: bytes) -> str | None:
+    """What a person might agree to: the message with the delimiters that seem to be missing, `|` between its fields.
+
+    Only where a value ends in digits that are a tag known to FIX, followed by `=`; None where there is no such place.
+    It is a proposal to read, never applied.
+    """
+    fields = raw.decode("latin-1").rstrip("\x01").split("\x01")
+    repaired = [piece for field_text in fields for piece in _pieces(field_text)]
+    return "|".join(repaired) if len(repaired) > len(fields) else None
+
+
+def _pieces(text: str) -> list[str]:
+    tag, _, value = text.partition("=")
+    for match in _INNER.finditer(value):
+        for start in range(match.start(), match.end() - 1):
+            number = value[start : match.end() - 1]
+            if number[0] != "0" and start > 0 and int(number) in TAGS:
+                return [f"{tag}={value[:start]}", *_pieces(value[start:])]
+    return [text]
 
 
 def preview(raw: bytes) -> str:

@@ -48,27 +48,52 @@ def store(warehouse: Warehouse, normalised: Normalised, execution: str) -> Count
     with warehouse.transaction():
         messages = _without(normalised.messages, "message_id", _stored_messages(warehouse, normalised.messages))
         fresh = messages["message_id"]
-        trades = _with(normalised.trades, "message_id", fresh)
-        trades = trades.filter(_first_seen(warehouse, trades, execution))
-        others = {
-            table: _new_records(warehouse, table, _with(rows, "message_id", fresh), execution)
-            for table, rows in normalised.facts.items()
-        }
-        telling = [trades["message_id"], *(rows["message_id"] for rows in others.values())]
-        messages = _effective(messages, pa.chunked_array([c for column in telling for c in column.chunks], pa.string()))
+        messages = _effective(messages, _append_facts(warehouse, normalised, fresh, execution))
         for table, rows in (
             ("raw_message", _executed(messages, execution)),
-            ("trade_event", _executed(trades, execution)),
-            ("trade_fee", _with(normalised.fees, "record_id", trades["record_id"])),
-            ("trade_identifier", _with(normalised.identifiers, "record_id", trades["record_id"])),
             ("quarantine", _executed(_with(normalised.quarantine, "message_id", fresh), execution)),
         ):
             if rows.num_rows:
                 warehouse.append(table, rows)
-        for table, rows in others.items():
-            if rows.num_rows:
-                warehouse.append(table, _executed(rows.drop_columns(["message_id"]), execution))
         return _counts(warehouse, execution)
+
+
+def store_again(warehouse: Warehouse, normalised: Normalised, execution: str) -> pa.Table:
+    """Append the facts of messages that are stored already, inside the caller's transaction.
+
+    Returns `message_id` and `outcome` of each message now, DUPLICATE where it brought nothing new.
+    """
+    ids = normalised.messages["message_id"]
+    return _effective(normalised.messages, _append_facts(warehouse, normalised, ids, execution)).select(
+        ["message_id", "outcome"]
+    )
+
+
+def prepare(warehouse: Warehouse) -> None:
+    """Make the scratch table that `store_again` needs; outside a transaction."""
+    warehouse.execute(_STAGE_DDL)
+
+
+def _append_facts(
+    warehouse: Warehouse, normalised: Normalised, messages: pa.ChunkedArray, execution: str
+) -> pa.ChunkedArray:
+    """Store what is new of the given messages' facts; returns the ids of the messages that brought something."""
+    trades = _with(normalised.trades, "message_id", messages)
+    trades = trades.filter(_first_seen(warehouse, trades, execution))
+    others = {
+        table: _new_records(warehouse, table, _with(rows, "message_id", messages), execution)
+        for table, rows in normalised.facts.items()
+    }
+    for table, rows in (
+        ("trade_event", _executed(trades, execution)),
+        ("trade_fee", _with(normalised.fees, "record_id", trades["record_id"])),
+        ("trade_identifier", _with(normalised.identifiers, "record_id", trades["record_id"])),
+        *((table, _executed(rows.drop_columns(["message_id"]), execution)) for table, rows in others.items()),
+    ):
+        if rows.num_rows:
+            warehouse.append(table, rows)
+    telling = [trades["message_id"], *(rows["message_id"] for rows in others.values())]
+    return pa.chunked_array([chunk for column in telling for chunk in column.chunks], pa.string())
 
 
 def _stored_messages(warehouse: Warehouse, messages: pa.Table) -> pa.ChunkedArray:

@@ -16,7 +16,22 @@ def _create_tables(warehouse: Warehouse) -> None:
         warehouse.execute(ddl(table))
 
 
-MIGRATIONS: tuple[tuple[str, Callable[[Warehouse], None]], ...] = (("tables", _create_tables),)
+def _quarantine_place(warehouse: Warehouse) -> None:
+    """Dialect and place of a quarantined message; what became of it when it was read again."""
+    _create_tables(warehouse)
+    for column, kind in (
+        ("dialect", "VARCHAR"),
+        ("dialect_version", "VARCHAR"),
+        ("file", "VARCHAR"),
+        ("line", "BIGINT"),
+    ):
+        warehouse.execute(f"ALTER TABLE quarantine ADD COLUMN IF NOT EXISTS {column} {kind}")
+
+
+MIGRATIONS: tuple[tuple[str, Callable[[Warehouse], None]], ...] = (
+    ("tables", _create_tables),
+    ("quarantine place", _quarantine_place),
+)
 
 
 def migrate(warehouse: Warehouse) -> int:
