@@ -1,21 +1,22 @@
-"""The FIX acceptor: TCP in, raw log out, one session core per connection."""
+"""The FIX engine of a process: sessions that log on here and sessions we dial, all into one raw log."""
 
 import asyncio
 import logging
 import shutil
 import ssl
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from domain.clock import Clock
+from ingest.session.access import Access
 from ingest.session.committer import CommitLimits, Committer
+from ingest.session.connection import Connection, Responder
 from ingest.session.core import SessionCore
-from ingest.session.framing import DEFAULT_MAX_MESSAGE_BYTES, Framer
-from ingest.session.state import Action, Append, Disconnect, Event, Send, SessionConfig, session_name
+from ingest.session.dialer import Dial, dial_for_ever
+from ingest.session.state import Numbers, Role, SessionConfig
 from ingest.session.status import SessionStatus, write_status
 from ingest.session.store import SessionStore
-from ingest.session.wire import header
 from ingest.streams.segment import SegmentStream
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,9 @@ class AcceptorConfig:
     """Where the acceptor listens, what it accepts and where it writes.
 
     `log_directory` is the root of the segment log, `state_directory` takes the outbound numbers and `status.json`.
-    With `tls` set, connections are TLS 1.2 or newer as that context says.
+    With `tls` set, connections are TLS 1.2 or newer as that context says. By session name: `access` what a connection
+    must show, `dial` where a session of role INITIATOR is dialed, `respond` who answers its business messages. A
+    counterparty that does not read what it is sent for `unread_seconds` is dropped.
     """
 
     host: str
@@ -42,6 +45,10 @@ class AcceptorConfig:
     max_connections: int = 256
     tls: ssl.SSLContext | None = None
     limits: CommitLimits = field(default_factory=CommitLimits)
+    access: Mapping[str, Access] = field(default_factory=dict)
+    dial: Mapping[str, Dial] = field(default_factory=dict)
+    respond: Mapping[str, Responder] = field(default_factory=dict)
+    unread_seconds: float = 60.0
 
 
 async def run_acceptor(
@@ -57,17 +64,20 @@ async def run_acceptor(
     try:
         acceptor.load()
         server = await loop.create_server(
-            lambda: _Connection(acceptor), config.host, config.port, ssl=config.tls, reuse_address=True
+            lambda: Connection(acceptor), config.host, config.port, ssl=config.tls, reuse_address=True
         )
         port = server.sockets[0].getsockname()[1]
         committing = asyncio.create_task(acceptor.committer.run())
         ticking = asyncio.create_task(acceptor.tick_for_ever(port))
         stopping = asyncio.create_task(stop.wait())
+        dialing = acceptor.dial()
         try:
             if on_listening is not None:
                 on_listening(port)
             ended, _ = await asyncio.wait({committing, ticking, stopping}, return_when=asyncio.FIRST_COMPLETED)
             server.close()
+            for one in dialing:
+                one.cancel()
             if stopping in ended and not committing.done():
                 await acceptor.log_out()
             for task in (committing, ticking):
@@ -77,9 +87,9 @@ async def run_acceptor(
             server.close()
             acceptor.abort()
             running: list[asyncio.Task[object]] = [committing, ticking, stopping]
-            for one in running:
+            for one in (*running, *dialing):
                 one.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+            await asyncio.gather(*running, *dialing, return_exceptions=True)
             acceptor.publish(port)
     finally:
         acceptor.close()
@@ -93,16 +103,20 @@ class _Acceptor:
         self._stream = SegmentStream(config.log_directory)
         self.store = SessionStore(config.state_directory, self._stream)
         self.committer = Committer(self._stream, clock, config.limits)
-        self.sessions = {session.name: session for session in config.sessions}
-        self.active: dict[str, _Connection] = {}
-        self.connections: set[_Connection] = set()
+        self.first_message_seconds, self.unread_seconds = config.first_message_seconds, config.unread_seconds
+        self.sessions = {
+            session.name: replace(session, deliver=True) if session.name in config.respond else session
+            for session in config.sessions
+        }
+        self.active: dict[str, Connection] = {}
+        self.connections: set[Connection] = set()
         self._numbers: dict[str, tuple[int, int]] = {}
         self._disk_low = False
 
     def load(self) -> None:
         """Lock and recover every configured session, so that a second acceptor or damage is found at once."""
         for name in self.sessions:
-            numbers = self.store.load(name)
+            numbers = self._load(name)
             self.committer.begin(name, numbers.logged)
             self._numbers[name] = (numbers.next_in, numbers.next_out)
 
@@ -111,14 +125,55 @@ class _Acceptor:
         """Whether sockets are read: not while the disk is nearly full or too much waits for it."""
         return not self._disk_low and not self.committer.full
 
-    def open_core(self, name: str) -> SessionCore:
-        """A core with the session's durable numbers."""
-        return SessionCore(self.sessions[name], self.store.load(name), self.clock)
+    def joined(self, connection: Connection) -> bool:
+        """A socket is open; False when there are too many."""
+        room = len(self.connections) < self.config.max_connections
+        self.connections.add(connection)
+        return room
+
+    def left(self, connection: Connection) -> None:
+        """The socket is gone."""
+        self.connections.discard(connection)
+
+    def claim(self, connection: Connection, name: str) -> SessionCore | str | None:
+        """The session's core, why the connection is refused, or None to wait for the predecessor's last commit."""
+        session, dialed = self.sessions.get(name), name in self.config.dial
+        if session is None or (session.role is Role.INITIATOR) is not dialed:
+            return f"no session {name} is configured"
+        access = None if dialed else self.config.access.get(name)
+        refusal = access.refusal(connection.info("peername"), connection.info("peercert")) if access else ""
+        if refusal:
+            return f"{name}: {refusal}"
+        if name in self.active:
+            return f"{name} is connected already" if self.active[name].connected else None
+        self.active[name] = connection
+        return SessionCore(session, self._load(name), self.clock, self.store.sent(name))
+
+    def responder(self, name: str) -> Responder | None:
+        """Who answers business messages of the session."""
+        return self.config.respond.get(name)
+
+    def reserve(self, name: str, next_out: int) -> None:
+        """Make durable what the next sends rely on: numbers below `next_out`, business messages kept."""
+        self.store.reserve(name, next_out)
+
+    def dial(self) -> list[asyncio.Task[None]]:
+        """Start dialing the sessions that are ours to begin."""
+        return [asyncio.create_task(self._dial(name, dial)) for name, dial in self.config.dial.items()]
+
+    async def _dial(self, name: str, dial: Dial) -> None:
+        schedule = self.sessions[name].schedule
+        await dial_for_ever(dial, name, lambda: Connection(self, dials=name), schedule, self.clock)
+
+    def _load(self, name: str) -> Numbers:
+        schedule = self.sessions[name].schedule
+        period = schedule.period(self.clock.now_ns()) if schedule is not None and schedule.reset else None
+        return self.store.load(name, period)
 
     def adjust_reading(self) -> None:
         """Pause or resume every socket."""
         for connection in self.connections:
-            connection.listen(self.listening)
+            connection.listen()
 
     async def tick_for_ever(self, port: int) -> None:
         """Timers of all sessions, the disk watermark and the status file."""
@@ -173,7 +228,8 @@ class _Acceptor:
             connection.abort()
 
     def close(self) -> None:
-        """Release the log."""
+        """Release log and store."""
+        self.store.close()
         self._stream.close()
 
     def _check_disk(self) -> None:
@@ -181,126 +237,3 @@ class _Acceptor:
         if low != self._disk_low:
             logger.warning("disk space is %s; sockets are %s", *(("low", "paused") if low else ("back", "read again")))
         self._disk_low = low
-
-
-class _Connection(asyncio.Protocol):
-    """One TCP connection: until its first message names a session, then that session's core."""
-
-    def __init__(self, acceptor: _Acceptor) -> None:
-        self._acceptor = acceptor
-        self._transport: asyncio.Transport | None = None
-        self._listening = True
-        self._opened_at = acceptor.clock.monotonic()
-        self._greeting = b""
-        self._name = ""
-        self._undurable = 0
-        self.core: SessionCore | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        if len(self._acceptor.connections) >= self._acceptor.config.max_connections:
-            transport.abort()
-        self._acceptor.connections.add(self)
-        # Once the transport reads: a paused acceptor must not take a Logon from a newcomer either.
-        asyncio.get_running_loop().call_soon(lambda: self.listen(self._acceptor.listening))
-
-    def data_received(self, data: bytes) -> None:
-        if self.core is None:
-            self._greeting += data
-            self.greet()
-        else:
-            self._act(self.core.receive(data))
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._acceptor.connections.discard(self)
-        self._greeting = b""
-        self._transport = None
-        if self.core is not None:
-            self._act(self.core.closed())
-            logger.info("%s: disconnected", self._name)
-            self._finish()
-
-    @property
-    def connected(self) -> bool:
-        """False once the socket is gone, even while something it brought is not durable yet."""
-        return self._transport is not None
-
-    def tick(self) -> None:
-        """Timers of this connection."""
-        if self.core is not None:
-            self._act(self.core.tick(self._listening))
-        elif self._acceptor.clock.monotonic() - self._opened_at > self._acceptor.config.first_message_seconds:
-            self.abort()
-
-    def listen(self, listening: bool) -> None:
-        """Pause or resume reading."""
-        if self._transport is None or listening == self._listening or self._transport.is_closing():
-            return
-        self._listening = listening
-        (self._transport.resume_reading if listening else self._transport.pause_reading)()
-
-    def log_out(self, text: str) -> None:
-        """Begin an orderly end."""
-        if self.core is not None:
-            self._act(self.core.logout(text))
-        else:
-            self.abort()
-
-    def abort(self) -> None:
-        """Drop the connection."""
-        if self._transport is not None:
-            self._transport.abort()
-
-    def greet(self) -> None:
-        """Find the session the first message speaks for; anything else is dropped without an answer."""
-        frames = Framer(DEFAULT_MAX_MESSAGE_BYTES).feed(self._greeting)
-        if not frames or self.core is not None:
-            return
-        first = header(frames[0].data) if not frames[0].garbled else {}
-        name = session_name(first.get(49, ""), first.get(56, ""))
-        if name not in self._acceptor.sessions:
-            logger.warning("refused a connection: no session %s is configured", name)
-            self.abort()
-        elif name not in self._acceptor.active:
-            data, self._greeting = self._greeting, b""
-            self._name, self.core = name, self._acceptor.open_core(name)
-            self._acceptor.active[name] = self
-            self._act(self.core.receive(data))
-        elif self._acceptor.active[name].connected:
-            logger.warning("refused a second connection of %s", name)
-            self.abort()
-
-    def _act(self, actions: list[Action]) -> None:
-        sends = self._transport is not None and any(isinstance(action, Send) for action in actions)
-        if sends and self.core is not None:
-            self._acceptor.store.reserve(self._name, self.core.next_out)
-        for action in actions:
-            match action:
-                case Append(messages):
-                    self._undurable += len(messages)
-                    self._acceptor.committer.submit(self._name, action, self._committed)
-                case Send(data) if self._transport is not None:
-                    self._transport.write(data)
-                case Disconnect(reason):
-                    logger.info("%s: closing: %s", self._name, reason)
-                    if self._transport is not None:
-                        self._transport.close()
-                case Event(text):
-                    logger.info("%s: %s", self._name, text)
-        if not self._acceptor.listening:
-            self._acceptor.adjust_reading()
-
-    def _committed(self, count: int) -> None:
-        self._undurable -= count
-        if self.core is not None:
-            self._act(self.core.committed(count))
-            self._finish()
-        if self._acceptor.listening and not self._listening:
-            self._acceptor.adjust_reading()
-
-    def _finish(self) -> None:
-        """A new connection reads its numbers from the log, so it has to wait for the last commit of the old one."""
-        if self.core is not None and self._transport is None and not self._undurable:
-            core, self.core = self.core, None
-            self._acceptor.forget(self._name, core)

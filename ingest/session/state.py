@@ -1,19 +1,37 @@
 """What a FIX session is made of: its configuration, its numbers, and the actions the core asks for."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 
+from ingest.fix.dictionary import Dictionary
 from ingest.session.framing import DEFAULT_MAX_MESSAGE_BYTES
+from ingest.session.schedule import Schedule
 
-BEGIN_STRINGS = frozenset({"FIX.4.0", "FIX.4.1", "FIX.4.2", "FIX.4.3", "FIX.4.4", "FIXT.1.1"})
+# The business messages Tieout reads; anything else is answered with BusinessMessageReject on a strict session.
+SUPPORTED = frozenset({"8", "AE", "AR", "AK", "AP", "AS", "AT", "AU", "J", "P", "j"})
+
+
+class Role(Enum):
+    """Which side of the connection we are."""
+
+    ACCEPTOR = "acceptor"
+    INITIATOR = "initiator"
 
 
 @dataclass(frozen=True, slots=True)
 class SessionConfig:
-    """One counterparty session as seen by the acceptor.
+    """One counterparty session as seen by us.
 
     `sender` is the counterparty's SenderCompID(49), `target` its TargetCompID(56): us. `begin_string` None takes over
-    what the counterparty logs on with.
+    what the counterparty logs on with; FIXT sessions say their DefaultApplVerID(1137) in `appl_ver_id`.
+
+    `strict` checks every message against `dictionaries` (by version; else our own table) and answers Reject(3) or
+    BusinessMessageReject(j). Without it what the session rules permit is accepted, and what a message holds is judged
+    when it is decoded.
+    `sending_time_seconds` is how far SendingTime(52) may be off (0: not checked), `supported` the business MsgTypes a
+    strict session takes. `password` and `username` must be in the counterparty's Logon (554 or RawData(96), 553) where
+    they are set; an initiator sends them. `deliver` asks for `Deliver` actions: what an application has to process.
     """
 
     sender: str
@@ -25,6 +43,19 @@ class SessionConfig:
     logout_timeout_seconds: float = 5.0
     stall_seconds: float = 2.0
     max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
+    role: Role = Role.ACCEPTOR
+    appl_ver_id: str = ""
+    heartbeat_seconds: int = 30
+    username: str = ""
+    password: str = field(default="", repr=False)
+    reset_on_logon: bool = False
+    next_expected: bool = False
+    strict: bool = False
+    sending_time_seconds: float = 0.0
+    supported: frozenset[str] = SUPPORTED
+    dictionaries: Mapping[str, Dictionary] = field(default_factory=dict)
+    schedule: Schedule | None = None
+    deliver: bool = False
 
     @property
     def name(self) -> str:
@@ -71,6 +102,23 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
+class Replay:
+    """Write these messages to the counterparty, one after the other, before anything that comes later.
+
+    The answer to a ResendRequest: made while it is written, so that a day's messages are never in memory together.
+    """
+
+    messages: Iterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """New business messages, in order and durable: for the application. Only with `SessionConfig.deliver`."""
+
+    messages: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Disconnect:
     """Close the connection once everything sent is written."""
 
@@ -84,4 +132,4 @@ class Event:
     text: str
 
 
-Action = Append | Send | Disconnect | Event
+Action = Append | Send | Replay | Deliver | Disconnect | Event

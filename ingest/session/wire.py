@@ -11,6 +11,7 @@ HEADER_TAGS = frozenset(
     b"1128 1129 1156".split()
 )
 _HEADER_SPLIT = 20
+_RESTAMPED = frozenset((b"8", b"9", b"43", b"52", b"122"))
 _TRAILER = re.compile(rb"\x0110=[^\x01]*\x01?\Z")
 
 
@@ -21,7 +22,8 @@ def checksum(data: bytes) -> int:
 
 def compose(begin_string: str, fields: Iterable[tuple[int, str]]) -> bytes:
     """A whole message: BeginString(8), BodyLength(9), the fields (35 first), CheckSum(10)."""
-    body = b"".join(b"%d=%s\x01" % (tag, value.encode()) for tag, value in fields)
+    # Bytes that are no UTF-8 are held as latin-1 text here: what came in goes out as it was.
+    body = b"".join(b"%d=%s\x01" % (tag, value.encode("latin-1", "replace")) for tag, value in fields)
     return seal(begin_string.encode(), body)
 
 
@@ -90,3 +92,34 @@ def timestamp(ns: int) -> str:
     """UTCTimestamp with milliseconds, as SendingTime(52)."""
     seconds, rest = divmod(ns, 1_000_000_000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y%m%d-%H:%M:%S}.{rest // 1_000_000:03d}"
+
+
+_TIMESTAMP = re.compile(r"(\d{8})-(\d\d):(\d\d):(\d\d)(?:\.(\d{1,12}))?")
+_SECOND_NS = 1_000_000_000
+
+
+def parse_timestamp(text: str | None) -> int | None:
+    """UTCTimestamp (YYYYMMDD-HH:MM:SS, any fraction) in ns UTC, a leap second as the next; None for no such time."""
+    found = _TIMESTAMP.fullmatch(text or "")
+    if found is None or not found[0].isascii():
+        return None
+    day, hour, minute, second, fraction = found.groups()
+    if int(hour) > 23 or int(minute) > 59 or int(second) > 60:
+        return None
+    try:
+        midnight = datetime(int(day[:4]), int(day[4:6]), int(day[6:]), tzinfo=UTC)
+    except ValueError:
+        return None
+    seconds = int(midnight.timestamp()) + int(hour) * 3_600 + int(minute) * 60 + int(second)
+    return seconds * _SECOND_NS + int((fraction or "0")[:9].ljust(9, "0"))
+
+
+def resent(message: bytes, now: str) -> bytes:
+    """A message sent before, for a resend: PossDupFlag(43)=Y, SendingTime(52) now, the first one in 122."""
+    pairs, body = split_header(message)
+    first = dict(reversed(pairs)).get(b"52", now.encode())
+    kept = [pair for pair in pairs if pair[0] not in _RESTAMPED]
+    at = next((n + 1 for n, (tag, _) in enumerate(kept) if tag == b"34"), len(kept))
+    kept[at:at] = [(b"43", b"Y"), (b"52", now.encode()), (b"122", first)]
+    begin = message[2 : message.find(SOH)]
+    return seal(begin, b"".join(b"%s=%s\x01" % pair for pair in kept) + body)

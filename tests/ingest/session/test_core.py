@@ -11,7 +11,7 @@ import pytest
 
 from domain.clock import ManualClock
 from ingest.session.core import SessionCore
-from ingest.session.state import Append, Disconnect, Numbers, Phase, Send, SessionConfig
+from ingest.session.state import Append, Disconnect, Numbers, Phase, Replay, Send, SessionConfig
 from ingest.session.wire import compose, fields
 
 NOW = "20260105-10:00:00.000"
@@ -83,6 +83,8 @@ class Script:
             elif isinstance(action, Send):
                 assert action.data == compose("FIX.4.4", list(fields(action.data).items())[2:-1])
                 self.sent.append(fields(action.data))
+            elif isinstance(action, Replay):
+                self.sent += [fields(message) for message in action.messages]
             elif isinstance(action, Disconnect):
                 self.disconnected = action.reason
 

@@ -7,7 +7,7 @@ import pytest
 from domain.clock import ManualClock
 from ingest.session.core import SessionCore
 from ingest.session.fastlane import FastLane
-from ingest.session.state import Action, Append, Numbers, Send, SessionConfig
+from ingest.session.state import Action, Append, Numbers, Replay, Send, SessionConfig
 from ingest.session.wire import compose
 
 LOGON = compose(
@@ -57,6 +57,8 @@ def run(data: bytes, sizes: list[int]) -> tuple[list[tuple[bytes, int]], list[Ac
             if isinstance(action, Append):
                 log += zip(action.messages, action.next_in, strict=True)
                 todo += core.committed(len(action.messages))
+            elif isinstance(action, Replay):
+                rest += [Send(message) for message in action.messages]
             elif isinstance(action, Send):
                 rest.append(action)
     return log, rest, core.next_in
