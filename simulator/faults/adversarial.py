@@ -263,7 +263,9 @@ def _visible(moved: int) -> tuple[int, int]:
 
 def _commission_tolerance(bench: Bench) -> "np.typing.NDArray[np.int64]":
     """The larger of a cent (a yen) and one per cent, in whole units."""
-    return np.maximum(bench.pool.column("commission") // 100 // _units(bench), 1) * _units(bench)
+    units = _units(bench)
+    made: np.typing.NDArray[np.int64] = np.maximum(bench.pool.column("commission") // 100 // units, 1) * units
+    return made
 
 
 def _units(bench: Bench) -> "np.typing.NDArray[np.int64]":
