@@ -1,0 +1,165 @@
+"""`tieout dialect learn` and `check`: a dialect or column map from samples, and a file held against samples."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from domain.errors import PermanentError
+from ingest.dialects.dialect import Dialect, parse_dialect
+from ingest.feeds import Feed
+from ingest.files.batch import FileBatch, batch_from_file
+from ingest.files.csv_map import CsvMap, parse_map
+from ingest.files.read import FileKind, FileRefused, kind_of
+from ingest.learn.fix import FixProposal, propose_dialect
+from ingest.learn.ours import Ours, read_ours
+from ingest.learn.proposal import MARK, Proposal
+from ingest.learn.table import TableProposal, propose_map
+from ingest.learn.table_sample import read_samples
+from ingest.normalise_reference import Reference
+
+_SAMPLE_BYTES_MAX = 256 * 1024 * 1024
+_REASONS_SHOWN = 12
+
+
+class LearnError(Exception):
+    """Samples or files cannot be used; the text is for the person at the terminal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """A proposal: the file's text and its lines."""
+
+    kind: str
+    text: str
+    lines: Sequence[Proposal]
+
+    @property
+    def open(self) -> Sequence[Proposal]:
+        """Lines a person has to confirm."""
+        return [line for line in self.lines if line.open]
+
+
+def learn(samples: Sequence[Path], ours: Sequence[Path], name: str | None) -> Learnt:
+    """What the samples (all FIX logs, or all delimited files of one layout) say. Raises LearnError."""
+    files = [(path, _read(path)) for path in samples]
+    kinds = {kind_of(data) for _, data in files}
+    if len(kinds) != 1:
+        raise LearnError("give samples of one kind at a time: FIX logs, or files of one layout")
+    known = read_ours([_read(path) for path in ours])
+    if ours and not known.known:
+        raise LearnError(f"{ours[0]}: no trades of ours in it (a FIX log of our fills and allocations is expected)")
+    if kinds == {FileKind.FIX}:
+        return _fix(files, known, name)
+    if kinds == {FileKind.CSV}:
+        return _table(files, known)
+    raise LearnError(f"{samples[0]}: neither a FIX log nor a delimited table")
+
+
+def _fix(files: Sequence[tuple[Path, bytes]], ours: Ours, name: str | None) -> Learnt:
+    wanted = name or _plain(files[0][0].stem)
+    found: FixProposal | None = propose_dialect([data for _, data in files], wanted, ours)
+    if found is None:
+        raise LearnError(f"{files[0][0]}: no execution, trade capture, allocation or confirmation in it")
+    return Learnt("dialect", found.text(), found.lines)
+
+
+def _table(files: Sequence[tuple[Path, bytes]], ours: Ours) -> Learnt:
+    try:
+        found: TableProposal = propose_map(read_samples([(str(path), data) for path, data in files]), ours)
+    except FileRefused as error:
+        raise LearnError(str(error)) from None
+    return Learnt("map", found.text(), found.lines)
+
+
+def _plain(text: str) -> str:
+    return "".join(char if char.isalnum() else "_" for char in text.lower()).strip("_") or "learnt"
+
+
+def as_json(learnt: Learnt) -> str:
+    """The lines as JSON: key, value, confidence, evidence, whether they are written and open."""
+    rows = [
+        {"key": line.key, "value": line.value, "confidence": round(line.confidence, 3), "evidence": line.evidence,
+         "written": line.written, "confirm": line.open}
+        for line in learnt.lines
+    ]  # fmt: skip
+    return json.dumps({"kind": learnt.kind, "lines": rows}, indent=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check found: lines to print, and whether the file can be used as it is."""
+
+    lines: Sequence[str]
+    good: bool
+
+
+def check(file: Path, samples: Sequence[Path]) -> Checked:
+    """Read a dialect or column map and, with samples, read those with it. Raises LearnError when it is wrong."""
+    text = _read(file).decode("utf-8-sig", "replace")
+    dialect, mapping = parse_either(file, text)
+    what = f"dialect {dialect.name}, version {dialect.version}" if dialect else "column map"
+    lines = [f"{file}: {what}, valid"]
+    marks = [number for number, line in enumerate(text.splitlines(), 1) if line.rstrip().endswith(MARK)]
+    if marks:
+        lines.append(f"{len(marks)} lines wait to be confirmed: {', '.join(map(str, marks[:20]))}")
+    good = not marks
+    for sample in samples:
+        told, fine = _tried(sample, dialect or Dialect(name="generic"), mapping)
+        lines += told
+        good = good and fine
+    return Checked(lines, good)
+
+
+def parse_either(file: Path, text: str) -> tuple[Dialect | None, CsvMap]:
+    """A dialect, or a column map (which has `columns`). Raises LearnError naming the key that is wrong."""
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise LearnError(f"{file}: not YAML: {str(error).splitlines()[0]}") from None
+    try:
+        if isinstance(content, dict) and "columns" in content and "name" not in content:
+            return None, parse_map(text, str(file))
+        return parse_dialect(file.name, text), CsvMap()
+    except PermanentError as error:
+        raise LearnError(str(error)) from None
+
+
+def _tried(sample: Path, dialect: Dialect, mapping: CsvMap) -> tuple[list[str], bool]:
+    feed = Feed(name="SAMPLE", role="PB", party="SAMPLE", dialect=dialect.name)
+    try:
+        batch = batch_from_file(_read(sample), str(sample), feed, mapping, Reference({dialect.name: dialect}))
+    except FileRefused as error:
+        return [str(error)], False
+    return _summary(sample, batch)
+
+
+def _summary(sample: Path, batch: FileBatch) -> tuple[list[str], bool]:
+    """Outcomes, quarantine by reason, and what the trades look like."""
+    done = batch.normalised
+    outcomes = Counter(done.messages["outcome"].to_pylist())
+    told = ", ".join(f"{count:,} {name}" for name, count in sorted(outcomes.items()))
+    lines = [f"{sample}: {done.trades.num_rows:,} trades; {told or 'nothing received'}"]
+    reasons = Counter((row["reason"], row["detail"]) for row in done.quarantine.to_pylist())
+    for (reason, detail), count in reasons.most_common(_REASONS_SHOWN):
+        lines.append(f"  quarantined {count:,}: {reason}: {detail}")
+    if done.trades.num_rows:
+        for name in ("level", "status", "side", "trade_ccy"):
+            counts = Counter(done.trades[name].to_pylist()).most_common(6)
+            lines.append(f"  {name}: " + ", ".join(f"{value} {count:,}" for value, count in counts))
+    received = sum(outcomes.get(name, 0) for name in ("FACT", "QUARANTINE"))
+    return lines, done.trades.num_rows > 0 and outcomes.get("QUARANTINE", 0) <= received * 0.05
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as handle:
+            data = handle.read(_SAMPLE_BYTES_MAX + 1)
+    except OSError as error:
+        raise LearnError(f"{path}: {error.strerror}") from None
+    if len(data) > _SAMPLE_BYTES_MAX:
+        raise LearnError(f"{path}: larger than {_SAMPLE_BYTES_MAX >> 20} MB; a sample of a day is enough")
+    return data
