@@ -18,6 +18,8 @@ from simulator.played import keep
 from simulator.profiles import DEMO, Profile
 from simulator.simulate import Flow, in_memory
 
+# Reference data begins and calendars end a little beyond these.
+YEARS = range(2016, 2046)
 MARKER = "made-by-tieout-demo"
 _DIALECTS = {"MERIDIAN_OMS": "generic", "ALPHA": "alpha_ae44", "BRAVO": "bravo_er42", "CHARLIE": "charlie_as44"}
 _REFERENCE = ("account_map", "fx_rate", "instrument", "identifier_history")
@@ -44,9 +46,12 @@ def trade_date(text: str | None, clock: Clock) -> date:
     if text is None:
         return last_business_day(datetime.fromtimestamp(clock.now_ns() / 1e9, UTC).date(), ("XNYS", "XFED"))
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         raise SettingsError(f"--date {text!r} is not a date like 2026-11-20") from None
+    if day.year not in YEARS:
+        raise SettingsError(f"--date {text}: the simulated markets are open from {YEARS[0]} to {YEARS[-1]}")
+    return day
 
 
 def prepare(
