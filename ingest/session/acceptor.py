@@ -76,8 +76,8 @@ async def run_acceptor(
                 on_listening(port)
             ended, _ = await asyncio.wait({committing, ticking, stopping}, return_when=asyncio.FIRST_COMPLETED)
             server.close()
-            for one in dialing:
-                one.cancel()
+            for call in dialing:
+                call.cancel()
             if stopping in ended and not committing.done():
                 await acceptor.log_out()
             for task in (committing, ticking):
@@ -87,8 +87,10 @@ async def run_acceptor(
             server.close()
             acceptor.abort()
             running: list[asyncio.Task[object]] = [committing, ticking, stopping]
-            for one in (*running, *dialing):
+            for one in running:
                 one.cancel()
+            for call in dialing:
+                call.cancel()
             await asyncio.gather(*running, *dialing, return_exceptions=True)
             acceptor.publish(port)
     finally:
