@@ -1,7 +1,7 @@
 """Runs session test cases: text scripts against a core of any FIX version, with a clock that moves when told.
 
-A script is a title line (`# ...`), settings (`versions 4.2+`, `set strict=no`, `numbers 7 3` for MsgSeqNum expected and to
-be sent) and lines of one of these forms:
+A script is a title line (`# ...`), settings (`versions 4.2+`, `set strict=no`, `numbers 7 3` for MsgSeqNum expected and
+to be sent) and lines of one of these forms:
 
     logon                   the counterparty logs on with MsgSeqNum 1 and a HeartBtInt of 30, and is answered
     > 35=8 34=2 {fill}      the counterparty sends this; 49, 56 and 52 are filled in, `52=none` leaves a field out
@@ -19,8 +19,8 @@ be sent) and lines of one of these forms:
     reconnect               the line was lost; a new connection with the durable numbers
     logout TEXT             we begin to log out
 
-`[4.2+]`, `[4.0-4.1]` or `[5.0+]` before a line restricts it to versions. {fill} is a valid fill of the version, {all} the
-EndSeqNo for everything, {now}, {old} and {soon} are times, {begin} the BeginString.
+`[4.2+]`, `[4.0-4.1]` or `[5.0+]` before a line restricts it to versions. {fill} is a valid fill of the version, {all}
+the EndSeqNo for everything, {now}, {old} and {soon} are times, {begin} the BeginString.
 """
 
 import re
@@ -32,9 +32,7 @@ from typing import Any
 from domain.clock import ManualClock
 from ingest.session.core import SessionCore
 from ingest.session.sent import MemorySent
-from ingest.session.state import (
-    Action, Append, Deliver, Disconnect, Numbers, Phase, Replay, Role, Send, SessionConfig,
-)  # fmt: skip
+from ingest.session.state import Action, Append, Deliver, Disconnect, Numbers, Phase, Replay, Role, Send, SessionConfig
 from ingest.session.versions import VERSIONS
 from ingest.session.wire import compose, fields, seal, timestamp
 
