@@ -27,8 +27,11 @@ from warehouse.port import Warehouse
 
 # Of breaks, those that are open at the end.
 _OPEN = f"{BREAKS} WHERE b.state = 'OPEN'"
-# Every record in short, and those of breaks in full: a field comparison needs all columns.
-_RECORDS = "SELECT record_id, message_id, feed, source_role, trade_uid, version, file, line FROM trade_event"
+# Every record that can be matched in short, and those of breaks in full: a field comparison needs all columns.
+_RECORDS = """
+SELECT record_id, message_id, feed, source_role, trade_uid, version, file, line FROM trade_event
+WHERE status IN ('NEW', 'CORRECT', 'CANCEL')
+"""
 _BROKEN = """
 SELECT e.* FROM trade_event e WHERE EXISTS (SELECT 1 FROM recon_break_member m WHERE m.record_id = e.record_id)
 """

@@ -151,6 +151,31 @@ AFFIRMATION = Table(
     """),
 )
 
+ACKNOWLEDGEMENT = Table(
+    "acknowledgement",
+    Kind.FACT,
+    columns("""
+        record_id str ! identity
+        feed str !
+        source_role str !
+        msg_type str ! | AR, P, AT, AU, Q; 8, AE, J, AS for a refusal that is no readable trade
+        subject str ! | TRADE, ALLOCATION, CONFIRMATION, ORDER
+        trade_uid str ! | what is answered: 571 or 1003, 70, 755, 664, 17
+        client_order_id str | 11
+        account_id str | 1, 79
+        account_raw str | as sent
+        status str ! | RECEIVED, PENDING, ACCEPTED, REJECTED, CANCELLED
+        code str | the status as sent: 939, 87, 940, 150
+        reason_code str | 751, 88 or 776, 774, 127, 103
+        reason str | 58, 161
+        event_time_utc ts ! | 60, else 52
+        recv_time_utc ts !
+        pb_id str
+        raw_sha256 str !
+        execution str !
+    """),
+)
+
 FILE_MANIFEST = Table(
     "file_manifest",
     Kind.FACT,

@@ -16,10 +16,11 @@ from ingest.fix.index import INTEGRITY, Bools, Flag, Ints, index_fields
 from ingest.fix.plans import FAMILIES
 from ingest.fix.sniff import is_wire_form, to_wire
 from ingest.fix.values import objects, texts
+from ingest.normalise_facts import other_facts
 from ingest.normalise_hash import sha256_hex
 from ingest.normalise_part import Part
 from ingest.normalise_reference import Reference
-from ingest.normalise_status import IGNORED, SESSION, STATUS_TAGS, message_status
+from ingest.normalise_status import IGNORED, REJECT, SESSION, STATUS_TAGS, message_status
 from ingest.normalise_trades import (
     FEE_SCHEMA,
     IDENTIFIER_SCHEMA,
@@ -97,6 +98,7 @@ class _Collected:
     trades: list[pa.Table]
     fees: list[pa.Table]
     identifiers: list[pa.Table]
+    facts: dict[str, list[pa.Table]]
 
 
 def normalise(batch: RawBatch, reference: Reference) -> Normalised:
@@ -112,7 +114,7 @@ def normalise(batch: RawBatch, reference: Reference) -> Normalised:
         pa.array(batch.lines, pa.int64()) if batch.lines is not None else pa.nulls(count, pa.int64()),
     )
     outcomes, types, dialects = (np.full(count, value, dtype=object) for value in (QUARANTINE, None, None))
-    found = _Collected(outcomes, types, dialects, {}, [], [], [])
+    found = _Collected(outcomes, types, dialects, {}, [], [], [], {})
     for feed, positions in _parts(batch.feeds):
         _normalise_part(batch, feed, positions, columns, reference, found)
     return Normalised(
@@ -121,6 +123,7 @@ def normalise(batch: RawBatch, reference: Reference) -> Normalised:
         pa.concat_tables([IDENTIFIER_SCHEMA.empty_table(), *found.identifiers]),
         _message_table(batch, columns, found),
         _quarantine_table(batch, found),
+        {name: pa.concat_tables(tables) for name, tables in found.facts.items()},
     )
 
 
@@ -141,12 +144,13 @@ def _normalise_part(
     out.dialects[positions] = part.dialect
     _check_framing(part, unframed, batch, positions)
     status = message_status(part)
+    framed = frozenset(part.problems.found)
     trades: list[pa.Table] = []
     fees: list[pa.Table] = []
     identifiers: list[pa.Table] = []
     for family in FAMILIES:
         mine = pc.is_in(part.message_type, pa.array(sorted(family.types)))
-        mine = pc.and_(mine, pc.is_in(status, pa.array(["NEW", "CORRECT", "CANCEL"])))
+        mine = pc.and_(mine, pc.is_in(status, pa.array(["NEW", "CORRECT", "CANCEL", REJECT])))
         messages = np.flatnonzero(mine.to_numpy(zero_copy_only=False))
         messages = messages[~np.isin(messages, list(part.problems.found))]
         if not len(messages):
@@ -158,6 +162,8 @@ def _normalise_part(
         part.problems.add_each(without.tolist(), MISSING_FIELD, f"Group {family.count_tag} has no entries.")
         record[_POSITION] = pa.array(positions[extract.message], pa.int64())
         trades.append(_clean(record, ~np.isin(extract.message, list(part.problems.found))))
+    for name, table in other_facts(part, status, framed).items():
+        out.facts.setdefault(name, []).append(table)
     kept = pa.concat_tables(trades)["record_id"] if trades else pa.array([], pa.string())
     out.trades += trades
     out.fees += [_of(table, kept) for table in fees]

@@ -7,21 +7,27 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest.fix.plans import FAMILIES
+from ingest.fix.plans import FAMILIES, POSITION
 from ingest.fix.tags import MESSAGE_TYPES, SESSION_TYPES
 from ingest.fix.values import KEY_SEPARATOR, joined, texts
 from ingest.normalise_part import Part
 from ingest.quarantine import ENUM_UNMAPPED, MISSING_FIELD, is_placeholder, swallowed_field, value_problem
 
 SESSION, IGNORED = "SESSION", "IGNORED"
-STATUS_TAGS = (20, 150, 39, 32, 487, 856, 939, 71, 87, 666, 665)
-_WITHOUT_QUANTITY = frozenset("03456789ABCDEIJKL")
+# A refused trade; what a counterparty answers to what it was sent; a holding.
+REJECT, ANSWER, HOLDING = "REJECT", "ANSWER", "HOLDING"
+ANSWER_TYPES = frozenset({"AR", "P", "AT", "AU", "Q"})
+STATUS_TAGS = (20, 150, 39, 32, 487, 856, 939, 71, 87, 666, 665, 728)
+_WITHOUT_QUANTITY = frozenset("0345679ABCDEIJKL")
 _MESSAGE_TYPE = re.compile(r"[A-Za-z0-9]{1,4}")
 _Verdict = tuple[str | None, str]  # status, or None and the tag and value that could not be read
 
 
 def message_status(part: Part) -> pa.Array:
-    """Per message SESSION, IGNORED or the trade status NEW, CORRECT, CANCEL; null where a problem was recorded."""
+    """Per message SESSION, IGNORED, ANSWER, HOLDING or the trade status NEW, CORRECT, CANCEL, REJECT.
+
+    Null where a problem was recorded.
+    """
     columns = [part.message_type] + [texts(part.index, part.whole.find(tag)) for tag in STATUS_TAGS]
     # Quantities differ from message to message; only their presence matters here.
     quantity = 1 + STATUS_TAGS.index(32)
@@ -57,6 +63,11 @@ def _verdict(shown: list[int], values: list[str]) -> _Verdict:
     for family in FAMILIES:
         if kind in family.types:
             return _RULES[family.name](fields)
+    if kind in ANSWER_TYPES:
+        return ANSWER, ""
+    if kind in POSITION.types:
+        # PosReqResult(728) other than 0 is an answer without a position.
+        return (HOLDING if fields[728] in ("", "0") else IGNORED), ""
     if kind in MESSAGE_TYPES or _MESSAGE_TYPE.fullmatch(kind):
         return IGNORED, ""
     return None, f"MsgType(35)={kind}"
@@ -65,6 +76,8 @@ def _verdict(shown: list[int], values: list[str]) -> _Verdict:
 def _execution(fields: dict[int, str]) -> _Verdict:
     """Both generations: ExecTransType(20) up to FIX 4.2, ExecType(150) F, G, H from 4.3; else OrdStatus(39)."""
     transaction, kind, order = fields[20], fields[150], fields[39]
+    if transaction in ("", "0", "3") and (kind or order) == "8":
+        return REJECT, ""
     if transaction in ("1", "2"):
         return ("CANCEL" if transaction == "1" else "CORRECT"), ""
     if transaction == "3":
@@ -85,7 +98,7 @@ def _capture(fields: dict[int, str]) -> _Verdict:
     """TradeReportTransType(487) with TradeReportType(856), TrdRptStatus(939) and, in older dialects, ExecType(150)."""
     transaction, kind = fields[487], fields[856]
     if fields[939] == "1" or kind == "3":
-        return IGNORED, ""
+        return REJECT, ""
     if transaction not in ("", "0", "1", "2", "3", "4"):
         return None, f"TradeReportTransType(487)={transaction}"
     if transaction in ("1", "4") or kind in ("6", "7") or fields[150] == "H":
@@ -96,7 +109,7 @@ def _capture(fields: dict[int, str]) -> _Verdict:
 def _allocation(fields: dict[int, str]) -> _Verdict:
     """AllocTransType(71); a rejected AllocStatus(87) is no booking."""
     if fields[87] in ("1", "2", "5"):
-        return IGNORED, ""
+        return REJECT, ""
     known = {"": "NEW", "0": "NEW", "1": "CORRECT", "2": "CANCEL", "3": IGNORED, "4": "NEW", "5": "NEW", "6": "CANCEL"}
     status = known.get(fields[71])
     return (status, "") if status else (None, f"AllocTransType(71)={fields[71]}")

@@ -49,8 +49,8 @@ def family_trades(part: Part, family: Family, messages: Ints, status: pa.Array) 
             detail = f"Group {family.count_tag} announces {declared} entries but holds {found}."
             part.problems.add(message, GROUP_COUNT, detail)
     extract = Extract(part, family, segments, status.take(pa.array(segments.message)))
-    columns = _time_columns(extract)
-    columns |= _date_columns(extract, columns["event_time_utc"])
+    columns = time_columns(extract)
+    columns |= date_columns(extract, columns["event_time_utc"])
     columns |= asset_columns(extract)
     columns |= side_columns(extract, columns["asset_class"])
     columns |= money_columns(extract, columns["side"], columns["price_type"])
@@ -67,7 +67,7 @@ def family_trades(part: Part, family: Family, messages: Ints, status: pa.Array) 
     return extract, columns
 
 
-def _time_columns(extract: Extract) -> dict[str, pa.Array]:
+def time_columns(extract: Extract) -> dict[str, pa.Array]:
     """Event, sending and receiving time: TransactTime(60) in the dialect's zone, SendingTime(52) always UTC."""
     part, fields = extract.part, extract.fields("event_time")
     nanos, precision, ok, odd = read_times(part.index, fields)
@@ -101,7 +101,7 @@ def _mark(extract: Extract, rows: Ints, flag: Flag) -> None:
     np.bitwise_or.at(extract.part.index.flags, extract.message[rows], int(flag))
 
 
-def _date_columns(extract: Extract, event_time: pa.Array) -> dict[str, pa.Array]:
+def date_columns(extract: Extract, event_time: pa.Array) -> dict[str, pa.Array]:
     """TradeDate(75), else the event's day in the market's zone; SettlDate(64)."""
     part = extract.part
     fields = extract.fields("trade_date")

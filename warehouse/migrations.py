@@ -31,6 +31,7 @@ def _quarantine_place(warehouse: Warehouse) -> None:
 MIGRATIONS: tuple[tuple[str, Callable[[Warehouse], None]], ...] = (
     ("tables", _create_tables),
     ("quarantine place", _quarantine_place),
+    ("acknowledgement", _create_tables),
 )
 
 

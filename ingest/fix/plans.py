@@ -157,4 +157,63 @@ CONFIRMATION = Family(
         }
     ),
 )
+# The families whose rows are trades.
 FAMILIES = (EXECUTION, CAPTURE, ALLOCATION, CONFIRMATION)
+
+_ANSWER: Columns = {
+    "event_time": (60, 52),
+    "sending_time": (52,),
+    "orig_sending_time": (122,),
+    "client_order_id": (11,),
+    "account_raw": (1, 79),
+    "reason": (58, 161),
+    "pb_party": (party(4), party(14), nested_party(4), nested_party(14), 439),
+}
+# What counterparties say of what was sent to them: subject, then the tags of id, status and reason.
+ANSWERS: Mapping[str, tuple[str, Family]] = MappingProxyType(
+    {
+        name: (
+            subject,
+            Family(
+                name,
+                frozenset({name}),
+                MappingProxyType({**_ANSWER, "trade_uid": uid, "code": code, "reason_code": reason}),
+                count_tag=78 if name in ("P", "AT") else None,
+                own=frozenset({"account_raw"}),
+                message_tags=frozenset({11, 58, 60, 70, 87, 755}),
+            ),
+        )
+        for name, subject, uid, code, reason in (
+            ("AR", "TRADE", (571, 1003, 818), (939, 150), (751,)),
+            ("Q", "TRADE", (17,), (), (127,)),
+            ("P", "ALLOCATION", (70,), (87,), (776, 88)),
+            ("AT", "ALLOCATION", (755, 70), (87,), (776, 88)),
+            ("AU", "CONFIRMATION", (664,), (940,), (774,)),
+            # Refused reports that hold no trade one could read.
+            ("8", "ORDER", (17, 37, 11), (150, 39), (103,)),
+            ("AE", "TRADE", (571, 1003, 818), (939, 150), (751,)),
+            ("J", "ALLOCATION", (70,), (87,), (88,)),
+            ("AS", "ALLOCATION", (755, 70), (87,), (88,)),
+        )
+    }
+)
+POSITION = Family(
+    "POSITION",
+    frozenset({"AP"}),
+    MappingProxyType(
+        {
+            **_COMMON,
+            "trade_uid": (721, 710),
+            "trade_date": (715,),
+            "position_type": (703,),
+            "long_qty": (704,),
+            "short_qty": (705,),
+            "price": (730,),
+            "settle_price_type": (731,),
+            "session": (716,),
+        }
+    ),
+    count_tag=702,
+    own=frozenset({"position_type", "long_qty", "short_qty"}),
+    message_tags=_MESSAGE_TAGS | {1, 715, 716, 721, 730, 731},
+)

@@ -100,12 +100,10 @@ def test_both_generations_of_fills(run: Run, fill: Make, changes: dict[int, str 
     [
         ({20: "3", 150: "2"}, "IGNORED"),
         ({150: "0"}, "IGNORED"),
-        ({150: "8"}, "IGNORED"),
         ({150: "I"}, "IGNORED"),
         ({20: "0", 150: "4"}, "IGNORED"),
-        ({150: None, 39: "8"}, "IGNORED"),
         ({35: "D"}, "IGNORED"),
-        ({35: "AR"}, "IGNORED"),
+        ({35: "AD"}, "IGNORED"),
         ({35: "0"}, "SESSION"),
         ({35: "A"}, "SESSION"),
         ({35: "5"}, "SESSION"),

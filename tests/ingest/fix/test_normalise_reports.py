@@ -145,7 +145,8 @@ def test_a_replaced_block_chains_by_allocation(run: Run, frame: Make) -> None:
 
 def test_a_block_without_allocations_and_a_rejected_one(run: Run, frame: Make) -> None:
     assert refusal(run([frame(ALLOCATION_HEAD)], CHARLIE))[0] == "missing_required_field"
-    assert outcome(run([frame(ALLOCATION_HEAD.replace("87=0", "87=1") + "78=1|79=A1|80=300|")], CHARLIE)) == "IGNORED"
+    refused = only(run([frame(ALLOCATION_HEAD.replace("87=0", "87=1") + "78=1|79=A1|80=300|")], CHARLIE))
+    assert (refused["status"], refused["trade_uid"]) == ("REJECT", "B1/A1")
 
 
 def test_one_account_twice_in_a_block_stays_two_events(run: Run, frame: Make) -> None:
