@@ -1,6 +1,6 @@
 """What a feed is: who sends it, in which role and dialect, and how it arrives."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -24,6 +24,20 @@ class SessionIdentity(BaseModel):
         return f"{self.sender_comp_id}->{self.target_comp_id}"
 
 
+class UatIdentity(BaseModel):
+    """CompIDs of the counterparty's test system, for `tieout certify` alone: never those of a session in production."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sender_comp_id: Annotated[str, Field(min_length=1)]
+    target_comp_id: Annotated[str, Field(min_length=1)]
+
+    @property
+    def name(self) -> str:
+        """Session name, counterparty first: `SENDER->TARGET`."""
+        return f"{self.sender_comp_id}->{self.target_comp_id}"
+
+
 class FeedSlot(BaseModel):
     """When a file of this feed is due, on every open day of its calendar."""
 
@@ -38,7 +52,7 @@ class Feed(BaseModel):
     """One source of records. The role comes from here, never from what a message says about itself.
 
     `session` and `path_glob` may both be given: the files are then the session's recorded log. `map` is the column map
-    of its delimited files.
+    of its delimited files, `uat` the test session that `tieout certify` examines.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,6 +62,7 @@ class Feed(BaseModel):
     party: str
     dialect: str = "generic"
     session: SessionIdentity | None = None
+    uat: UatIdentity | None = None
     path_glob: Annotated[str, Field(min_length=1)] | None = None
     map: Path | None = None
     contents: Contents = "trades"
@@ -56,8 +71,8 @@ class Feed(BaseModel):
     grace_seconds: Annotated[int, Field(ge=0)] = 60
 
 
-def feeds_by_session(feeds: Iterable[Feed]) -> Mapping[str, Feed]:
-    """Session name (`SENDER->TARGET`) to feed. Raises ValueError when two feeds claim one session."""
+def feeds_by_session(feeds: Sequence[Feed]) -> Mapping[str, Feed]:
+    """Session name (`SENDER->TARGET`) to feed. Raises ValueError when a session is claimed twice."""
     found: dict[str, Feed] = {}
     for feed in feeds:
         if feed.session is None:
@@ -66,4 +81,7 @@ def feeds_by_session(feeds: Iterable[Feed]) -> Mapping[str, Feed]:
         if name in found:
             raise ValueError(f"feeds {found[name].name} and {feed.name} both claim session {name}")
         found[name] = feed
+    for feed in feeds:
+        if feed.uat is not None and feed.uat.name in found:
+            raise ValueError(f"feed {feed.name}: {feed.uat.name} is a session in production, not one to test with")
     return found
