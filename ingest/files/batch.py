@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from hashlib import sha256
 
 import numpy as np
@@ -11,14 +12,19 @@ import pyarrow.compute as pc
 
 from domain.schema import TYPES
 from ingest.feeds import Feed
+from ingest.files.books import BookRows, rows_of_book
 from ingest.files.csv_map import CsvMap
+from ingest.files.file_dialect import FileDialect, detected
+from ingest.files.layout import LaidOut, lay_out
 from ingest.files.read import FileKind, FileRefused, container_of, decode, kind_of
-from ingest.files.rows import CsvRows, RawRow, rows_from_csv
+from ingest.files.received import RawRow
+from ingest.files.rows import CsvRows, rows_by_dialect, rows_from_csv
+from ingest.files.sheet import Problem
 from ingest.fix.sniff import find_messages, looks_damaged
 from ingest.fix.stamps import stamped
 from ingest.normalise import MESSAGE_SCHEMA, QUARANTINE_SCHEMA, Normalised, RawBatch, normalise
 from ingest.normalise_reference import Reference
-from ingest.normalise_trades import FEE_SCHEMA, IDENTIFIER_SCHEMA
+from ingest.normalise_trades import FEE_SCHEMA, IDENTIFIER_SCHEMA, TRADE_SCHEMA
 from ingest.quarantine import quarantine_id
 
 _TIMESTAMP = TYPES["ts"].arrow
@@ -27,7 +33,10 @@ _SENTENCE = re.compile(rb"[A-Za-z][^=\x01]* [^=\x01]*$")
 
 @dataclass(frozen=True, slots=True)
 class FileBatch:
-    """A file's rows ready for the store; `lines` gives the line of each message by message id."""
+    """A file's rows ready for the store; `lines` gives the line of each message by message id.
+
+    `business_date` is the day the file says it is of, else the latest trade or statement date in it.
+    """
 
     normalised: Normalised
     kind: FileKind
@@ -36,27 +45,39 @@ class FileBatch:
     columns: dict[str, str]
     unused: tuple[str, ...]
     notes: tuple[str, ...]
+    business_date: date | None = None
 
 
 def batch_from_file(
-    data: bytes, file: str, feed: Feed, mapping: CsvMap, reference: Reference, *, recorded: bool = False
+    data: bytes,
+    file: str,
+    feed: Feed,
+    mapping: CsvMap,
+    reference: Reference,
+    *,
+    recorded: bool = False,
+    dialect: FileDialect | None = None,
 ) -> FileBatch:
     """Whatever the bytes are, read. The receiving time of a row is its own: sending time, else event time.
 
     `recorded` means that a FIX log was written by a receiver: the time a line starts with is when it was received, and
-    what follows it is a message even where nothing can be read of it.
+    what follows it is a message even where nothing can be read of it. `dialect` is the kind of file it is known to be;
+    without one it is looked for, and a FIX log or a delimited table is read as such.
 
     Raises FileRefused when the file is empty, no known kind, or cannot be used as a whole.
     """
     kind = kind_of(data)
     if kind is FileKind.EMPTY:
         raise FileRefused(file, 0, "empty_file", "the file is empty")
+    dialect = dialect or (detected(data) if kind is not FileKind.FIX else None)
+    if dialect is not None:
+        return _by_dialect(data, file, feed, dialect, reference)
     if kind is FileKind.BINARY:
         what = container_of(data)
         raise FileRefused(file, 0, "not_text", f"this is {what}" if what else "neither a FIX log nor a delimited table")
     if kind is FileKind.FIX:
         return _fix_log(data, file, feed, reference, recorded)
-    return _table(rows_from_csv(data, file, feed, mapping, reference), file, feed)
+    return _table(rows_from_csv(data, file, feed, mapping, reference), file, feed, FileKind.CSV)
 
 
 def _session(file: str, feed: Feed) -> str:
@@ -85,6 +106,7 @@ def _fix_log(data: bytes, file: str, feed: Feed, reference: Reference, recorded:
         live=False,
         file=file,
         lines=[piece.line for _, piece in kept],
+        prefixes=[piece.prefix for _, piece in kept],
     )
     normalised = _received_when_sent(normalise(batch, reference))
     spare = [(number, piece) for number, (piece, plain) in enumerate(zip(found, text, strict=True), 1) if plain]
@@ -108,18 +130,82 @@ def _received_when_sent(normalised: Normalised) -> Normalised:
     return replace(normalised, trades=trades)
 
 
-def _table(rows: CsvRows, file: str, feed: Feed) -> FileBatch:
+def _by_dialect(data: bytes, file: str, feed: Feed, dialect: FileDialect, reference: Reference) -> FileBatch:
+    """A file of a known kind. What is new in its layout is one more received row, set aside as I07."""
+    laid = lay_out(data, file, dialect)
+    kind = FileKind(dialect.kind)
+    if dialect.contents == "trades":
+        batch = _table(rows_by_dialect(laid, file, feed, dialect, reference), file, feed, kind)
+    elif not laid.columns:
+        batch = _books(None, laid, file, feed, kind)
+    else:
+        batch = _books(rows_of_book(laid, file, feed, dialect, reference), laid, file, feed, kind)
+    if laid.drift:
+        problem = Problem("schema_drift", f"{file}: {'; '.join(laid.drift)}; its rows were read", "I07")
+        header = laid.source.original(laid.table.header_raw)
+        row = RawRow(laid.table.header_line, header, "QUARANTINE", problem)
+        batch = _with_row(batch, row, file, feed)
+    return replace(batch, business_date=laid.stated_date or batch.business_date)
+
+
+def _table(rows: CsvRows, file: str, feed: Feed, kind: FileKind) -> FileBatch:
     session = _session(file, feed)
-    numbered = list(enumerate(rows.received, 1))
-    ids = [f"{session}:{number}" for number, _ in numbered]
     trades = rows.trades
     at = trades.schema.get_field_index("message_id")
-    mine = pa.array([ids[position] for position in rows.trade_rows], pa.string())
+    mine = pa.array([f"{session}:{position + 1}" for position in rows.trade_rows], pa.string())
     trades = trades.set_column(at, trades.schema.field(at), mine)
+    normalised = Normalised(
+        trades, rows.fees, IDENTIFIER_SCHEMA.empty_table(), *_received_rows(rows.received, session, feed)
+    )
+    latest = pc.max(trades["trade_date"]).as_py() if trades.num_rows else None
+    return FileBatch(
+        normalised, kind, rows.encoding, _lines(rows.received, session), rows.columns, rows.unused, rows.notes, latest
+    )
+
+
+def _books(rows: BookRows | None, laid: LaidOut, file: str, feed: Feed, kind: FileKind) -> FileBatch:
+    session = _session(file, feed)
+    received = rows.received if rows else ()
+    facts = {}
+    if rows is not None:
+        at = rows.facts.schema.get_field_index("message_id")
+        mine = pa.array([f"{session}:{position + 1}" for position in rows.fact_rows], pa.string())
+        facts[rows.table] = rows.facts.set_column(at, "message_id", mine)
+    normalised = Normalised(
+        TRADE_SCHEMA.empty_table(), FEE_SCHEMA.empty_table(), IDENTIFIER_SCHEMA.empty_table(),
+        *_received_rows(received, session, feed), facts,
+    )  # fmt: skip
+    used = set(laid.columns.values())
+    unused = tuple(name for name in laid.table.header if name and name not in used)
+    return FileBatch(
+        normalised, kind, laid.source.encoding, _lines(received, session), dict(laid.columns), unused,
+        rows.notes if rows else (), rows.latest if rows else None,
+    )  # fmt: skip
+
+
+def _with_row(batch: FileBatch, row: RawRow, file: str, feed: Feed) -> FileBatch:
+    """The batch with one more received row, numbered 0: the file itself."""
+    session = _session(file, feed)
+    messages, quarantine = _received_rows([row], session, feed, first=0)
+    normalised = replace(
+        batch.normalised,
+        messages=pa.concat_tables([messages, batch.normalised.messages]),
+        quarantine=pa.concat_tables([quarantine, batch.normalised.quarantine]),
+    )
+    return replace(batch, normalised=normalised, lines={f"{session}:0": row.line, **batch.lines})
+
+
+def _lines(rows: Sequence[RawRow], session: str) -> dict[str, int]:
+    return {f"{session}:{number}": row.line for number, row in enumerate(rows, 1)}
+
+
+def _received_rows(rows: Sequence[RawRow], session: str, feed: Feed, first: int = 1) -> tuple[pa.Table, pa.Table]:
+    """Messages and quarantine of the rows, numbered from `first`."""
+    numbered = list(enumerate(rows, first))
     bad = [
         {
-            "quarantine_id": quarantine_id(ids[number - 1], row.problem.reason),
-            "message_id": ids[number - 1],
+            "quarantine_id": quarantine_id(f"{session}:{number}", row.problem.reason),
+            "message_id": f"{session}:{number}",
             "feed": feed.name,
             "recv_ts": 0,
             "code": row.problem.code,
@@ -131,15 +217,7 @@ def _table(rows: CsvRows, file: str, feed: Feed) -> FileBatch:
         for number, row in numbered
         if row.problem
     ]
-    normalised = Normalised(
-        trades,
-        FEE_SCHEMA.empty_table(),
-        IDENTIFIER_SCHEMA.empty_table(),
-        _messages(numbered, session, feed),
-        pa.Table.from_pylist(bad, schema=QUARANTINE_SCHEMA),
-    )
-    lines = {ids[number - 1]: row.line for number, row in numbered}
-    return FileBatch(normalised, FileKind.CSV, rows.encoding, lines, rows.columns, rows.unused, rows.notes)
+    return _messages(numbered, session, feed), pa.Table.from_pylist(bad, schema=QUARANTINE_SCHEMA)
 
 
 def _messages(rows: Sequence[tuple[int, RawRow]], session: str, feed: Feed) -> pa.Table:

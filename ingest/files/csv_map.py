@@ -1,5 +1,6 @@
 """How one file's headers become canonical columns: the YAML map, the guess, and the draft for an unknown layout."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -10,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ingest.files.aliases import aliases, guess, key_of, known_keys
 from ingest.files.read import FileRefused
 
-_INSTRUMENT = ("isin", "cusip", "sedol", "figi", "symbol")
-_REQUIRED = {
+_INSTRUMENT = ("isin", "cusip", "sedol", "figi", "symbol", "identifier")
+REQUIRED = {
     "trade_uid": "a trade or execution id",
     "account": "an account",
     "side": "a side (or a signed quantity: set signed_quantity: true)",
@@ -20,7 +21,7 @@ _REQUIRED = {
     "trade_ccy": "a currency",
     "trade_date": "a trade date",
 }
-_CONSTANT_FIELDS = frozenset(
+CONSTANT_FIELDS = frozenset(
     {"account", "trade_ccy", "settle_ccy", "trade_date", "settle_date", "pb_id", "asset_class", "multiplier",
      "exec_broker_id", "venue_mic", "strategy", "side", "status"}
 )  # fmt: skip
@@ -28,17 +29,28 @@ DATE_FORMATS = ("YYYY-MM-DD", "YYYYMMDD", "DD/MM/YYYY", "MM/DD/YYYY", "DD-MMM-YY
 Sides = Literal["BUY", "SELL", "SELL_SHORT", "SELL_SHORT_EXEMPT", "BUY_COVER"]
 
 
-class CsvMap(BaseModel):
-    """A mapping file: which header holds which column, and how its cells are written.
+Assets = Literal["EQUITY", "ETF", "OPTION", "FUTURE", "BOND", "FX_SPOT", "FX_FWD", "FX_NDF", "FX_SWAP", "CDS", "IRS",
+                 "TRS", "CFD", "LOAN"]  # fmt: skip
 
-    `columns` canonical → header; `constants` canonical → value for the whole file; `date_format` one of DATE_FORMATS;
-    `zone` IANA zone of times without one; `accounts` their account → ours; `sides` and `statuses`
-    the file's own codes; `negative_buy` what BUY with a negative quantity means; `skip_rows_where` header → value.
+
+class Conventions(BaseModel):
+    """How the cells of a file are written, whatever its layout.
+
+    `constants` canonical → value for the whole file; `date_format` one of DATE_FORMATS; `zone` IANA zone of times
+    without one; `accounts` their account → ours; `sides`, `statuses`, `asset_classes` the file's own codes, and
+    `other_statuses: NEW` reads every other status as new; `negative_buy` what BUY with a negative quantity means;
+    `open_close_sides` a sale that opens is short, a purchase that closes covers (never of contracts); `cost_sign:
+    negative` costs are written with a minus; `fees` fee type → header; `identifier_types` the code beside
+    `identifier` → which identifier it is; `quantity_units` the code beside the quantity → what it counts;
+    `bond_forms` how bonds are written, the usual form first: the row's gross amount proves which; `thirty_seconds`
+    prices like `110-16+`; `coupon_percent` 4 is 4 %, not 400 %; `fx_pairs` currency trades are turned to the market's
+    pair, dealt in its first currency; `version_pattern` finds the version in the version column (group 1);
+    `skip_rows_where` header → value of rows that are no trades, `only_rows_where` header → values of those that are
+    (a file without the column has only such).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    columns: dict[str, str] = Field(default_factory=dict)
     constants: dict[str, str] = Field(default_factory=dict)
     date_format: Literal["", "YYYY-MM-DD", "YYYYMMDD", "DD/MM/YYYY", "MM/DD/YYYY", "DD-MMM-YYYY", "MMM DD, YYYY",
                          "EXCEL"] = ""  # fmt: skip
@@ -47,20 +59,32 @@ class CsvMap(BaseModel):
     accounts: dict[str, str] = Field(default_factory=dict)
     sides: dict[str, Sides] = Field(default_factory=dict)
     statuses: dict[str, Literal["NEW", "CORRECT", "CANCEL", "REJECT"]] = Field(default_factory=dict)
+    other_statuses: Literal["", "NEW"] = ""
     negative_buy: Literal["", "CANCEL", "SELL"] = ""
     signed_quantity: bool = False
+    open_close_sides: bool = False
+    asset_classes: dict[str, Assets] = Field(default_factory=dict)
+    identifier_types: dict[str, Literal["isin", "cusip", "sedol", "figi", "symbol"]] = Field(default_factory=dict)
+    quantity_units: dict[str, Literal["UNITS", "CONTRACTS", "FACE"]] = Field(default_factory=dict)
+    bond_forms: tuple[Literal["PERCENT", "FRACTION", "THOUSANDS"], ...] = ()
+    thirty_seconds: bool = False
+    coupon_percent: bool = False
+    fx_pairs: bool = False
+    cost_sign: Literal["", "negative", "positive"] = ""
+    fees: dict[str, str] = Field(default_factory=dict)
+    version_pattern: str | None = None
     level: Annotated[str, Field(pattern="^(FILL|ORDER|BLOCK|ALLOCATION|CONFIRM)$")] = "FILL"
     skip_rows_where: dict[str, str] = Field(default_factory=dict)
+    only_rows_where: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
-    @field_validator("constants", "columns", "accounts", "sides", "statuses", "skip_rows_where", mode="before")
+    @field_validator(
+        "constants", "accounts", "sides", "statuses", "skip_rows_where", "asset_classes", "identifier_types",
+        "quantity_units", "fees", mode="before",
+    )  # fmt: skip
     @classmethod
     def _texts(cls, value: object) -> object:
         """YAML reads `2` and `2026-06-23` as numbers and dates: a map file means the text."""
-        if value is None:
-            return {}
-        if isinstance(value, dict):
-            return {str(key): str(item) for key, item in value.items() if item is not None}
-        return value
+        return _as_texts(value)
 
     @field_validator("zone")
     @classmethod
@@ -69,6 +93,28 @@ class CsvMap(BaseModel):
             return value and str(ZoneInfo(value))
         except (ZoneInfoNotFoundError, ValueError):
             raise ValueError(f"no such time zone: {value}") from None
+
+    @field_validator("version_pattern")
+    @classmethod
+    def _one_group(cls, value: str | None) -> str | None:
+        try:
+            fits = value is None or re.compile(value).groups == 1
+        except re.error as error:
+            raise ValueError(f"not a pattern: {error}") from None
+        if not fits:
+            raise ValueError("the pattern needs exactly one group")
+        return value
+
+
+class CsvMap(Conventions):
+    """A mapping file: which header holds which column (`columns`, canonical → header), and how cells are written."""
+
+    columns: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _column_texts(cls, value: object) -> object:
+        return _as_texts(value)
 
     @field_validator("columns")
     @classmethod
@@ -81,14 +127,22 @@ class CsvMap(BaseModel):
     @field_validator("constants")
     @classmethod
     def _known_constants(cls, value: dict[str, str]) -> dict[str, str]:
-        unknown = [name for name in value if name not in _CONSTANT_FIELDS]
+        unknown = [name for name in value if name not in CONSTANT_FIELDS]
         if unknown:
-            raise ValueError(f"{unknown[0]!r} cannot be constant; possible: {', '.join(sorted(_CONSTANT_FIELDS))}")
+            raise ValueError(f"{unknown[0]!r} cannot be constant; possible: {', '.join(sorted(CONSTANT_FIELDS))}")
         return value
 
     def knows(self, header: str) -> bool:
         """Whether the header is one this map or the alias table looks for (used to find the header row)."""
         return key_of(header) in known_keys() or header in self.columns.values()
+
+
+def _as_texts(value: object) -> object:
+    if value is None:
+        return {}
+    if isinstance(value, dict):
+        return {str(key): str(item) for key, item in value.items() if item is not None}
+    return value
 
 
 def parse_map(text: str, file: str) -> CsvMap:
@@ -137,14 +191,14 @@ def resolve(header: Sequence[str], mapping: CsvMap, file: str, line: int) -> dic
     return {name: chosen[name] for name in aliases() if name in chosen}
 
 
-def missing(chosen: Mapping[str, str], mapping: CsvMap) -> list[str]:
+def missing(chosen: Mapping[str, str], mapping: Conventions) -> list[str]:
     """Required columns that neither a header nor a constant provides."""
     given = {*chosen, *mapping.constants}
     if mapping.signed_quantity:
         given.add("side")
     if "event_time" in given:
         given.add("trade_date")
-    lacking = [name for name in _REQUIRED if name not in given]
+    lacking = [name for name in REQUIRED if name not in given]
     if not given & set(_INSTRUMENT):
         lacking.append("symbol")
     return lacking
@@ -152,7 +206,7 @@ def missing(chosen: Mapping[str, str], mapping: CsvMap) -> list[str]:
 
 def describe(name: str) -> str:
     """What a required column is, in words."""
-    return _REQUIRED.get(name, "an instrument: symbol, isin, cusip, sedol or figi")
+    return REQUIRED.get(name, "an instrument: symbol, isin, cusip, sedol or figi")
 
 
 def draft_map(header: Sequence[str], chosen: Mapping[str, str], lacking: Sequence[str], mapping: CsvMap) -> str:

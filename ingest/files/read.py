@@ -26,6 +26,10 @@ class FileKind(StrEnum):
 
     FIX = "fix"
     CSV = "csv"
+    TAB = "tab"
+    FIXED = "fixed"
+    XML = "xml"
+    XLS = "xls"
     EMPTY = "empty"
     BINARY = "binary"
 

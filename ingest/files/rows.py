@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -14,29 +14,24 @@ from domain.schema import arrow_schema
 from domain.trade import TRADE
 from ingest.feeds import Feed
 from ingest.files import codes
+from ingest.files.contract import by_open_close, contract_evidence, own_units, read_asset, read_terms, unit_columns
 from ingest.files.csv_map import CsvMap, resolve
 from ingest.files.economics import Columns, read_dates, read_identifiers, read_money, read_numbers, read_sides
-from ingest.files.read import FileRefused, decode
-from ingest.files.sheet import Mask, Problem, Sheet, is_empty, nulls
-from ingest.files.table import Span, read_table
+from ingest.files.fees import fee_rows, read_fees
+from ingest.files.file_dialect import FileDialect
+from ingest.files.identity import accounts_of, instruments_of, require_account
+from ingest.files.layout import LaidOut
+from ingest.files.pairs import turn_pairs
+from ingest.files.read import Decoded, decode
+from ingest.files.received import RawRow, check_count, head, received, set_aside
+from ingest.files.sheet import Mask, Sheet, is_empty, nulls
+from ingest.files.table import read_table
 from ingest.normalise_reference import Reference
-from ingest.normalise_trades import EVENT_KEY_FIELDS, event_key
-from ingest.symbology import Evidence, instrument_id
+from ingest.normalise_trades import EVENT_KEY_FIELDS, FEE_SCHEMA, TRADE_SCHEMA, event_key
 
-_TEXTS = ("order_id", "client_order_id", "cross_uid", "block_id", "exec_broker_id", "venue_mic", "asset_class",
-          "strategy", "uti")  # fmt: skip
+_TEXTS = ("order_id", "client_order_id", "cross_uid", "block_id", "exec_broker_id", "venue_mic", "strategy", "uti")
+_KEYS = ("trade_uid", "account", "symbol", "isin", "cusip", "sedol", "figi", "identifier")
 _DAY_NS = 86_400_000_000_000
-_SOURCES = {"isin": "4", "sedol": "2", "cusip": "1", "figi": "S"}
-
-
-@dataclass(frozen=True, slots=True)
-class RawRow:
-    """One received row as evidence: header line, newline, row, in the file's own encoding; `line` from 1."""
-
-    line: int
-    raw: bytes
-    outcome: str
-    problem: Problem | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +49,7 @@ class CsvRows:
     notes: tuple[str, ...]
     encoding: str
     latest_ns: int
+    fees: pa.Table = field(default_factory=FEE_SCHEMA.empty_table)
 
 
 def rows_from_csv(data: bytes, file: str, feed: Feed, mapping: CsvMap, reference: Reference) -> CsvRows:
@@ -65,17 +61,36 @@ def rows_from_csv(data: bytes, file: str, feed: Feed, mapping: CsvMap, reference
     source = decode(data)
     table = read_table(source, file, mapping.knows)
     columns = resolve(table.header, mapping, file, table.header_line)
-    sheet = Sheet(table, columns, mapping)
-    ignored = _set_aside(sheet)
+    return _rows(Sheet(table, columns, mapping), source, file, feed, reference)
+
+
+def rows_by_dialect(laid: LaidOut, file: str, feed: Feed, dialect: FileDialect, reference: Reference) -> CsvRows:
+    """Trades of one file of a known kind; otherwise as `rows_from_csv`."""
+    if not laid.columns:
+        return CsvRows(TRADE_SCHEMA.empty_table(), (), (), {}, (), (), laid.source.encoding, 0)
+    return _rows(Sheet(laid.table, laid.columns, dialect), laid.source, file, feed, reference)
+
+
+def _rows(sheet: Sheet, source: Decoded, file: str, feed: Feed, reference: Reference) -> CsvRows:
+    table, columns, mapping = sheet.table, sheet.columns, sheet.mapping
+    ignored = set_aside(sheet, _KEYS)
     found, price = read_numbers(sheet, file)
-    found |= read_sides(sheet, found)
-    days, moments = read_dates(sheet, file, mapping.zone)
+    found["asset_class"] = read_asset(sheet)
+    scale = own_units(sheet, found, price.scale)
+    found |= unit_columns(found["asset_class"])
+    days, moments, day_first = read_dates(sheet, file, mapping.zone)
     found |= days
-    found |= read_money(sheet, found, price)
+    found |= read_terms(sheet, found, day_first)
+    found |= read_sides(sheet, found)
+    found["side"] = by_open_close(sheet, found["side"], found["position_effect"], found["asset_class"])
+    found |= read_money(sheet, found, scale)
     found |= read_identifiers(sheet)
+    turn_pairs(sheet, found)
     found |= _texts(sheet)
-    found["account_id"] = _accounts(sheet, feed, reference, days["trade_date"])
-    found["instrument_id"] = _instruments(found, reference)
+    found |= _versions(sheet, found["status"])
+    require_account(sheet)
+    found["account_id"] = accounts_of(sheet, feed, reference, days["trade_date"])
+    found["instrument_id"] = instruments_of(found, reference, days["trade_date"], contract_evidence(found))
     sheet.fail(nulls(found["instrument_id"]), "unknown_instrument", "symbol", "names no instrument", "I03")
     known_time = ~moments.empty & ~moments.bad
     midnight = pc.fill_null(found["trade_date"].cast(pa.int32()).cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
@@ -83,40 +98,18 @@ def rows_from_csv(data: bytes, file: str, feed: Feed, mapping: CsvMap, reference
     found["event_time_precision"] = pc.if_else(pa.array(known_time), moments.precision, "d")
     found["tz_source"] = pc.if_else(pa.array(known_time), moments.tz_source, "date")
     found["ext"] = _extras(sheet)
-    _check_count(sheet)
+    fees = read_fees(sheet, file)
+    found["flags"] = sheet.flags()
+    check_count(sheet)
     good = sheet.good()
-    received, trade_rows = _received(sheet, ignored, source.original, good)
-    trades = _trades(sheet, found, feed, file, good, [received[row].raw for row in trade_rows])
+    told, trade_rows = received(sheet, ignored, source.original, good)
+    trades = _trades(sheet, found, feed, file, good, [told[row].raw for row in trade_rows])
     latest = pc.max(trades["event_time_utc"].cast(pa.int64())).as_py() if trades.num_rows else 0
-    unused = tuple(name for name in table.header if name and name not in columns.values())
-    return CsvRows(trades, trade_rows, received, columns, unused, tuple(sheet.notes), source.encoding, latest)
-
-
-def _set_aside(sheet: Sheet) -> list[Span]:
-    """Rows that are no trades: those the map skips, and a last row of sums without id, account and security."""
-    drop = np.zeros(sheet.count, dtype=bool)
-    header = sheet.table.header
-    for name, value in sheet.mapping.skip_rows_where.items():
-        if name not in header:
-            raise FileRefused("map file", 0, "bad_map", f"skip_rows_where: the file has no column {name!r}")
-        cells = sheet.table.text.column(header.index(name))
-        drop |= pc.equal(cells, value).to_numpy()
-    why = {int(row): "skipped_by_map" for row in np.flatnonzero(drop)}
-    if sheet.count:
-        last = np.zeros(sheet.count, dtype=bool)
-        last[-1] = True
-        for name in ("trade_uid", "account", "symbol", "isin", "cusip", "sedol", "figi"):
-            if name in sheet.columns:
-                last &= is_empty(sheet.cells(name))
-        why |= {int(row): "totals_row" for row in np.flatnonzero(last & ~drop)}
-        drop |= last
-    spans = [
-        Span(int(sheet.table.lines[row]), sheet.table.raws[row], reason, reason.replace("_", " "))
-        for row, reason in sorted(why.items())
-    ]
-    if spans:
-        sheet.keep_only(~drop)
-    return spans
+    unused = tuple(name for name in table.header if name and name not in {*columns.values(), *mapping.fees.values()})
+    return CsvRows(
+        trades, trade_rows, told, dict(columns), unused, tuple(sheet.notes), source.encoding, latest,
+        fee_rows(fees, trades["record_id"], good),
+    )  # fmt: skip
 
 
 def _texts(sheet: Sheet) -> Columns:
@@ -130,44 +123,24 @@ def _texts(sheet: Sheet) -> Columns:
     return found
 
 
-def _accounts(sheet: Sheet, feed: Feed, reference: Reference, days: pa.Array) -> pa.Array:
-    """Canonical account per row: the map's own aliases, the account map on the trade date, else as written."""
-    cells = sheet.cells("account")
-    sheet.fail_empty("account", is_empty(cells))
-    own = sheet.mapping.accounts
-    if not reference.accounts:
-        return codes.by_unique(cells, lambda text: own.get(text, text))
-    pairs = zip(cells.to_pylist(), days.to_pylist(), strict=True)
-    found = {}
-    for pair in set(pairs):
-        match = reference.account(feed.party, pair[0], pair[1])
-        found[pair] = own.get(pair[0]) or (match.account_id if match else pair[0])
-    return pa.array([found[pair] for pair in zip(cells.to_pylist(), days.to_pylist(), strict=True)], pa.string())
+def _versions(sheet: Sheet, status: pa.Array) -> Columns:
+    """Version per row, 1 where none is told. A later version that calls itself new replaces the one before it."""
+    if not sheet.has("version"):
+        return {"version": pa.repeat(pa.scalar(1, pa.int64()), sheet.count)}
+    pattern = re.compile(sheet.mapping.version_pattern or r"^0*(\d{1,9})$")
 
+    def number(text: str) -> str | None:
+        found = pattern.search(text)
+        return found.group(1) if found and found.group(1).isdecimal() else None
 
-def _instruments(found: Columns, reference: Reference) -> pa.Array:
-    """Instrument id per row, looked up once per distinct combination of identifiers and trade date."""
-    names = (*_SOURCES, "symbol")
-    parts = [pc.fill_null(found[name], "") for name in names]
-    parts.append(pc.fill_null(found["trade_date"].cast(pa.string()), "") if reference.instruments else "")
-    keys = pc.dictionary_encode(pc.binary_join_element_wise(*parts, "\x1f"))
-    answers = []
-    for key in keys.dictionary.to_pylist():
-        *ids, symbol, day = key.split("\x1f")
-        evidence = Evidence(
-            symbol or None,
-            None,
-            tuple((_SOURCES[n], value) for n, value in zip(_SOURCES, ids, strict=True) if value),
-            "",
-        )
-        on = pa.scalar(day).cast(pa.date32()).as_py() if day else None
-        answers.append(instrument_id(evidence, reference.instruments, on))
-    return pa.array(answers, pa.string()).take(keys.indices)
+    version = pc.fill_null(codes.by_unique(sheet.cells("version"), number).cast(pa.int64()), 1)
+    again = pc.and_(pc.greater(version, 1), pc.equal(status, "NEW"))
+    return {"version": version, "status": pc.if_else(pc.fill_null(again, False), "CORRECT", status)}
 
 
 def _extras(sheet: Sheet) -> pa.Array:
     """Cells of columns nobody asked for, as JSON by header; they are kept, not used."""
-    used = set(sheet.columns.values())
+    used = {*sheet.columns.values(), *sheet.mapping.fees.values()}
     spare = [(at, name) for at, name in enumerate(sheet.table.header) if name and name not in used]
     if not spare:
         return pa.nulls(sheet.count, pa.string())
@@ -177,45 +150,17 @@ def _extras(sheet: Sheet) -> pa.Array:
     return pa.array([json.dumps(row, ensure_ascii=False) if row else None for row in kept], pa.string())
 
 
-def _check_count(sheet: Sheet) -> None:
-    declared = sheet.table.declared_rows
-    have = sheet.count + len(sheet.table.bad)
-    if declared is not None and declared != have:
-        sheet.notes.append(f"the trailer says {declared} rows, the file has {have}")
-
-
-def _received(
-    sheet: Sheet, ignored: list[Span], original: Callable[[bytes], bytes], good: Mask
-) -> tuple[tuple[RawRow, ...], tuple[int, ...]]:
-    """Every received row in file order, and the positions of the good ones in that order."""
-    table = sheet.table
-    head = table.header_raw + b"\n"
-    entries: list[tuple[int, int, RawRow]] = []
-    for row, (line, raw) in enumerate(zip(table.lines.tolist(), table.raws, strict=True)):
-        problem = sheet.problems.get(row)
-        outcome = "QUARANTINE" if problem else "FACT"
-        entries.append((line, row if good[row] else -1, RawRow(line, original(head + raw), outcome, problem)))
-    for span in (*table.ignored, *ignored):
-        entries.append((span.line, -1, RawRow(span.line, original(head + span.raw), "IGNORED")))
-    for span in table.bad:
-        problem = Problem("cell_count", span.detail)
-        entries.append((span.line, -1, RawRow(span.line, original(head + span.raw), "QUARANTINE", problem)))
-    entries.sort(key=lambda entry: entry[0])
-    positions = [at for at, entry in enumerate(entries) if entry[1] >= 0]
-    return tuple(entry[2] for entry in entries), tuple(positions)
-
-
 def _trades(sheet: Sheet, found: Columns, feed: Feed, file: str, good: Mask, raws: list[bytes]) -> pa.Table:
     """The good rows with every column of the trade record the file can give; the rest is null."""
     count = len(raws)
     keep = pa.array(good)
     columns = {name: values.filter(keep) for name, values in found.items()}
-    head = len(sheet.table.header_raw) + 1
+    start = len(head(sheet))
     hashes = [hashlib.sha256(raw).hexdigest() for raw in raws]
     source = f"{feed.name}/{file}"
     same = {
-        "feed": feed.name, "source_id": source, "source_role": feed.role, "level": sheet.mapping.level, "version": 1,
-        "file": file, "message_id": "", "execution": "", "raw_start": head,
+        "feed": feed.name, "source_id": source, "source_role": feed.role, "level": sheet.mapping.level,
+        "file": file, "message_id": "", "execution": "", "raw_start": start,
     }  # fmt: skip
     columns |= {name: pa.repeat(pa.scalar(value), count) for name, value in same.items()}
     columns["raw_sha256"] = pa.array(hashes, pa.string())

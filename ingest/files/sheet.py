@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest.files.csv_map import CsvMap
+from ingest.files.csv_map import Conventions
 from ingest.files.table import CsvTable
 
 Mask = npt.NDArray[np.bool_]
@@ -29,9 +29,10 @@ class Sheet:
 
     table: CsvTable
     columns: Mapping[str, str]
-    mapping: CsvMap
+    mapping: Conventions
     problems: dict[int, Problem] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    marks: dict[str, Mask] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
@@ -53,12 +54,12 @@ class Sheet:
 
     def fail(self, rows: Mask, reason: str, name: str, what: str, code: str = "I01") -> None:
         """Note a problem for every row marked that has none yet; `what` follows the cell in the sentence."""
-        at = np.flatnonzero(rows)
-        if not len(at):
-            return
-        cells = self.cells(name)
-        header = self.columns.get(name, name)
-        for row in at.tolist():
+        if rows.any():
+            self.fail_cells(rows, reason, self.columns.get(name, name), self.cells(name), what, code)
+
+    def fail_cells(self, rows: Mask, reason: str, header: str, cells: pa.Array, what: str, code: str = "I01") -> None:
+        """As `fail`, for cells of a column that has no canonical name."""
+        for row in np.flatnonzero(rows).tolist():
             if row not in self.problems:
                 shown = str(cells[row].as_py())[:60]
                 self.problems[row] = Problem(
@@ -68,6 +69,19 @@ class Sheet:
     def fail_empty(self, name: str, empty: Mask) -> None:
         """A required cell is empty."""
         self.fail(empty, "missing_required_field", name, "is empty")
+
+    def mark(self, rows: Mask, flag: str) -> None:
+        """Remember how the marked rows were treated: the flag is kept with the record."""
+        if rows.any():
+            self.marks[flag] = self.marks.get(flag, np.zeros(self.count, dtype=bool)) | rows
+
+    def flags(self) -> pa.Array:
+        """Comma list of each row's flags, null where it has none."""
+        shown = pa.nulls(self.count, pa.string())
+        for flag, rows in sorted(self.marks.items()):
+            longer = pc.binary_join_element_wise(shown, flag, ",", null_handling="skip")
+            shown = pc.if_else(pa.array(rows), longer, shown)
+        return shown
 
     def good(self) -> Mask:
         """Rows without a problem."""

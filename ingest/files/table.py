@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from ingest.files.records import Offsets, Records
 
 _HEADER_SEARCH_ROWS = 60
 _HEADER_NAMES_MIN = 3
-_DELIMITERS = (",", "\t", ";", "|")
+DELIMITERS = (",", "\t", ";", "|")
 _TOTALS_COLUMNS = 3
 _COUNTED = r"(?:record|row|trade|line|item)s?"
 _TOTALS = (
@@ -57,13 +57,15 @@ class CsvTable:
     declared_rows: int | None
 
 
-def read_table(source: Decoded, file: str, known: Callable[[str], bool]) -> CsvTable:
+def read_table(
+    source: Decoded, file: str, known: Callable[[str], bool], delimiters: Sequence[str] = DELIMITERS
+) -> CsvTable:
     """The table in `source`. `known` says whether a header is one the caller looks for.
 
     Raises FileRefused (`no_header`) when no row among the first 60 holds at least three known names.
     """
     records = Records(source.data)
-    at, delimiter, header = _find_header(records, file, known)
+    at, delimiter, header = _find_header(records, file, known, delimiters)
     rows = _Rows(records, at, delimiter, len(header))
     text = rows.columns()
     keep = rows.set_totals_aside(text)
@@ -82,10 +84,12 @@ def read_table(source: Decoded, file: str, known: Callable[[str], bool]) -> CsvT
     )
 
 
-def _find_header(records: Records, file: str, known: Callable[[str], bool]) -> tuple[int, str, tuple[str, ...]]:
+def _find_header(
+    records: Records, file: str, known: Callable[[str], bool], delimiters: Sequence[str]
+) -> tuple[int, str, tuple[str, ...]]:
     best = (_HEADER_NAMES_MIN - 1, -1, ",", [""])
     for at in range(min(len(records), _HEADER_SEARCH_ROWS)):
-        for delimiter in _DELIMITERS:
+        for delimiter in delimiters:
             if delimiter.encode() in records.raw(at):
                 cells = records.cells(at, delimiter)
                 score = len({cell for cell in cells if cell and known(cell)})
