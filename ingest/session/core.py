@@ -75,6 +75,12 @@ class SessionCore:
         self._out.send_business(kind, body, connected=self._phase is Phase.ACTIVE)
         return self._out.take()
 
+    def probe(self, test_id: str) -> list[Action]:
+        """Send a TestRequest(1) now; the counterparty answers with a Heartbeat(0) of the same TestReqID(112)."""
+        if self._phase is Phase.ACTIVE:
+            self._out.send("1", (112, test_id))
+        return self._out.take()
+
     def receive(self, data: bytes) -> list[Action]:
         """What to do about bytes received."""
         self._heard = self._clock.monotonic()
