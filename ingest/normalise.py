@@ -10,15 +10,18 @@ import pyarrow.compute as pc
 
 from domain.errors import PermanentError
 from domain.schema import TABLES, arrow_schema
+from ingest.dialects.choose import choose
+from ingest.dialects.dialect import AUTO
 from ingest.feeds import Feed
 from ingest.fix.decode import Rows, effective_tags, whole_messages
 from ingest.fix.index import INTEGRITY, Bools, Flag, Ints, index_fields
 from ingest.fix.plans import FAMILIES
 from ingest.fix.sniff import is_wire_form, to_wire
-from ingest.fix.values import objects, texts
+from ingest.fix.values import as_text, objects, texts
 from ingest.normalise_facts import other_facts
 from ingest.normalise_hash import sha256_hex
 from ingest.normalise_part import Part
+from ingest.normalise_quirks import mark_messages
 from ingest.normalise_reference import Reference
 from ingest.normalise_status import IGNORED, REJECT, SESSION, STATUS_TAGS, message_status
 from ingest.normalise_trades import (
@@ -36,6 +39,7 @@ QUARANTINE_SCHEMA = arrow_schema(TABLES["quarantine"])
 FACT, QUARANTINE, DUPLICATE = "FACT", "QUARANTINE", "DUPLICATE"
 PART_MESSAGES = 8192
 _POSITION = "position"
+_PREFIX_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class RawBatch:
 
     `live` means they came over a FIX session, whose framing is proof: a message that fails CheckSum(10) or
     BodyLength(9) is garbled. From a file or a log the same message is used and marked I02. `recv_ts` is in
-    nanoseconds since 1970, UTC.
+    nanoseconds since 1970, UTC. `prefixes` is what stood before each message on its line of a log.
     """
 
     messages: Sequence[bytes]
@@ -57,9 +61,12 @@ class RawBatch:
     live: bool = True
     file: str | None = None
     lines: Sequence[int] | None = None
+    prefixes: Sequence[bytes] | None = None
 
     def __post_init__(self) -> None:
-        columns = (self.message_ids, self.numbers, self.sessions, self.recv_ts, self.feeds, self.lines)
+        columns = (
+            self.message_ids, self.numbers, self.sessions, self.recv_ts, self.feeds, self.lines, self.prefixes,
+        )  # fmt: skip
         if any(column is not None and len(column) != len(self.messages) for column in columns):
             raise ValueError("every sequence of a RawBatch needs one entry per message")
 
@@ -115,7 +122,7 @@ def normalise(batch: RawBatch, reference: Reference) -> Normalised:
     )
     outcomes, types, dialects = (np.full(count, value, dtype=object) for value in (QUARANTINE, None, None))
     found = _Collected(outcomes, types, dialects, {}, [], [], [], {})
-    for feed, positions in _parts(batch.feeds):
+    for feed, positions in _spoken(batch, reference):
         _normalise_part(batch, feed, positions, columns, reference, found)
     return Normalised(
         _in_order(found.trades, TRADE_SCHEMA),
@@ -125,6 +132,18 @@ def normalise(batch: RawBatch, reference: Reference) -> Normalised:
         _quarantine_table(batch, found),
         {name: pa.concat_tables(tables) for name, tables in found.facts.items()},
     )
+
+
+def _spoken(batch: RawBatch, reference: Reference) -> Iterator[tuple[Feed, Ints]]:
+    """The parts, each in one dialect: of a feed whose dialect is AUTO, the one whose `who` fits the message."""
+    for feed, positions in _parts(batch.feeds):
+        if feed.dialect != AUTO:
+            yield feed, positions
+            continue
+        names = choose(reference.dialects, [batch.messages[p] for p in positions.tolist()], batch.file)
+        for name in dict.fromkeys(names):
+            mine = np.flatnonzero(np.array(names, dtype=object) == name)
+            yield feed.model_copy(update={"dialect": name}), positions[mine]
 
 
 def _parts(feeds: Sequence[Feed]) -> Iterator[tuple[Feed, Ints]]:
@@ -143,6 +162,8 @@ def _normalise_part(
     part, unframed = _open_part(batch, feed, positions, columns, reference)
     out.dialects[positions] = part.dialect
     _check_framing(part, unframed, batch, positions)
+    _note_prefixes(part, batch, positions)
+    mark_messages(part)
     status = message_status(part)
     framed = frozenset(part.problems.found)
     trades: list[pa.Table] = []
@@ -216,6 +237,17 @@ def _open_part(
         batch.file, columns.lines.take(here), reframed,
     )  # fmt: skip
     return part, unframed
+
+
+def _note_prefixes(part: Part, batch: RawBatch, positions: Ints) -> None:
+    """What a log wrote before the message: its time of arrival, direction, session."""
+    if batch.prefixes is None:
+        return
+    for place, position in enumerate(positions.tolist()):
+        prefix = batch.prefixes[position].strip()
+        if prefix:
+            part.index.flags[place] |= int(Flag.LOG_PREFIX)
+            part.note(place, "prefix", as_text(prefix)[:_PREFIX_CHARS])
 
 
 def _check_framing(part: Part, unframed: Bools, batch: RawBatch, positions: Ints) -> None:

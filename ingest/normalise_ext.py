@@ -1,4 +1,4 @@
-"""Custom tags as JSON and flags as text, built for a whole batch."""
+"""Custom tags and notes as JSON and flags as text, built for a whole batch."""
 
 import json
 from collections import defaultdict
@@ -25,16 +25,19 @@ def flag_names(flags: Ints) -> pa.Array:
 
 
 def custom_fields(part: Part, messages: Ints) -> pa.Array:
-    """Tags from 5000 up of each row's message as a JSON object of tag to value (a list where a tag repeats)."""
+    """Tags from 5000 up of each row's message as a JSON object of tag to value (a list where a tag repeats).
+
+    Beside them what was noted while the message was read, under a word or the tag it is about.
+    """
     custom = np.flatnonzero(part.index.tag >= FIRST_CUSTOM_TAG)
-    if not len(custom):
+    if not len(custom) and not part.notes:
         return pa.nulls(len(messages), pa.string())
     values = texts(part.index, custom)
     owners, tags = part.index.message[custom], part.index.tag[custom]
     repeated = len(np.unique(owners * 10_000_000 + tags)) < len(custom)
     awkward = pc.any(pc.match_substring_regex(values, r'["\\[:cntrl:]]')).as_py()
-    if repeated or awkward:
-        per_message = _careful(owners, tags, values, part.index.count)
+    if repeated or awkward or part.notes:
+        per_message = _careful(part, owners, tags, values)
     else:
         names = pa.array(tags).cast(pa.string())
         pairs = pc.binary_join_element_wise('"', names, '": "', pc.fill_null(values, ""), '"', "")
@@ -46,7 +49,7 @@ def custom_fields(part: Part, messages: Ints) -> pa.Array:
     return per_message.take(pa.array(messages))
 
 
-def _careful(owners: Ints, tags: Ints, values: pa.Array, count: int) -> pa.Array:
+def _careful(part: Part, owners: Ints, tags: Ints, values: pa.Array) -> pa.Array:
     found: dict[int, dict[str, str | list[str]]] = defaultdict(dict)
     for owner, tag, value in zip(owners.tolist(), tags.tolist(), values.to_pylist(), strict=True):
         fields, name, text = found[owner], str(tag), value or ""
@@ -55,5 +58,7 @@ def _careful(owners: Ints, tags: Ints, values: pa.Array, count: int) -> pa.Array
         else:
             earlier = fields[name]
             fields[name] = [*earlier, text] if isinstance(earlier, list) else [earlier, text]
-    rows = [json.dumps(found[n], ensure_ascii=False) if n in found else None for n in range(count)]
+    for owner, notes in part.notes.items():
+        found[owner] = {**notes, **found[owner]}
+    rows = [json.dumps(found[n], ensure_ascii=False) if n in found else None for n in range(part.index.count)]
     return pa.array(rows, pa.string())

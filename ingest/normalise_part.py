@@ -10,6 +10,7 @@ from domain.schema import TYPES
 from ingest.dialects.dialect import Dialect
 from ingest.feeds import Feed
 from ingest.fix.decode import Rows, Segments
+from ingest.fix.flags import Flag
 from ingest.fix.index import Bools, FieldIndex, Ints
 from ingest.fix.plans import Family
 from ingest.fix.tags import tag_name
@@ -37,6 +38,15 @@ class Part:
     lines: pa.Array
     reframed: Bools
     problems: Problems = field(default_factory=Problems)
+    notes: dict[int, dict[str, str]] = field(default_factory=dict)
+
+    def note(self, message: int, key: str, text: str) -> None:
+        """Keep with the message's records (in `ext`) what a flag alone does not tell: a value as sent, a source."""
+        self.notes.setdefault(message, {}).setdefault(key, text)
+
+    def mark(self, messages: Ints, flag: Flag) -> None:
+        """Set a flag on the messages at the given positions."""
+        np.bitwise_or.at(self.index.flags, messages, int(flag))
 
 
 class Extract:

@@ -36,7 +36,28 @@ CUSTOM_TARGETS = frozenset(
         "accrued_interest", "qty", "price",
     }
 )  # fmt: skip
+_LEVEL_KEY = r"^[A-Za-z0-9]{1,4}(\+[0-9]{1,5})?$"
 _FEE_TARGET = re.compile(r"fee\.[A-Z_]{1,24}")
+
+
+PriceUnit = Literal["major", "minor", "instrument"]
+QtyUnit = Literal["units", "hundreds", "thousands", "underlying"]
+
+
+class Who(BaseModel):
+    """Whom a dialect is spoken by: header values of a message, all of which must be equal; `file` is a name pattern."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sender_comp_id: str | None = None
+    target_comp_id: str | None = None
+    sender_sub_id: str | None = None
+    target_sub_id: str | None = None
+    on_behalf_of_comp_id: str | None = None
+    deliver_to_comp_id: str | None = None
+    begin_string: str | None = None
+    appl_ver_id: str | None = None
+    file: str | None = None
 
 
 class Dialect(BaseModel):
@@ -47,6 +68,14 @@ class Dialect(BaseModel):
     says what a message type means here; `account_pattern` keeps group 1 of the account; `pb_id` says where the prime
     broker is read first: a party of the message (PartyRole 4 or 14; a PB feed's own party stands for it) or the
     account map; `qty_sign` reads signed quantities; `exec_id_version_suffix` finds the version in an ExecID (group 1).
+
+    `who` says whose messages these are, for a feed whose dialect is `auto`. A key of `level` may be `8+79`: an
+    ExecutionReport that carries AllocAccount(79). `session_roll` is the market's local time at which the next trade
+    date begins. `price_unit` is `minor` for pence and the like (`price_units` by currency or MIC), or `instrument` for
+    the unit the security master gives; `price_fraction` reads 99-16+. `qty_unit` by asset class (`*` any) is what a
+    quantity counts. `fill_mode` is `cumulative` where LastQty(32) is a running total, `order` where only CumQty(14) and
+    AvgPx(6) are told. `id_scope` is `account` where an ExecID is unique within its account alone. `negative_buy` says
+    what a BUY of a negative quantity is. `default_asset` stands for a missing SecurityType(167).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,7 +84,7 @@ class Dialect(BaseModel):
     description: str = ""
     tz60: str = "UTC"
     market_tz: str = "UTC"
-    level: dict[str, Level] = Field(default_factory=dict)
+    level: dict[Annotated[str, Field(pattern=_LEVEL_KEY)], Level] = Field(default_factory=dict)
     custom: dict[Annotated[int, Field(gt=0, le=99_999)], str] = Field(default_factory=dict)
     side: dict[str, Side] = Field(default_factory=dict)
     minor_units: dict[str, str] = Field(
@@ -67,6 +96,16 @@ class Dialect(BaseModel):
     pb_id: Literal["party", "account"] = "party"
     qty_sign: Literal["unsigned", "signed"] = "unsigned"
     exec_id_version_suffix: str | None = None
+    who: tuple[Who, ...] = ()
+    session_roll: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] | None = None
+    price_unit: PriceUnit = "major"
+    price_units: dict[str, Literal["major", "minor"]] = Field(default_factory=dict)
+    price_fraction: Literal["none", "32nds", "64ths"] = "none"
+    qty_unit: dict[str, QtyUnit] = Field(default_factory=dict)
+    fill_mode: Literal["incremental", "cumulative", "order"] = "incremental"
+    id_scope: Literal["source", "account"] = "source"
+    negative_buy: Literal["refuse", "cancel", "sell"] = "refuse"
+    default_asset: str | None = None
 
     @field_validator("tz60", "market_tz")
     @classmethod

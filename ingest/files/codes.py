@@ -10,6 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.files.aliases import key_of
+from ingest.identifiers import cusip as cusip
+from ingest.identifiers import figi as figi
+from ingest.identifiers import isin as isin
+from ingest.identifiers import sedol as sedol
 
 _SIDE_WORDS = """
 BUY: b buy bought by bot purchase purchased buys 1 long buyopen bto buytoopen
@@ -69,43 +73,6 @@ def minor_unit(currency: str) -> tuple[str, int]:
 def is_currency(text: str) -> bool:
     """Three letters, which is all ISO 4217 promises."""
     return re.fullmatch(r"[A-Z]{3}", text) is not None
-
-
-def isin(text: str) -> str | None:
-    """The ISIN in upper case if its check digit holds, else None (ISO 6166)."""
-    value = text.upper()
-    if not re.fullmatch(r"[A-Z]{2}[A-Z0-9]{9}\d", value):
-        return None
-    digits = "".join(str(int(char, 36)) for char in value[:-1])
-    total = sum(sum(divmod(int(d) * (2 - n % 2), 10)) for n, d in enumerate(reversed(digits)))
-    return value if (10 - total % 10) % 10 == int(value[-1]) else None
-
-
-def cusip(text: str) -> str | None:
-    """The CUSIP if its check digit holds; leading zeros a spreadsheet dropped are put back only when it proves them."""
-    value = text.upper().zfill(9)
-    if not re.fullmatch(r"[0-9A-Z*@#]{8}\d", value):
-        return None
-    total = 0
-    for position, char in enumerate(value[:8]):
-        number = int(char, 36) if char.isalnum() else 36 + "*@#".index(char)
-        total += sum(divmod(number * (1 + position % 2), 10))
-    return value if (10 - total % 10) % 10 == int(value[8]) else None
-
-
-def sedol(text: str) -> str | None:
-    """The SEDOL if its check digit holds, zero-padded only when the digit proves it."""
-    value = text.upper().zfill(7)
-    if not re.fullmatch(r"[0-9B-DF-HJ-NP-TV-Z]{6}\d", value):
-        return None
-    total = sum(int(char, 36) * weight for char, weight in zip(value[:6], (1, 3, 1, 7, 3, 9), strict=True))
-    return value if (10 - total % 10) % 10 == int(value[6]) else None
-
-
-def figi(text: str) -> str | None:
-    """The FIGI in upper case if it has the form of one."""
-    value = text.upper()
-    return value if re.fullmatch(r"[A-Z]{2}G[A-Z0-9]{8}\d", value) else None
 
 
 def by_unique(column: pa.ChunkedArray | pa.Array, read: Callable[[str], str | None]) -> pa.Array:
