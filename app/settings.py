@@ -13,7 +13,9 @@ from domain.taxonomy import Severity
 from ingest.dialects.dialect import AUTO, dialect_names
 from ingest.feeds import Feed, feeds_by_session
 from ingest.files.csv_map import parse_map
+from ingest.files.file_dialect import file_dialect, file_dialect_names, is_file_dialect
 from ingest.files.read import FileRefused
+from ingest.session.options import AcceptorTls, rebased
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Positive = Annotated[int, Field(gt=0)]
@@ -36,6 +38,7 @@ class AcceptorSettings(_Section):
     heartbeat_max_seconds: Positive = 300
     max_message_bytes: Positive = 65_536
     disk_watermark_mb: Positive = 256
+    tls: AcceptorTls | None = None
 
 
 class ConsoleSettings(_Section):
@@ -149,12 +152,16 @@ class Settings(BaseSettings):
     tickets: str = ""
     rules: Path | None = None
     dialects: Path | None = None
+    # A checkout of the package pyfixmsg, to compare with (docs/pyfixmsg.md).
+    pyfixmsg: Path | None = None
     acceptor: AcceptorSettings = AcceptorSettings()
     console: ConsoleSettings = ConsoleSettings()
     ticketing: TicketSettings = TicketSettings()
     worker: WorkerSettings = WorkerSettings()
     reference: ReferenceSettings = ReferenceSettings()
     feeds: tuple[Feed, ...] = ()
+    # Password(554) of a feed's session by the feed's name in lower case: TIEOUT_PASSWORDS__ALPHA.
+    passwords: dict[str, SecretStr] = {}
 
     @model_validator(mode="before")
     @classmethod
@@ -184,6 +191,9 @@ class Settings(BaseSettings):
             feeds_by_session(self.feeds)
         except ValueError as error:
             raise ValueError(f"feeds: {error}") from None
+        nobody = {name.lower() for name in self.passwords} - {feed.name.lower() for feed in self.feeds if feed.session}
+        if nobody:
+            raise ValueError(f"passwords: no feed with a session is called {min(nobody)!r}")
         return self
 
     @classmethod
@@ -196,6 +206,11 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return env_settings, init_settings
+
+    def password(self, feed: Feed) -> str:
+        """The secret of the feed's session, empty where none is set."""
+        found = [value for name, value in self.passwords.items() if name.lower() == feed.name.lower()]
+        return found[0].get_secret_value() if found else ""
 
     def address(self, port: str) -> Address:
         """The parsed address of `stream`, `engine`, `warehouse`, `model` or `tickets`."""
@@ -262,9 +277,26 @@ def _check_dialects(settings: Settings, path: Path | None) -> None:
     except PermanentError as error:
         raise SettingsError(f"{where}: {error}") from None
     for feed in settings.feeds:
-        if feed.dialect not in known:
-            told = f"no dialect {feed.dialect!r}; known: {', '.join(known)}"
+        if is_file_dialect(feed.dialect):
+            _check_file_dialect(f"{where}: feeds: {feed.name!r}", feed)
+        elif feed.dialect not in known:
+            files = ", ".join(file_dialect_names())
+            told = f"no dialect {feed.dialect!r}; known: {', '.join(known)}; for files: {files}"
             raise SettingsError(f"{where}: feeds: {feed.name!r}: {told}")
+
+
+def _check_file_dialect(key: str, feed: Feed) -> None:
+    """A dialect of files is for files, and of what the feed says they hold. Raises SettingsError."""
+    try:
+        found = file_dialect(feed.dialect)
+    except PermanentError as error:
+        raise SettingsError(f"{key}: {error}") from None
+    if feed.session is not None:
+        raise SettingsError(f"{key}: dialect {feed.dialect!r} is for files, the feed has a session")
+    if feed.map is not None:
+        raise SettingsError(f"{key}: give a file dialect or a map, not both")
+    if found.contents != feed.contents:
+        raise SettingsError(f"{key}: contents is {feed.contents!r}, dialect {found.name!r} reads {found.contents}")
 
 
 def _check_map(key: str, file: Path) -> None:
@@ -305,6 +337,18 @@ def _explain(path: Path | None, item: Any) -> str:
     return ": ".join(part for part in (str(path or "environment"), where, text) if part)
 
 
+def _feed_paths(feed: Feed, base: Path) -> Feed:
+    """The feed with its map, and a file dialect of the user's own, from the settings file's folder."""
+    own = feed.dialect.endswith((".yaml", ".yml"))
+    dialect = str(base / feed.dialect) if own else feed.dialect
+    session = feed.session
+    if session is not None and session.tls is not None:
+        session = session.model_copy(update={"tls": rebased(session.tls, base)})
+    return feed.model_copy(
+        update={"map": base / feed.map if feed.map else None, "dialect": dialect, "session": session}
+    )
+
+
 def _resolve_paths(settings: Settings, base: Path) -> Settings:
     reference = {
         name: (base / value if value is not None else None) for name, value in settings.reference.model_dump().items()
@@ -314,9 +358,11 @@ def _resolve_paths(settings: Settings, base: Path) -> Settings:
             "data_dir": base / settings.data_dir,
             "rules": base / settings.rules if settings.rules else None,
             "dialects": base / settings.dialects if settings.dialects else None,
+            "pyfixmsg": base / settings.pyfixmsg if settings.pyfixmsg else None,
             "reference": ReferenceSettings(**reference),
-            "feeds": tuple(
-                feed.model_copy(update={"map": base / feed.map}) if feed.map else feed for feed in settings.feeds
+            "acceptor": settings.acceptor.model_copy(
+                update={"tls": rebased(settings.acceptor.tls, base) if settings.acceptor.tls else None}
             ),
+            "feeds": tuple(_feed_paths(feed, base) for feed in settings.feeds),
         }
     )

@@ -6,14 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ingest.session.options import SessionOptions
+
 Role = Literal["INTERNAL", "PB", "EB", "VENUE", "CUSTODIAN"]
-Contents = Literal["trades", "positions", "cash", "settlement", "reference"]
+Contents = Literal["trades", "positions", "cash", "settlement", "affirmations", "reference"]
 
 
-class SessionIdentity(BaseModel):
+class SessionIdentity(SessionOptions):
     """CompIDs of the messages we receive: the counterparty sends (49), we are the target (56)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sender_comp_id: str
     target_comp_id: str
