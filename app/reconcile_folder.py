@@ -1,7 +1,7 @@
 """The feeds of the settings read from their files: each with its own role, dialect and column map, nothing guessed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,8 +14,11 @@ from app.report_words import count
 from app.settings import Settings
 from domain.errors import PermanentError
 from ingest.feeds import Feed
-from ingest.files.batch import FileBatch, batch_from_file
+from ingest.files.batch import FileBatch, batch_from_file, received
 from ingest.files.csv_map import CsvMap
+from ingest.files.file_dialect import file_dialect, is_file_dialect
+from ingest.files.manifest import EMPTY as EMPTY_FILE
+from ingest.files.manifest import LOADED, REPEATED, STOPPED, FileEntry, manifest_table
 from ingest.files.read import FileRefused, kind_of
 from ingest.normalise import MESSAGE_SCHEMA, QUARANTINE, QUARANTINE_SCHEMA, Normalised
 from ingest.normalise_reference import Reference
@@ -36,6 +39,7 @@ class _Found:
     places: dict[str, tuple[str, int | None]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     claimed: dict[Path, str] = field(default_factory=dict)
+    manifest: list[FileEntry] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +64,21 @@ def read_feeds(settings: Settings, base: Path, reference: Reference) -> Given:
     for feed in settings.feeds:
         if feed.path_glob is None:
             found.notes.append(f"{feed.name}: no path_glob, nothing read")
-        elif feed.contents == "trades":
-            _read_trades(feed, base, reference, found)
+        elif feed.contents == "trades" or is_file_dialect(feed.dialect):
+            _read_files(feed, base, reference, found)
         else:
             _leave_unread(feed, base, found)
     if not found.files:
         raise ReconcileError(f"feeds: no file matches any path_glob, looked in {base}")
     digest = sha256("".join(note.sha256 for note in found.files).encode()).hexdigest()[:40]
     feeds = tuple(feed for feed in globbed if feed.contents == "trades")
-    return Given(merge([_nothing(), *found.parts]), tuple(found.files), found.places, feeds, digest, tuple(found.notes))
+    return Given(
+        merge([_nothing(), *found.parts]), tuple(found.files), found.places, feeds, digest, tuple(found.notes),
+        manifest=manifest_table(found.manifest),
+    )  # fmt: skip
 
 
-def _read_trades(feed: Feed, base: Path, reference: Reference, found: _Found) -> None:
+def _read_files(feed: Feed, base: Path, reference: Reference, found: _Found) -> None:
     mapping = read_map(feed.map)
     paths = _paths(feed, base, found)
     seen: dict[str, str] = {}
@@ -92,14 +99,19 @@ def _read_trades(feed: Feed, base: Path, reference: Reference, found: _Found) ->
             told = f"the same content as {seen[file.sha256]}, not read again"
             found.files.append(_unread(file, told))
             found.notes.append(f"{name}: {told}")
+            found.manifest.append(_entry(file, REPEATED, detail=told))
             continue
         seen[file.sha256] = name
         _read_one(file, mapping, reference, found)
+    if feed.contents != "trades":
+        found.notes.append(f"{feed.name}: {feed.contents}: {count(len(seen), 'file')} read and kept, not matched yet")
 
 
 def _read_one(file: _File, mapping: CsvMap, reference: Reference, found: _Found) -> None:
+    feed = file.feed
+    dialect = file_dialect(feed.dialect) if is_file_dialect(feed.dialect) else None
     try:
-        batch = batch_from_file(file.data, file.name, file.feed, mapping, reference, recorded=True)
+        batch = batch_from_file(file.data, file.name, feed, mapping, reference, recorded=True, dialect=dialect)
     except FileRefused as error:
         _refused(file, error, found)
         return
@@ -112,20 +124,32 @@ def _read_one(file: _File, mapping: CsvMap, reference: Reference, found: _Found)
     if not set(rows["outcome"].unique().to_pylist()) - {"IGNORED"}:
         _refused(file, FileRefused(file.name, 0, "no_rows", _no_rows(batch)), found)
         return
+    batch, arrived = received(batch, feed)
     found.parts.append(batch.normalised)
+    found.manifest.append(
+        replace(
+            _entry(file, LOADED, rows.num_rows), business_date=batch.business_date, received_ns=arrived.at_ns,
+            slot=arrived.slot or None,
+        )
+    )  # fmt: skip
     found.files.append(file_note(file.name, str(file.path), file.feed, file.sha256, len(file.data), batch))
     found.places |= {message_id: (file.name, line) for message_id, line in batch.lines.items()}
-    if not batch.normalised.trades.num_rows:
+    if feed.contents == "trades" and not batch.normalised.trades.num_rows:
         unit = "message" if batch.kind == "fix" else "row"
         found.notes.append(f"{file.name}: no trade in {count(rows.num_rows, unit)}")
 
 
 def _no_rows(batch: FileBatch) -> str:
     rows = batch.normalised.messages.num_rows
-    return "a header and no rows" if not rows else f"{count(rows, 'row')}, none of them a trade"
+    return "a header and no rows" if not rows else f"{count(rows, 'row')}, none of them data"
+
+
+def _entry(file: _File, status: str, rows: int = 0, detail: str | None = None) -> FileEntry:
+    return FileEntry(file.sha256, file.feed.name, file.name, len(file.data), rows, status, detail=detail)
 
 
 def _refused(file: _File, error: FileRefused, found: _Found) -> None:
+    found.manifest.append(_entry(file, EMPTY_FILE if error.slug in _EMPTY_SLUGS else STOPPED, detail=error.detail))
     found.files.append(_unread(file, error.detail, rows=1))
     found.notes.append(str(error))
     _set_aside(file, error, found)

@@ -25,7 +25,8 @@ _IGNORED = "IGNORED"
 class Given:
     """What one tie-out works on: the records of every file, how each file was read, and what is worth telling.
 
-    `feeds` are those whose terms count, `accounts` what was inferred: account to prime broker.
+    `feeds` are those whose terms count, `accounts` what was inferred: account to prime broker, `manifest` rows of
+    file_manifest.
     """
 
     batch: Normalised
@@ -35,6 +36,7 @@ class Given:
     execution: str
     notes: tuple[str, ...] = ()
     accounts: Mapping[str, str] = field(default_factory=dict)
+    manifest: pa.Table | None = None
 
 
 def tie_out(warehouse: Warehouse, given: Given, rules: RuleSet, as_of_ns: int | None) -> Report:
@@ -46,6 +48,8 @@ def tie_out(warehouse: Warehouse, given: Given, rules: RuleSet, as_of_ns: int | 
     grace = max([rules.default_grace_seconds, *(feed.grace_seconds for feed in given.feeds)])
     until_ns = as_of_ns if as_of_ns is not None else latest_ns + (grace + 1) * _SECOND_NS
     terms = [FeedTerms(feed.name, feed.role, feed.party, feed.grace_seconds) for feed in given.feeds]
+    if given.manifest is not None and given.manifest.num_rows:
+        warehouse.append("file_manifest", given.manifest)
     counts = store(warehouse, batch, given.execution)
     result = match(warehouse, execution=given.execution, as_of=until_ns, rules=rules, feeds=terms)
     inside = _expected(warehouse) if result.expected else 0

@@ -7,10 +7,11 @@ from simulator.records import Source
 
 FUND_PARTY = "MERIDIAN"
 BASE_CURRENCY = "USD"
-# Dialects of the service, by source; files name their columns themselves.
+# Dialects of the service, by source: of sessions, of trade files, of books.
 _DIALECTS = {
     Source.OMS: "generic", Source.ALPHA: "alpha_ae44", Source.BRAVO: "bravo_er42", Source.CHARLIE: "charlie_as44",
 }  # fmt: skip
+_FILE_DIALECTS = {Source.CHARLIE: "charlie_csv", Source.DELTA: "delta_gtde", Source.ECHO: "echo_flex"}
 _SENDERS = {Source.OMS: "MERIDIAN_OMS"}
 CHARLIE_MAP = "charlie/trades.map.yaml"
 _TRADE_FILES = {
@@ -24,7 +25,8 @@ _SLOTS = {
     Source.DELTA: (("eod", "18:30"),),
     Source.ECHO: (("morning", "06:00"),),
 }
-_BOOK_CONTENTS = {"positions": "positions", "cash": "cash", "settlement": "settlement", "affirmations": "settlement"}
+# Books by kind: when they are due, New York time.
+_BOOK_SLOTS = {"positions": "09:25", "cash": "09:25", "settlement": "18:30", "affirmations": "21:00"}
 GRACE_SECONDS = {
     Source.OMS: 60, Source.ALPHA: 60, Source.BRAVO: 60, Source.CHARLIE: 600, Source.DELTA: 600, Source.ECHO: 600,
 }  # fmt: skip
@@ -57,7 +59,7 @@ def files_settings(
     """
     feeds = [_log_feed(source) if source in fix else _file_feed(source) for source in sources]
     kinds = sorted({(path.split("/")[0], path.split("/")[1].split("_")[0]) for path in books})
-    feeds += [_book_feed(folder, kind) for folder, kind in kinds if kind in _BOOK_CONTENTS]
+    feeds += [_book_feed(folder, kind) for folder, kind in kinds if kind in _BOOK_SLOTS]
     head = "The simulated fund and its prime brokers, as files: tieout reconcile --config tieout.yaml"
     return _settings(head, feeds, reference)
 
@@ -92,21 +94,20 @@ def _log_feed(source: Source) -> dict[str, Any]:
 
 
 def _file_feed(source: Source) -> dict[str, Any]:
-    feed = {**_feed(source.name, source), "path_glob": _TRADE_FILES[source]}
-    if source is Source.CHARLIE:
-        feed["map"] = CHARLIE_MAP
+    feed = {**_feed(source.name, source, _FILE_DIALECTS[source]), "path_glob": _TRADE_FILES[source]}
     slots = [{"name": name, "at": at, "zone": "America/New_York"} for name, at in _SLOTS[source]]
     return {**feed, "contents": "trades", "calendar": "XNYS", "slots": slots, "grace_seconds": GRACE_SECONDS[source]}
 
 
 def _book_feed(folder: str, kind: str) -> dict[str, Any]:
     source = Source.OMS if folder == "fund" else Source[folder.upper()]
-    feed = _feed(f"{source.name}_{kind.upper()}", source)
+    feed = _feed(f"{source.name}_{kind.upper()}", source, f"csv_{kind}")
     return {
         **feed,
         "path_glob": f"{folder}/{kind}_*.csv",
-        "contents": _BOOK_CONTENTS[kind],
+        "contents": kind,
         "calendar": "XNYS",
+        "slots": [{"name": kind, "at": _BOOK_SLOTS[kind], "zone": "America/New_York"}],
         "grace_seconds": 600,
     }
 

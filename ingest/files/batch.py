@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from domain.schema import TYPES
 from ingest.feeds import Feed
+from ingest.files.arrival import Arrival, arrival
 from ingest.files.books import BookRows, rows_of_book
 from ingest.files.csv_map import CsvMap
 from ingest.files.file_dialect import FileDialect, detected
@@ -28,6 +29,8 @@ from ingest.normalise_trades import FEE_SCHEMA, IDENTIFIER_SCHEMA, TRADE_SCHEMA
 from ingest.quarantine import quarantine_id
 
 _TIMESTAMP = TYPES["ts"].arrow
+_DAY_NS = 86_400_000_000_000
+_TIMED = "event_time_utc"
 _SENTENCE = re.compile(rb"[A-Za-z][^=\x01]* [^=\x01]*$")
 
 
@@ -78,6 +81,47 @@ def batch_from_file(
     if kind is FileKind.FIX:
         return _fix_log(data, file, feed, reference, recorded)
     return _table(rows_from_csv(data, file, feed, mapping, reference), file, feed, FileKind.CSV)
+
+
+def received(batch: FileBatch, feed: Feed) -> tuple[FileBatch, Arrival]:
+    """The batch with the time its file came, as its feed's slots have it, and that time.
+
+    Without slots trades keep their own times, and other facts are taken to come with the last time the file tells,
+    else at the end of its business date. A FIX log says itself when its messages were received.
+    """
+    normalised, latest = batch.normalised, _latest(batch.normalised)
+    found = None if batch.kind is FileKind.FIX else arrival(feed, latest, batch.business_date)
+    day = batch.business_date
+    end = (day - date(1970, 1, 1)).days * _DAY_NS + _DAY_NS - 1_000_000_000 if day else 0
+    at = found or Arrival(latest or end, "")
+    trades = normalised.trades
+    if found is not None and trades.num_rows:
+        place = trades.schema.get_field_index("recv_time_utc")
+        trades = trades.set_column(place, trades.schema.field(place), _moments(found.at_ns, trades.num_rows))
+    facts = {name: _filled(rows, at.at_ns) for name, rows in normalised.facts.items()}
+    return replace(batch, normalised=replace(normalised, trades=trades, facts=facts)), at
+
+
+def _latest(normalised: Normalised) -> int | None:
+    """The last time told to the second or better, UTC ns."""
+    trades = normalised.trades
+    known = trades.filter(pc.not_equal(trades["event_time_precision"], "d"))["event_time_utc"]
+    columns = [known, *(rows["event_time_utc"] for rows in normalised.facts.values() if _TIMED in rows.schema.names)]
+    found = [pc.max(column.cast(pa.int64())).as_py() for column in columns]
+    return max((at for at in found if at is not None), default=None)
+
+
+def _filled(rows: pa.Table, at_ns: int) -> pa.Table:
+    moments = _moments(at_ns, rows.num_rows)
+    for name in ("recv_time_utc", _TIMED):
+        if name in rows.schema.names:
+            place = rows.schema.get_field_index(name)
+            rows = rows.set_column(place, rows.schema.field(place), pc.coalesce(rows[name], moments))
+    return rows
+
+
+def _moments(at_ns: int, count: int) -> pa.Array:
+    return pa.repeat(pa.scalar(at_ns, pa.int64()), count).cast(_TIMESTAMP)
 
 
 def _session(file: str, feed: Feed) -> str:
