@@ -15,6 +15,7 @@ from ingest.fix.dictionary import Dictionary
 from ingest.fix.dictionary_file import imported_dictionaries
 from ingest.session.acceptor import AcceptorConfig, run_acceptor
 from ingest.session.access import Access, client_context, server_context
+from ingest.session.acknowledge import Acknowledger
 from ingest.session.dialer import Dial
 from ingest.session.state import Role, SessionConfig
 from ingest.session.versions import VERSIONS
@@ -26,7 +27,7 @@ BIND_PAUSE_SECONDS = 0.2
 _MEGABYTE = 1024 * 1024
 
 
-def acceptor_config(settings: Settings) -> AcceptorConfig:
+def acceptor_config(settings: Settings, clock: Clock) -> AcceptorConfig:
     """The acceptor's configuration: one session per feed that names one.
 
     Raises PermanentError for TLS files that cannot be used, ValueError for a damaged imported dictionary.
@@ -50,6 +51,7 @@ def acceptor_config(settings: Settings) -> AcceptorConfig:
             if session.connect is None
         },
         dial={session.name: _dial(session) for _, session in feeds if session.connect is not None},
+        respond={session.name: Acknowledger(clock) for _, session in feeds if session.acknowledge},
     )
 
 
@@ -92,7 +94,7 @@ def run_acceptor_child(settings: Settings, clock: Clock, stop: threading.Event) 
     """Accept until `stop`; a predecessor that still holds the port or the log is waited for, a bounded time."""
     data = DataDir(settings.data_dir).create()
     try:
-        config = acceptor_config(settings)
+        config = acceptor_config(settings, clock)
     except ValueError as error:
         raise SettingsError(str(error)) from None
 

@@ -84,7 +84,10 @@ def rebased(part: PartT, base: Path) -> PartT:
 
 
 class SessionOptions(_Part):
-    """What a session may set; the defaults are those of a counterparty that logs on here."""
+    """What a session may set; the defaults are those of a counterparty that logs on here.
+
+    With `acknowledge` durable business messages are answered with a receipt (AR, P, AT, AU).
+    """
 
     version: VersionName | None = None
     validation: Literal["tolerant", "strict"] = "tolerant"
@@ -98,6 +101,7 @@ class SessionOptions(_Part):
     tls: DialTls | None = None
     heartbeat_seconds: Annotated[int, Field(gt=0, le=3_600)] = 30
     reset_on_logon: bool = False
+    acknowledge: bool = False
 
     @model_validator(mode="after")
     def _fits_the_side(self) -> "SessionOptions":

@@ -9,7 +9,7 @@ from ingest.session.framing import DEFAULT_MAX_MESSAGE_BYTES
 from ingest.session.schedule import Schedule
 
 # The business messages Tieout reads; anything else is answered with BusinessMessageReject on a strict session.
-SUPPORTED = frozenset({"8", "AE", "AR", "AK", "AP", "AS", "AT", "AU", "J", "P", "j"})
+SUPPORTED = frozenset({"8", "AE", "AR", "AK", "AP", "AS", "AT", "AU", "J", "P", "Q", "j"})
 
 
 class Role(Enum):
