@@ -8,6 +8,8 @@ import typer
 
 from app.cli_dialect import dialect_app
 from app.cli_dict import dict_app
+from app.cli_pyfix import CONTEXT as PYFIXMSG_CONTEXT
+from app.cli_pyfix import pyfixmsg
 from app.cli_quarantine import quarantine_app
 from app.cli_score import score
 from app.cli_simulate import simulate
@@ -32,6 +34,7 @@ app.add_typer(dialect_app, name="dialect")
 app.add_typer(dict_app, name="dict")
 app.add_typer(quarantine_app, name="quarantine")
 app.command()(score)
+app.command(context_settings=PYFIXMSG_CONTEXT)(pyfixmsg)
 app.command()(simulate)
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="Settings file (YAML).")]

@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ingest.fix.pyfix.wire import Encodings, byte_sum, tag_bytes, value_bytes
+from ingest.fix.pyfix.wire import UTF8, Encodings, byte_sum, join_fields, value_bytes
 
 STRSUM = sum
-_UTF8 = Encodings()
 # SOH, '9' and '=': what BodyLength adds to the sum besides its digits.
 _LENGTH_FIELD_SUM = 119
 
@@ -102,31 +101,28 @@ class RepeatingGroupFactory:
         return group
 
 
-def _body(fields: Mapping[Any, Any], encodings: Encodings, skip: frozenset[bytes], out: list[bytes]) -> None:
-    for tag, value in list(fields.items()):
-        key = tag_bytes(tag)
-        if key in skip:
-            continue
+def _flatten(fields: Mapping[Any, Any], out: list[tuple[Any, Any]]) -> None:
+    for tag, value in fields.items():
         if isinstance(value, list):
-            out += (key, b"=%d\x01" % len(value))
+            out.append((tag, len(value)))
             for member in value:
-                _body(member, encodings, frozenset(), out)
+                _flatten(member, out)
         else:
-            out += (key, b"=", value_bytes(tag, value, encodings), b"\x01")
+            out.append((tag, value))
 
 
-_FRAMING = frozenset((b"8", b"9", b"10"))
+_FRAMING = frozenset((8, 9, 10, "8", "9", "10", b"8", b"9", b"10"))
 
 
-def len_and_chsum(msg: Mapping[Any, Any], group: bool = False, encodings: Encodings = _UTF8) -> tuple[int, int]:
+def len_and_chsum(msg: Mapping[Any, Any], group: bool = False, encodings: Encodings = UTF8) -> tuple[int, int]:
     """BodyLength(9) in bytes, and the byte sum whose value modulo 256 is CheckSum(10).
 
     With `group` the fields are a group's entry: neither BeginString nor BodyLength is added to the sum. Raises
     TypeError, ValueError or UnicodeEncodeError for a value that cannot be written.
     """
-    parts: list[bytes] = []
-    _body(msg, encodings, _FRAMING, parts)
-    body = b"".join(parts)
+    fields: list[tuple[Any, Any]] = []
+    _flatten({tag: value for tag, value in msg.items() if tag not in _FRAMING}, fields)
+    body = join_fields(fields, "=", "\x01", encodings)
     total = byte_sum(body)
     for tag in (8, "8", b"8"):
         if tag in msg:

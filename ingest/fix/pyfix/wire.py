@@ -1,7 +1,7 @@
 """How values become bytes on the wire: text encodings (MessageEncoding 347), numbers, lengths and byte sums."""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -9,6 +9,8 @@ from typing import Any
 # EncodedIssuer and the other Encoded* fields: their text is in the encoding that MessageEncoding(347) names.
 ENCODED_DATA_TAGS = [349, 351, 353, 355, 357, 359, 361, 363, 365]
 _ENCODED = frozenset(ENCODED_DATA_TAGS)
+# Encodings in which ASCII bytes are the same text, whatever stands before them.
+ASCII_LIKE = frozenset(("utf-8", "utf8", "ascii", "us-ascii", "latin-1", "latin1", "iso-8859-1", "cp1252"))
 # adler32's low half is 1 + the byte sum mod 65521, so it is exact for 256 bytes (at most 65,280).
 _SUM_BYTES = 256
 
@@ -25,14 +27,17 @@ class Encodings:
         return self.encoded if tag in _ENCODED else self.text
 
 
+UTF8 = Encodings()
+
+
 def encodings_of(msg: Mapping[Any, Any], text: str | None, all_as_347: bool, forced: str | None = None) -> Encodings:
     """What a message's values are encoded in: `forced`, else 347 where it applies, else `text` (default UTF-8)."""
     if forced is not None:
         return Encodings(forced, forced)
     named = msg.get(347)
-    text = text or "UTF-8"
     if not named:
-        return Encodings(text, text)
+        return UTF8 if text is None else Encodings(text, text)
+    text = text or "UTF-8"
     encoding = named.decode("ascii", "replace") if isinstance(named, bytes) else str(named)
     return Encodings(encoding, encoding) if all_as_347 else Encodings(text, encoding)
 
@@ -68,6 +73,27 @@ def value_bytes(tag: Any, value: Any, encodings: Encodings) -> bytes:
         raise UnicodeEncodeError(error.encoding, value, error.start, error.end, reason) from None
     except LookupError:
         raise LookupError(f"tag {tag}: unknown text encoding {encoding!r}") from None
+
+
+def join_fields(fields: Sequence[tuple[Any, Any]], delimiter: str, separator: str, encodings: Encodings) -> bytes:
+    """Fields as on the wire, each with the separator behind it; raises as `value_bytes`."""
+    if encodings.text.lower() in ASCII_LIKE and encodings.text == encodings.encoded:
+        # Such an encoding takes the whole message at once; what does not fit is named below.
+        texts = [
+            f"{tag}{delimiter}{value}{separator}"
+            for tag, value in fields
+            if type(tag) is int and (type(value) is str or type(value) is int)
+        ]
+        if len(texts) == len(fields):
+            try:
+                return "".join(texts).encode(encodings.text)
+            except UnicodeEncodeError:
+                pass
+    parts: list[bytes] = []
+    gap, end = delimiter.encode("ascii"), separator.encode("ascii")
+    for tag, value in fields:
+        parts += (tag_bytes(tag), gap, value_bytes(tag, value, encodings), end)
+    return b"".join(parts)
 
 
 def value_text(tag: Any, value: bytes, encoding: str) -> str:

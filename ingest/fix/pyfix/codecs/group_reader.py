@@ -20,8 +20,10 @@ class _Reader:
         self._new = fragment_class
 
     def message(self, msg_type: Any) -> Any:
-        msg = self._new()
         groups = msg_type.groups
+        if groups.keys().isdisjoint([tag for tag, _ in self._fields]):
+            return self._new(self._fields)
+        msg = self._new()
         levels: tuple[Container[Any], ...] = (getattr(msg_type, "known_tags", ()), groups)
         at, end = 0, len(self._fields)
         while at < end:

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ingest.fix.pyfix.codecs.group_reader import Field, read_groups
-from ingest.fix.pyfix.codecs.tokens import split_fields
+from ingest.fix.pyfix.codecs.tokens import plain_fields, split_fields
 from ingest.fix.pyfix.reference import HEADER_SORT_MAP, HEADER_TAGS, TRAILER_RANK
 from ingest.fix.pyfix.util import int_or_str
-from ingest.fix.pyfix.wire import Encodings, encodings_of, tag_bytes, value_bytes, value_text
+from ingest.fix.pyfix.wire import ASCII_LIKE, encodings_of, join_fields, value_text
 
 SEPARATOR = "\1"
 DELIMITER = "="
@@ -16,8 +16,6 @@ MICROSECONDS = 0
 MILLISECONDS = 1
 
 _HEADER = {str(tag).encode() for tag in HEADER_TAGS}
-# Encodings in which ASCII bytes are the same text.
-_ASCII_LIKE = frozenset(("utf-8", "utf8", "ascii", "us-ascii", "latin-1", "latin1", "iso-8859-1", "cp1252"))
 # MsgType(35) is looked for in this many leading fields.
 _MSG_TYPE_WITHIN = 4
 _UNKNOWN_RANK = 1_000_000_000
@@ -69,14 +67,13 @@ class Codec:
             for name, given in (("decode_as", self.encoding), ("decode_all_as_347", self.decode_all_as_347)):
                 if given:
                     warnings.warn(f"{name}={given} is ignored: the message is text already", stacklevel=3)
-            return [(int_or_str(tag), value) for tag, value in split_fields(buff, delimiter, separator)]
+            return _text_fields(buff, delimiter, separator)
         if not isinstance(buff, bytes | bytearray | memoryview):
             raise ValueError(f"Unsupported type of input: {type(buff)}")
         buff = bytes(buff)
         # ISO-2022-JP is ASCII bytes too, so a message that names an encoding is decoded value by value.
-        if buff.isascii() and (self.encoding or "utf-8").lower() in _ASCII_LIKE and b"347" not in buff:
-            pairs = split_fields(buff.decode("ascii"), delimiter, separator)
-            return [(int_or_str(tag), value) for tag, value in pairs]
+        if buff.isascii() and b"347" not in buff and (self.encoding or "utf-8").lower() in ASCII_LIKE:
+            return _text_fields(buff.decode("ascii"), delimiter, separator)
         raw = split_fields(buff, delimiter.encode("ascii"), separator.encode("ascii"))
         encodings = encodings_of({347: _message_encoding(raw)}, self.encoding, self.decode_all_as_347)
         fields = []
@@ -93,7 +90,7 @@ class Codec:
         msg_types = self.spec.msg_types if self.spec is not None else {}
         msg_type = msg_types.get(msg.get(35))
         out: list[Field] = []
-        _flatten(msg, HEADER_SORT_MAP if msg_type is None else msg_type.sorting_key, msg_type, out)
+        _flatten(msg, _HEADER_RANKS if msg_type is None else _Ranks(msg_type.sorting_key), msg_type, out)
         return out
 
     def serialise(
@@ -108,14 +105,14 @@ class Codec:
         Raises TypeError, ValueError, UnicodeEncodeError or LookupError, naming the tag, for what cannot be written.
         """
         encodings = encodings_of(msg, self.encoding, self.decode_all_as_347, encoding)
-        return _join(self._unmap(msg), delimiter.encode("ascii"), separator.encode("ascii"), encodings)
+        return join_fields(self._unmap(msg), delimiter, separator, encodings)
 
 
-def _join(fields: Iterable[Field], delimiter: bytes, separator: bytes, encodings: Encodings) -> bytes:
-    parts: list[bytes] = []
-    for tag, value in fields:
-        parts += (tag_bytes(tag), delimiter, value_bytes(tag, value, encodings), separator)
-    return b"".join(parts)
+def _text_fields(text: str, delimiter: str, separator: str) -> list[Field]:
+    plain = plain_fields(text, delimiter, separator)
+    if plain is not None:
+        return plain
+    return [(int_or_str(tag), value) for tag, value in split_fields(text, delimiter, separator)]
 
 
 def _tag(name: bytes) -> Any:
@@ -135,21 +132,22 @@ def _message_encoding(fields: Iterable[tuple[bytes, bytes]]) -> bytes | None:
     return None
 
 
-def _rank(tag: Any, order: Mapping[Any, float]) -> float:
-    if tag in order:
-        return order[tag]
-    if isinstance(tag, int):
-        return min(_UNKNOWN_RANK + tag, TRAILER_RANK - 2)
-    return TRAILER_RANK - 1
+class _Ranks(dict[Any, float]):
+    """Ranks of tags: of those the order does not know by number behind all but the trailer, of other keys last."""
+
+    def __missing__(self, tag: Any) -> float:
+        return min(_UNKNOWN_RANK + tag, TRAILER_RANK - 2) if isinstance(tag, int) else TRAILER_RANK - 1
 
 
-def _flatten(fields: Mapping[Any, Any], order: Mapping[Any, float] | None, spec: Any, out: list[Field]) -> None:
+_HEADER_RANKS = _Ranks(HEADER_SORT_MAP)
+
+
+def _flatten(fields: Mapping[Any, Any], order: _Ranks | None, spec: Any, out: list[Field]) -> None:
     """Append the fields in this order (as they come where it is None), groups with their count before the entries."""
-    items = list(fields.items())
-    if order is not None:
-        items.sort(key=lambda item: _rank(item[0], order))
+    tags = list(fields) if order is None else sorted(fields, key=order.__getitem__)
     groups = getattr(spec, "groups", {})
-    for tag, value in items:
+    for tag in tags:
+        value = fields[tag]
         if not isinstance(value, list):
             out.append((tag, value))
             continue
@@ -160,10 +158,12 @@ def _flatten(fields: Mapping[Any, Any], order: Mapping[Any, float] | None, spec:
             _flatten(member, order_inside, group, out)
 
 
-def _entry_order(entries: Any, group: Any) -> Mapping[Any, float] | None:
+def _entry_order(entries: Any, group: Any) -> _Ranks | None:
     """The order of a group's entries; a first tag that the spec does not know still begins each of them."""
     if group is None:
         return None
-    order: Mapping[Any, float] = group.sorting_key
+    order = _Ranks(group.sorting_key)
     first = getattr(entries, "first_tag", None)
-    return order if first is None or first in order else {**order, first: -1}
+    if first is not None and first not in order:
+        order[first] = -1
+    return order

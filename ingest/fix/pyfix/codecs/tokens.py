@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_left
-from itertools import accumulate
+from itertools import accumulate, repeat
 from typing import Any, AnyStr
 
 # A field that says how long the data field behind it is: such data may hold the separator.
@@ -15,6 +15,25 @@ _RAW_BYTES = {length.encode(): data.encode() for length, data in _RAW_TEXT.items
 _LENGTH_DIGITS_MAX = 9
 _WORD_TEXT = re.compile(r"\w+")
 _WORD_BYTES = re.compile(rb"\w+")
+
+
+_LENGTH_TAGS = frozenset(RAW_DATA)
+
+
+def plain_fields(text: str, delimiter: str, separator: str) -> list[tuple[Any, str]] | None:
+    """Tag number and value of every field of an ordinary message, fast; None for one that needs `split_fields`."""
+    if len(delimiter) != 1 or len(separator) != 1 or delimiter == separator or _is_word(separator):
+        return None
+    segments = text.split(separator)
+    segments.pop()
+    try:
+        fields = [(int(tag), value) for tag, found, value in map(str.partition, segments, repeat(delimiter)) if found]
+    except ValueError:
+        return None
+    # A segment without delimiter may be part of a value, and what a length announces may hold separators.
+    if len(fields) != len(segments) or not _LENGTH_TAGS.isdisjoint([tag for tag, _ in fields]):
+        return None
+    return fields
 
 
 def split_fields(buff: AnyStr, delimiter: AnyStr, separator: AnyStr) -> list[tuple[AnyStr, AnyStr]]:
