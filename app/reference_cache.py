@@ -8,7 +8,8 @@ from ingest.normalise_reference import Reference, load_reference
 from warehouse.port import Warehouse
 
 _VERSION_SQL = """
-SELECT (SELECT count(*) FROM account_map) AS accounts, (SELECT count(*) FROM identifier_history) AS identifiers
+SELECT (SELECT count(*) FROM account_map) AS accounts, (SELECT count(*) FROM identifier_history) AS identifiers,
+  (SELECT count(*) FROM instrument) AS instruments, (SELECT count(*) FROM calendar_override) AS overrides
 """
 
 
@@ -20,7 +21,7 @@ class ReferenceCache:
         self._warehouse, self._folder = warehouse, dialects
         self._dialects = load_dialects(dialects)
         self._lock = threading.Lock()
-        self._version: tuple[int, int] | None = None
+        self._version: tuple[int, ...] | None = None
         self._reference: Reference | None = None
 
     def refresh(self) -> None:
@@ -32,7 +33,7 @@ class ReferenceCache:
     def current(self) -> Reference:
         """The reference data as the warehouse holds it now."""
         row = self._warehouse.query(_VERSION_SQL).to_pylist()[0]
-        version = (int(row["accounts"]), int(row["identifiers"]))
+        version = tuple(int(count) for count in row.values())
         with self._lock:
             if self._reference is None or version != self._version:
                 self._reference, self._version = load_reference(self._warehouse, self._dialects), version

@@ -89,6 +89,7 @@ class ReferenceSettings(_Section):
     fx_rate: Path | None = None
     instrument: Path | None = None
     identifier_history: Path | None = None
+    calendar_override: Path | None = None
 
 
 PROFILES: dict[str, dict[str, str]] = {

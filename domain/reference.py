@@ -129,3 +129,17 @@ CALENDAR_DAY = Table(
         reason str
     """),
 )
+
+CALENDAR_OVERRIDE = Table(
+    "calendar_override",
+    Kind.REFERENCE,
+    columns("""
+        calendar str ! identity | as in calendar_day
+        day date ! identity
+        is_open bool !
+        reason str
+        source str | where it was announced
+        who str | who entered it
+        valid_from date !
+    """),
+)

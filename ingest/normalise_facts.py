@@ -13,10 +13,11 @@ from ingest.fix.index import Ints
 from ingest.fix.plans import ANSWERS, POSITION, Family
 from ingest.fix.values import as_text, decimals, joined, mapped, objects
 from ingest.normalise_hash import sha256_hex
-from ingest.normalise_identity import account_columns, asset_columns, contract_columns, instrument_columns
+from ingest.normalise_identity import account_columns, asset_columns, contract_columns
+from ingest.normalise_instrument import instrument_columns
 from ingest.normalise_part import Extract, Part, nulls_of
 from ingest.normalise_status import ANSWER, HOLDING, REJECT
-from ingest.normalise_trades import date_columns, time_columns
+from ingest.normalise_times import date_columns, time_columns
 from ingest.quarantine import GROUP_COUNT, MISSING_FIELD
 
 _MESSAGE_ID = "message_id"
@@ -188,7 +189,8 @@ def _positions(part: Part, messages: Ints) -> pa.Table:
     as_of = date_columns(extract, times["event_time_utc"])["trade_date"]
     asset = asset_columns(extract)
     terms = asset | contract_columns(extract, asset["asset_class"])
-    instrument = instrument_columns(extract, terms, as_of)["instrument_id"]
+    terms |= {"trade_date": as_of, "sent_time_utc": times["sent_time_utc"]}
+    instrument = instrument_columns(extract, terms)["instrument_id"]
     account = account_columns(extract, as_of)
     long_qty, short_qty = (extract.decimal(name, "qty") for name in ("long_qty", "short_qty"))
     types = extract.text("position_type")

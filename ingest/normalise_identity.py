@@ -7,13 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest.fix.index import Flag
+from ingest.fix.flags import Flag
 from ingest.fix.times import read_dates
 from ingest.fix.values import KEY_SEPARATOR, joined, mapped
 from ingest.normalise_part import Extract, nulls_of
-from ingest.normalise_reference import Instruments
-from ingest.quarantine import MISSING_FIELD, SIDE_UNMAPPED
-from ingest.symbology import Evidence, instrument_id
+from ingest.quarantine import SIDE_UNMAPPED
 
 _POSITION_EFFECT = {"O": "OPEN", "C": "CLOSE", "R": "ROLL", "F": "FIFO"}
 _CAPACITY = {"A": "A", "P": "P", "R": "R", "M": "M", "G": "P", "I": "P", "W": "A"}
@@ -43,6 +41,9 @@ def asset_columns(extract: Extract) -> dict[str, pa.Array]:
     kind, _ = mapped(extract.text("security_type"), _SECURITY_TYPE)
     first_letter = pc.utf8_slice_codeunits(extract.text("cfi"), 0, 1)
     asset = pc.coalesce(kind, mapped(first_letter, _CFI)[0])
+    default = extract.part.dialect.default_asset
+    if default is not None:
+        asset = pc.fill_null(asset, default)
     bond, derivative = (pc.fill_null(c, False) for c in (pc.equal(asset, "BOND"), pc.is_in(asset, _DERIVATIVES)))
     currency = pc.fill_null(pc.is_in(asset, _FX), False)
     unit = pc.if_else(derivative, "CONTRACTS", pc.if_else(pc.or_(bond, currency), "NOTIONAL", "UNITS"))
@@ -63,6 +64,10 @@ def side_columns(extract: Extract, asset: pa.Array) -> dict[str, pa.Array]:
         detail = f"{extract.label('side')} value {shown!r} has no side in dialect {dialect}."
         extract.part.problems.add(int(extract.message[row]), SIDE_UNMAPPED, detail)
     extract.require("side", nulls_of(code))
+    own = extract.part.dialect.side
+    if own:
+        mapped_here = pc.fill_null(pc.is_in(code, pa.array(sorted(own))), False).to_numpy(zero_copy_only=False)
+        extract.part.mark(extract.message[mapped_here], Flag.SIDE_MAPPED)
     effect, _ = mapped(extract.text("position_effect"), _POSITION_EFFECT)
     covers = pc.and_(pc.equal(side, "BUY"), pc.equal(effect, "CLOSE"))
     covers = pc.and_(covers, pc.invert(pc.fill_null(pc.is_in(asset, _DERIVATIVES), False)))
@@ -108,54 +113,6 @@ def _month_and_day(extract: Extract) -> pa.Array:
         except ValueError:
             found.append(None)
     return pa.array(found, pa.date32())
-
-
-def instrument_columns(extract: Extract, terms: dict[str, pa.Array], trade_day: pa.Array) -> dict[str, pa.Array]:
-    """instrument_id and the identifiers shown, resolved once per distinct instrument and day."""
-    source, security = extract.text("security_id_source"), extract.text("security_id")
-    shown = {
-        name: pc.coalesce(
-            pc.if_else(pc.fill_null(pc.equal(source, code), False), security, pa.scalar(None, pa.string())),
-            extract.text(f"alt_{name}"),
-        )
-        for name, code in (("isin", "4"), ("sedol", "2"), ("cusip", "1"), ("figi", "S"))
-    }
-    symbol, suffix = extract.text("symbol"), extract.text("symbol_suffix")
-    known = extract.part.reference.instruments
-    day = trade_day.cast(pa.string()) if known else pa.nulls(len(extract), pa.string())
-    evidence = {
-        "symbol": symbol, "suffix": suffix, "source": source, "security": security, **shown,
-        "ric": extract.text("alt_ric"), "month": extract.text("maturity_month"), "put_call": terms["put_call"],
-        "expiry": _shown(terms["expiry"]), "strike": _shown(terms["strike"]), "day": day,
-    }  # fmt: skip
-    present = {name: column for name, column in evidence.items() if column.null_count < len(column)}
-    present = present or {"symbol": symbol}
-    encoded = joined(present.values()).dictionary_encode()
-    said = (dict(zip(present, key.split(KEY_SEPARATOR), strict=True)) for key in encoded.dictionary.to_pylist())
-    resolved = [_resolve(one, known) for one in said]
-    ids = pa.array(resolved, pa.string()).take(encoded.indices)
-    missing = nulls_of(ids)
-    if missing.any():
-        detail = "No instrument: Symbol(55) and SecurityID(48) are missing."
-        extract.part.problems.add_each(extract.message[missing].tolist(), MISSING_FIELD, detail)
-    return {"instrument_id": ids, "symbol": symbol, **shown}
-
-
-def _shown(column: pa.Array) -> pa.Array:
-    return column.cast(pa.string()) if column.null_count < len(column) else pa.nulls(len(column), pa.string())
-
-
-def _resolve(said: dict[str, str], known: Instruments) -> str | None:
-    pairs = [("4", "isin"), ("2", "sedol"), ("1", "cusip"), ("5", "ric"), ("S", "figi")]
-    ids = [(code, said[name]) for code, name in pairs if said.get(name)]
-    if said.get("security"):
-        ids.append((said.get("source") or "?", said["security"]))
-    month, strike, day = said.get("month", ""), said.get("strike", ""), said.get("day", "")
-    when = said.get("expiry") or (f"{month[:4]}-{month[4:6]}" if len(month) >= 6 else "")
-    price = strike.rstrip("0").rstrip(".") if "." in strike else strike
-    contract = "".join(f":{term}" for term in (when, said.get("put_call", "")[:1], price) if term)
-    evidence = Evidence(said.get("symbol") or None, said.get("suffix") or None, tuple(dict.fromkeys(ids)), contract)
-    return instrument_id(evidence, known, date.fromisoformat(day) if day else None)
 
 
 def account_columns(extract: Extract, trade_day: pa.Array) -> dict[str, pa.Array]:

@@ -1,5 +1,6 @@
 """Amounts of a trade, all exact: quantity, price, gross, commission, net; minor currency units folded into major."""
 
+from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 import numpy as np
@@ -7,9 +8,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from domain.schema import TYPES
-from ingest.fix.index import Flag
+from ingest.fix.flags import Flag
 from ingest.fix.values import scales
+from ingest.normalise_instrument import fill_multiplier
 from ingest.normalise_part import Extract, nulls_of
+from ingest.normalise_reference import Terms
+from ingest.normalise_units import (
+    converted_price_type,
+    counted_in_units,
+    fill_mode,
+    minor_prices,
+    price_column,
+    signed_sides,
+)
 from ingest.quarantine import BAD_QUANTITY
 
 _QTY, _MONEY = TYPES["qty"].arrow, TYPES["money"].arrow
@@ -19,16 +30,24 @@ _BUY_SIDES = pa.array(["BUY", "BUY_COVER", "SUBSCRIBE", "BORROW"])
 _PRICED = pa.array(["PER_UNIT", "FX_RATE", "PERCENT_PAR"])
 
 
-def money_columns(extract: Extract, side: pa.Array, price_type: pa.Array) -> dict[str, pa.Array]:
-    """qty, price, price_scale, multiplier, currencies, fx_rate and the money columns; problems go to the messages."""
+def money_columns(extract: Extract, columns: dict[str, pa.Array], terms: Sequence[Terms | None]) -> dict[str, pa.Array]:
+    """side, qty, price, price_scale, multiplier, currencies, fx_rate, the money columns; problems go to the messages.
+
+    `columns` has side, price_type, asset_class; `terms` is what the security master says of each row's instrument.
+    """
     minor, trade_ccy = _currency(extract, "trade_ccy", default=extract.part.dialect.default_ccy)
     settle_minor, settle_ccy = _currency(extract, "settle_ccy", default=None)
-    qty, price, scale = _qty_and_price(extract)
-    multiplier = pc.fill_null(extract.decimal("multiplier", "qty"), pa.scalar(Decimal(1), _QTY))
+    side, price_type = columns["side"], columns["price_type"]
+    stated = fill_multiplier(extract, extract.decimal("multiplier", "qty"), terms)
+    qty, price, scale, side = _qty_and_price(extract, side, columns["asset_class"], stated)
+    multiplier = pc.fill_null(stated, pa.scalar(Decimal(1), _QTY))
+    price_type = converted_price_type(extract, price_type, columns["asset_class"])
     priced = pc.is_in(price_type, _PRICED)
     percent = pc.equal(price_type, "PERCENT_PAR")
-    price = _cents(extract, "price", price, minor)
-    scale = pc.if_else(minor, pc.add(scale, 2), scale)
+    price_minor = pc.or_(minor, minor_prices(extract, trade_ccy, terms))
+    price = _cents(extract, "price", price, price_minor)
+    scale = pc.if_else(price_minor, pc.add(scale, 2), scale)
+    extract.part.mark(extract.message[price_minor.to_numpy(zero_copy_only=False)], Flag.MINOR_UNIT)
     computed = gross_money(qty, price, multiplier, percent)
     computed = pc.if_else(pc.fill_null(priced, False), computed, pa.scalar(None, _MONEY))
     gross = pc.coalesce(_cents(extract, "gross_money", extract.decimal("gross_money", "money"), minor), computed)
@@ -39,6 +58,8 @@ def money_columns(extract: Extract, side: pa.Array, price_type: pa.Array) -> dic
     buying = pc.and_(pc.fill_null(pc.is_in(side, _BUY_SIDES), False), pc.fill_null(pc.greater(net, _zero()), False))
     extract.require("trade_ccy", nulls_of(trade_ccy), "default_ccy")
     return {
+        "side": side,
+        "price_type": price_type,
         "qty": qty,
         "price": price,
         "price_scale": scale,
@@ -86,17 +107,20 @@ def _cents(extract: Extract, name: str, column: pa.Array, minor: pa.Array) -> pa
         return pc.if_else(pa.array(fits), result, pa.scalar(None, result.type)).cast(kind)
 
 
-def _qty_and_price(extract: Extract) -> tuple[pa.Array, pa.Array, pa.Array]:
-    qty, shown = extract.decimal("qty", "qty"), extract.text("price")
-    price = extract.decimal("price", "price")
+def _qty_and_price(
+    extract: Extract, side: pa.Array, asset: pa.Array, multiplier: pa.Array
+) -> tuple[pa.Array, pa.Array, pa.Array, pa.Array]:
+    qty, (price, shown) = extract.decimal("qty", "qty"), price_column(extract, asset)
+    qty, price = fill_mode(extract, qty, price)
     scale = scales(shown)
+    side = signed_sides(extract, qty, side)
     cancels = pc.equal(extract.status, "CANCEL")
     bare = pc.and_(cancels, pc.or_(pc.is_null(qty), pc.is_null(price)))
     qty, price = (
         pc.if_else(bare, pc.fill_null(column, pa.scalar(Decimal(0), column.type)), column) for column in (qty, price)
     )
     bare_messages = extract.message[bare.to_numpy(zero_copy_only=False)]
-    np.bitwise_or.at(extract.part.index.flags, bare_messages, int(Flag.NO_ECONOMICS))
+    extract.part.mark(bare_messages, Flag.NO_ECONOMICS)
     extract.require("qty", nulls_of(qty))
     extract.require("price", nulls_of(price))
     if extract.part.dialect.qty_sign != "unsigned":
@@ -106,7 +130,7 @@ def _qty_and_price(extract: Extract) -> tuple[pa.Array, pa.Array, pa.Array]:
     for row in np.flatnonzero(wrong).tolist():
         detail = f"{extract.label('qty')} is {qty[row].as_py().normalize():f}; a trade needs a positive quantity."
         extract.part.problems.add(int(extract.message[row]), BAD_QUANTITY, detail)
-    return qty, price, scale
+    return counted_in_units(extract, qty, asset, multiplier), price, scale, side
 
 
 def gross_money(qty: pa.Array, price: pa.Array, multiplier: pa.Array, percent: pa.Array) -> pa.Array:

@@ -91,6 +91,10 @@ class Extract:
             self._texts[name] = texts(self.part.index, self.fields(name))
         return self._texts[name]
 
+    def put_text(self, name: str, column: pa.Array) -> None:
+        """Put another text in the field's place, for what is read from it later."""
+        self._texts[name] = column
+
     def label(self, name: str) -> str:
         """How the field is named to a reader: `LastPx(31)`, `SideLastQty(1009) or LastQty(32)`."""
         return " or ".join(f"{tag_name(tag) or name}({tag})" for tag in self.columns[name])

@@ -1,14 +1,16 @@
-"""Reference data the normaliser needs: account aliases and security identifiers, both effective-dated, and dialects."""
+"""Reference data the normaliser needs, effective-dated: accounts, identifiers, instruments; calendars, dialects."""
 
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal
 from types import MappingProxyType
 
 import pyarrow as pa
 
 from ingest.dialects.dialect import Dialect
+from ingest.settlement import Calendars, calendars_of
 from ingest.symbology import Validity
 from warehouse.port import Warehouse
 
@@ -24,17 +26,42 @@ class AccountMatch:
     until: date = date.max
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the security master says of an instrument from `since` until before `until`."""
+
+    asset_class: str | None = None
+    ccy: str | None = None
+    mic: str | None = None
+    multiplier: Decimal | None = None
+    price_unit: str | None = None
+    since: date = date.min
+    until: date = date.max
+
+
 Accounts = Mapping[tuple[str, str], tuple[AccountMatch, ...]]
 Instruments = Mapping[tuple[str, str], tuple[Validity, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Accounts by (party, alias), party `*` for everyone; instruments by (22 value, identifier); dialects by name."""
+    """Accounts by (party, alias), party `*` for everyone; instruments by (22 value, identifier); dialects by name.
+
+    `terms` is the security master by instrument id, `calendars` say when a trade settles.
+    """
 
     dialects: Mapping[str, Dialect]
     accounts: Accounts = field(default_factory=lambda: MappingProxyType({}))
     instruments: Instruments = field(default_factory=lambda: MappingProxyType({}))
+    terms: Mapping[str, tuple[Terms, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    calendars: Calendars = field(default_factory=lambda: calendars_of(()))
+
+    def terms_of(self, instrument_id: str, on: date | None) -> Terms | None:
+        """The instrument's terms on a day."""
+        for terms in self.terms.get(instrument_id, ()):
+            if on is None or terms.since <= on < terms.until:
+                return terms
+        return None
 
     def account(self, party: str, alias: str, on: date | None) -> AccountMatch | None:
         """The account behind an alias on a day: the party's own alias first, then everyone's."""
@@ -46,9 +73,13 @@ class Reference:
 
 
 def build_reference(
-    dialects: Mapping[str, Dialect], account_map: pa.Table | None = None, identifiers: pa.Table | None = None
+    dialects: Mapping[str, Dialect],
+    account_map: pa.Table | None = None,
+    identifiers: pa.Table | None = None,
+    instrument: pa.Table | None = None,
+    calendar_override: pa.Table | None = None,
 ) -> Reference:
-    """A Reference from rows of the `account_map` and `identifier_history` tables."""
+    """A Reference from rows of the `account_map`, `identifier_history`, `instrument`, `calendar_override` tables."""
     accounts: dict[tuple[str, str], list[AccountMatch]] = defaultdict(list)
     for row in account_map.to_pylist() if account_map is not None else ():
         accounts[row["party"], row["alias"]].append(
@@ -62,17 +93,29 @@ def build_reference(
         instruments[row["id_source"], row["id_value"]].append(
             Validity(row["instrument_id"], row["valid_from"], row.get("valid_to") or date.max)
         )
+    terms: dict[str, list[Terms]] = defaultdict(list)
+    for row in instrument.to_pylist() if instrument is not None else ():
+        terms[row["instrument_id"]].append(
+            Terms(
+                row.get("asset_class"), row.get("ccy"), row.get("mic"), row.get("multiplier"), row.get("price_unit"),
+                row["valid_from"], row.get("valid_to") or date.max,
+            )
+        )  # fmt: skip
     return Reference(
         dialects,
         MappingProxyType({key: tuple(rows) for key, rows in accounts.items()}),
         MappingProxyType({key: tuple(rows) for key, rows in instruments.items()}),
+        MappingProxyType({key: tuple(rows) for key, rows in terms.items()}),
+        calendars_of(calendar_override.to_pylist() if calendar_override is not None else ()),
     )
 
 
 def load_reference(warehouse: Warehouse, dialects: Mapping[str, Dialect]) -> Reference:
-    """A Reference from the warehouse's current `account_map` and `identifier_history`."""
+    """A Reference from the warehouse's current reference tables."""
     return build_reference(
         dialects,
         warehouse.query("SELECT * FROM account_map ORDER BY party, alias, valid_from"),
-        warehouse.query("SELECT * FROM identifier_history ORDER BY id_source, id_value, valid_from"),
+        warehouse.query("SELECT * FROM identifier_history ORDER BY id_source, id_value, valid_from, instrument_id"),
+        warehouse.query("SELECT * FROM instrument ORDER BY instrument_id, valid_from"),
+        warehouse.query("SELECT * FROM calendar_override ORDER BY calendar, day, valid_from"),
     )

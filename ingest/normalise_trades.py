@@ -9,10 +9,11 @@ import pyarrow.compute as pc
 
 from domain.ids import digest128
 from domain.schema import TABLES, TYPES, arrow_schema
+from ingest.dialects.dialect import FIX_LEVELS
 from ingest.fix.decode import group_rows, whole_messages
-from ingest.fix.index import Flag, Ints
+from ingest.fix.flags import Flag
+from ingest.fix.index import Ints
 from ingest.fix.plans import Family
-from ingest.fix.times import PRECISIONS, local_days, read_dates, read_times, to_utc
 from ingest.fix.values import decimals, joined, objects, texts
 from ingest.normalise_checks import check_texts
 from ingest.normalise_ext import custom_fields, flag_names
@@ -22,11 +23,15 @@ from ingest.normalise_identity import (
     asset_columns,
     capacity_column,
     contract_columns,
-    instrument_columns,
     side_columns,
 )
+from ingest.normalise_instrument import asset_of_master, instrument_columns, master_terms
 from ingest.normalise_money import money_columns
+from ingest.normalise_pairs import read_pairs, turn_pairs
 from ingest.normalise_part import Extract, Part, nulls_of
+from ingest.normalise_quirks import mark_group_tails
+from ingest.normalise_times import date_columns, mark_late, settle_dates, time_columns
+from ingest.normalise_units import order_ids
 from ingest.quarantine import GROUP_COUNT, value_problem
 
 TRADE_SCHEMA = arrow_schema(TABLES["trade_event"])
@@ -48,16 +53,23 @@ def family_trades(part: Part, family: Family, messages: Ints, status: pa.Array) 
         for message, declared, found in segments.miscounted:
             detail = f"Group {family.count_tag} announces {declared} entries but holds {found}."
             part.problems.add(message, GROUP_COUNT, detail)
+    mark_group_tails(part, segments.message, segments.first, segments.last)
     extract = Extract(part, family, segments, status.take(pa.array(segments.message)))
     columns = time_columns(extract)
     columns |= date_columns(extract, columns["event_time_utc"])
     columns |= asset_columns(extract)
-    columns |= side_columns(extract, columns["asset_class"])
-    columns |= money_columns(extract, columns["side"], columns["price_type"])
     columns |= contract_columns(extract, columns["asset_class"])
-    columns |= instrument_columns(extract, columns, columns["trade_date"])
+    pairs = read_pairs(extract, columns["asset_class"])
+    columns |= instrument_columns(extract, columns)
+    terms = master_terms(extract, columns["instrument_id"], columns["trade_date"])
+    columns["asset_class"] = asset_of_master(columns, terms)
+    columns |= side_columns(extract, columns["asset_class"])
+    columns |= money_columns(extract, columns, terms)
+    columns |= turn_pairs(extract, columns, pairs)
+    mark_late(extract, columns)
+    columns["settle_date"] = settle_dates(extract, columns)
     columns |= account_columns(extract, columns["trade_date"])
-    columns |= _id_columns(extract, columns["account_raw"])
+    columns |= _id_columns(extract, columns)
     for name in ("order_id", "client_order_id", "cross_uid", "uti", "settle_type", "strategy", "exec_broker_id"):
         columns[name] = extract.text(name)
     columns["venue_mic"], columns["capacity"] = extract.text("venue_mic"), capacity_column(extract)
@@ -67,63 +79,9 @@ def family_trades(part: Part, family: Family, messages: Ints, status: pa.Array) 
     return extract, columns
 
 
-def time_columns(extract: Extract) -> dict[str, pa.Array]:
-    """Event, sending and receiving time: TransactTime(60) in the dialect's zone, SendingTime(52) always UTC."""
-    part, fields = extract.part, extract.fields("event_time")
-    nanos, precision, ok, odd = read_times(part.index, fields)
-    tags = part.index.tag[np.maximum(fields, 0)]
-    zone = np.full(len(extract), "utc", dtype=object)
-    if part.dialect.tz60 != "UTC":
-        local = ok & (tags == 60)
-        nanos[local], doubtful = to_utc(nanos[local], part.dialect.tz60)
-        zone[local] = part.dialect.tz60
-        _mark(extract, np.flatnonzero(local)[doubtful], Flag.TIME_AMBIGUOUS)
-    extract.refuse("event_time", ~ok & (fields >= 0), number=False)
-    extract.require("event_time", fields < 0)
-    _mark(extract, np.flatnonzero(odd), Flag.TIME_ODD)
-    sent, _, sent_ok, _ = read_times(part.index, extract.fields("sending_time"))
-    if extract.has("orig_sending_time"):
-        original, _, original_ok, _ = read_times(part.index, extract.fields("orig_sending_time"))
-        replayed = original_ok & ((part.index.flags[extract.message] & Flag.POSS_DUP) > 0)
-        sent, sent_ok = np.where(replayed, original, sent), sent_ok | replayed
-    ts = TYPES["ts"].arrow
-    names = pa.array(PRECISIONS, pa.string())
-    return {
-        "event_time_utc": pa.array(nanos, pa.int64(), mask=~ok).cast(ts),
-        "event_time_precision": names.take(pa.array(precision)),
-        "sent_time_utc": pa.array(sent, pa.int64(), mask=~sent_ok).cast(ts),
-        "recv_time_utc": pa.array(part.recv_ns[extract.message], pa.int64()).cast(ts),
-        "tz_source": pa.array(zone, pa.string()),
-    }
-
-
-def _mark(extract: Extract, rows: Ints, flag: Flag) -> None:
-    np.bitwise_or.at(extract.part.index.flags, extract.message[rows], int(flag))
-
-
-def date_columns(extract: Extract, event_time: pa.Array) -> dict[str, pa.Array]:
-    """TradeDate(75), else the event's day in the market's zone; SettlDate(64)."""
-    part = extract.part
-    fields = extract.fields("trade_date")
-    days, ok = read_dates(part.index, fields)
-    extract.refuse("trade_date", ~ok & (fields >= 0), number=False)
-    absent = fields < 0
-    if absent.any():
-        known = ~nulls_of(event_time)
-        nanos = event_time.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
-        days = np.where(absent, local_days(nanos, part.dialect.market_tz), days)
-        ok = ok | (absent & known)
-    settles = extract.fields("settle_date")
-    settle_days, settle_ok = read_dates(part.index, settles)
-    extract.refuse("settle_date", ~settle_ok & (settles >= 0), number=False)
-    return {
-        "trade_date": pa.array(days.astype(np.int32), pa.date32(), mask=~ok),
-        "settle_date": pa.array(settle_days, pa.date32(), mask=~settle_ok),
-    }
-
-
-def _id_columns(extract: Extract, account: pa.Array) -> dict[str, pa.Array]:
+def _id_columns(extract: Extract, columns: dict[str, pa.Array]) -> dict[str, pa.Array]:
     """Identities and chain; an allocation is named by block and IndividualAllocID(467), else by block and account."""
+    account = columns["account_raw"]
     uid, previous, alloc = extract.text("trade_uid"), extract.text("prev_uid"), extract.text("alloc_id")
     extract.require("trade_uid", nulls_of(uid))
     types = extract.part.message_type.take(pa.array(extract.message))
@@ -137,6 +95,13 @@ def _id_columns(extract: Extract, account: pa.Array) -> dict[str, pa.Array]:
     status = extract.status
     if extract.part.dialect.exec_id_version_suffix is not None:
         version, status, previous = _suffix_versions(extract, uid, previous, version)
+    if extract.part.dialect.id_scope == "account":
+        uid, previous = (
+            pc.binary_join_element_wise(account, one, "/", null_handling="emit_null") for one in (uid, previous)
+        )
+    totals = order_ids(extract, uid, columns["qty"])
+    if totals is not None:
+        uid, version = totals
     return {
         "trade_uid": uid, "prev_uid": previous, "alloc_id": alloc, "block_id": block, "level": level,
         "version": version, "status": status,
@@ -161,7 +126,21 @@ def _levels(extract: Extract, types: pa.Array) -> pa.Array:
     encoded = types.dictionary_encode()
     levels = extract.part.dialect.levels
     names = [levels[code] for code in encoded.dictionary.to_pylist()]
-    return pa.array(names, pa.string()).take(encoded.indices)
+    found = pa.array(names, pa.string()).take(encoded.indices)
+    index = extract.part.index
+    for key, level in extract.part.dialect.level.items():
+        kind, plus, tag = key.partition("+")
+        carries = np.zeros(index.count, dtype=np.bool_)
+        if plus:
+            carries[index.message[extract.part.tags == int(tag)]] = True
+        here = pc.fill_null(pc.equal(types, kind), False)
+        if plus:
+            here = pc.and_(here, pa.array(carries[extract.message]))
+        found = pc.if_else(here, level, found)
+    usual = [FIX_LEVELS[code] for code in encoded.dictionary.to_pylist()]
+    other = pc.not_equal(found, pa.array(usual, pa.string()).take(encoded.indices))
+    extract.part.mark(extract.message[other.to_numpy(zero_copy_only=False)], Flag.LEVEL)
+    return found
 
 
 def _suffix_versions(
@@ -179,6 +158,7 @@ def _suffix_versions(
             digits = str(versions[row] - 1).zfill(len(match[1]))
             chain[row] = text[: match.start(1)] + digits + text[match.end(1) :]
             statuses[row] = "CORRECT"
+            extract.part.mark(extract.message[row : row + 1], Flag.ID_VERSION)
     return pa.array(versions, pa.int64()), pa.array(statuses, pa.string()), pa.array(chain, pa.string())
 
 

@@ -17,6 +17,7 @@ ENUM_UNMAPPED = "enum_unmapped"
 NOT_EXACT = "value_not_exact"
 BAD_VALUE = "value_unreadable"
 GROUP_COUNT = "group_count_mismatch"
+IDENTIFIER = "identifier_damaged"
 BAD_QUANTITY = "quantity_not_positive"
 
 MALFORMED = "I01"

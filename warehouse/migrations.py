@@ -32,6 +32,7 @@ MIGRATIONS: tuple[tuple[str, Callable[[Warehouse], None]], ...] = (
     ("tables", _create_tables),
     ("quarantine place", _quarantine_place),
     ("acknowledgement", _create_tables),
+    ("calendar overrides", _create_tables),
 )
 
 

@@ -138,8 +138,9 @@ class Dialect(BaseModel):
 
     @property
     def levels(self) -> Mapping[str, str]:
-        """MsgType(35) to level: the usual ones with this dialect's on top."""
-        return {**FIX_LEVELS, **self.level}
+        """MsgType(35) to level: the usual ones with this dialect's on top, keys that ask for a tag (`8+79`) too."""
+        totals = {"8": "ORDER"} if self.fill_mode != "incremental" else {}
+        return {**FIX_LEVELS, **totals, **self.level}
 
     @property
     def sides(self) -> Mapping[str, str]:

@@ -66,6 +66,10 @@ _COMMON: Columns = {
     "put_call": (201,),
     "exercise_style": (1194,),
     "coupon": (223,),
+    "country": (470, 421),
+    "contra_qty": (1056,),
+    "cum_qty": (14,),
+    "avg_price": (6,),
     "strategy": (),
     "pb_party": (party(4), party(14), nested_party(4), nested_party(14), 439),
     "exec_broker_id": (party(1), nested_party(1), 76),
@@ -97,6 +101,7 @@ EXECUTION = Family(
             "block_id": (466, 66),
             "qty": (32,),
             "price": (31,),
+            "account_raw": (1, 79),
         }
     ),
 )

@@ -16,6 +16,7 @@ PRECISIONS = ("d", "m", "s", "ms", "us", "ns")
 _EPOCH = date(1970, 1, 1)
 _COLONS = np.uint64(0x00003A00003A0000)
 _COLON_MASK = np.uint64(0x0000FF0000FF0000)
+_ODD_DATE = re.compile(r"(\d{4})[-/.]?(\d\d)[-/.]?(\d\d)(?:[-T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z?)?")
 _ODD_TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(?:[- T]\s*(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,12}))?)?)?Z?")
 
 
@@ -123,8 +124,24 @@ def to_utc(local_ns: Ints, zone: str) -> tuple[Ints, Bools]:
 
 def local_days(utc_ns: Ints, zone: str) -> npt.NDArray[np.int32]:
     """The calendar day (since 1970) in a zone of UTC instants."""
+    return (_local_ns(utc_ns, zone) // DAY_NS).astype(np.int32)
+
+
+def session_days(utc_ns: Ints, zone: str, roll: str | None) -> npt.NDArray[np.int32]:
+    """The trade date of UTC instants: the local day, from `roll` (HH:MM) on the next one that is no weekend."""
+    if roll is None:
+        return local_days(utc_ns, zone)
+    hours, minutes = map(int, roll.split(":"))
+    before_midnight = DAY_NS - (hours * 60 + minutes) * 60 * SECOND_NS
+    days = (_local_ns(utc_ns, zone) + before_midnight) // DAY_NS
+    weekday = (days + 3) % 7  # 1970-01-01 was a Thursday; 5 and 6 are the weekend
+    return np.where(weekday >= 5, days + 7 - weekday, days).astype(np.int32)
+
+
+def _local_ns(utc_ns: Ints, zone: str) -> Ints:
+    """UTC instants as nanoseconds on a zone's wall clock."""
     if zone == "UTC":
-        return (utc_ns // DAY_NS).astype(np.int32)
+        return utc_ns
     info = ZoneInfo(zone)
     buckets, inverse = np.unique(utc_ns // _BUCKET_NS, return_inverse=True)
     offsets = np.zeros(len(buckets), dtype=np.int64)
@@ -132,4 +149,13 @@ def local_days(utc_ns: Ints, zone: str) -> npt.NDArray[np.int32]:
         offset = datetime.fromtimestamp(bucket * 900, UTC).astimezone(info).utcoffset()
         assert offset is not None
         offsets[n] = int(offset.total_seconds()) * SECOND_NS
-    return ((utc_ns + offsets[inverse]) // DAY_NS).astype(np.int32)
+    return utc_ns + offsets[inverse]
+
+
+def odd_date(text: str) -> int | None:
+    """One date in a form that can mean one day only, as days since 1970: `2026-06-04`, a date with a time; or None."""
+    match = _ODD_DATE.fullmatch(text.strip())
+    try:
+        return (date(int(match[1]), int(match[2]), int(match[3])) - _EPOCH).days if match else None
+    except ValueError:
+        return None
