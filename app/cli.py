@@ -8,6 +8,7 @@ import typer
 
 from app.cli_dialect import dialect_app
 from app.cli_dict import dict_app
+from app.cli_onboard import certify, onboard
 from app.cli_pyfix import CONTEXT as PYFIXMSG_CONTEXT
 from app.cli_pyfix import pyfixmsg
 from app.cli_quarantine import quarantine_app
@@ -33,6 +34,8 @@ app.add_typer(model_app, name="model")
 app.add_typer(dialect_app, name="dialect")
 app.add_typer(dict_app, name="dict")
 app.add_typer(quarantine_app, name="quarantine")
+app.command()(certify)
+app.command()(onboard)
 app.command()(score)
 app.command(context_settings=PYFIXMSG_CONTEXT)(pyfixmsg)
 app.command()(simulate)
