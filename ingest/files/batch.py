@@ -31,7 +31,7 @@ from ingest.quarantine import quarantine_id
 _TIMESTAMP = TYPES["ts"].arrow
 _DAY_NS = 86_400_000_000_000
 _TIMED = "event_time_utc"
-_SENTENCE = re.compile(rb"[A-Za-z][^=\x01]* [^=\x01]*$")
+_SENTENCE = re.compile(rb"[A-Za-z][^=\x01 ]*+ [^=\x01]*+$")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ _LENGTH = re.compile(rb"8=FIX[^\x01]{1,12}\x019=([0-9]{1,8})\x01")
 _TRAILER = re.compile(rb"10=[0-9]{3}\x01")
 _TAG = re.compile(rb"[0-9]{1,7}=")
 _NAMED = rb"|[A-Za-z][A-Za-z_]{0,30}="
-_FIELDS = re.compile(rb"(?:\d{1,5}=[^=\x01|;^]{1,80}[\x01|;^~ ]\s*){3}")
+# Blanks are part of the value, but for two behind another separator: more would let hostile lines be read for hours.
+_FIELDS = re.compile(rb"(?:\d{1,5}=[^=\x01|;^]{1,80}[\x01|;^~ ]\s{0,2}){3}")
 _UNPRINTABLE = re.compile(rb"[\x00\x02-\x08\x0e-\x1f\x7f]")
 _CHECKSUM = re.compile(rb"([0-9]{1,4})")
 
@@ -98,11 +99,13 @@ def _message_end(data: bytes, start: int) -> int:
         trailer = declared.end() + int(declared[1])
         if int(declared[1]) <= MAX_BODY_BYTES and _TRAILER.match(data, trailer):
             return trailer + 7
-    newline = data.find(b"\n", start)
-    end = len(data) if newline < 0 else newline
-    following = _BEGIN.search(data, start + 5, end)
-    if following:
-        return following.start()
+    # No further than the next message: data without a line end would be searched to its end for each of them.
+    following = _BEGIN.search(data, start + 5)
+    limit = following.start() if following else len(data)
+    newline = data.find(b"\n", start, limit)
+    if following and newline < 0:
+        return limit
+    end = limit if newline < 0 else newline
     return end - 1 if data[end - 1 : end] == b"\r" else end
 
 
@@ -144,7 +147,7 @@ def to_wire(message: bytes) -> bytes | None:
 def _split(message: bytes, start: int, separator: bytes) -> Iterator[bytes]:
     # Words are tags too, for a reader to see, where the separator is no blank that text could hold as well.
     names = _NAMED if separator.strip(b" \t") else b""
-    boundary = re.compile(re.escape(separator) + rb"\s*(?=[0-9]{1,7}=" + names + rb")")
+    boundary = re.compile(re.escape(separator) + rb"\s{0,80}+(?=[0-9]{1,7}=" + names + rb")")
     data_tag, data_length = -1, 0
     while start < len(message):
         following = boundary.search(message, start)

@@ -96,9 +96,11 @@ def exact(text: str, kind: pa.Decimal128Type) -> Decimal | None:
         return None if value.is_nan() or value.is_infinite() or value != 0 else Decimal(0)
     sign, digits, exponent = value.as_tuple()
     assert isinstance(exponent, int)
-    while exponent < -kind.scale and digits and digits[-1] == 0:
-        digits, exponent = digits[:-1], exponent + 1
-    return None if exponent < -kind.scale else Decimal((sign, digits, exponent))
+    # Zeros beyond the scale go all at once: one by one, a number of a million digits would take hours.
+    spare = max(-kind.scale - exponent, 0)
+    if not spare:
+        return value
+    return None if any(digits[-spare:]) else Decimal((sign, digits[:-spare], -kind.scale))
 
 
 def scales(column: pa.Array) -> pa.Array:

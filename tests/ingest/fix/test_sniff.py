@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.fix.sniff import find_messages, separator_of, to_wire
+from ingest.fix.sniff import find_messages, looks_damaged, separator_of, to_wire
 
 SEPARATORS = ["|", ";", "#", "^", "^A", "^A ", "{SOH}", "<SOH>", " | ", " ", "\t", "~", "\\x01", "\\u0001", "&#x01;"]
 
@@ -64,3 +64,18 @@ def test_garbage_never_raises(data: bytes) -> None:
     for content in (data, b"8=FIX.4.2" + data, b"8=FIX.4.4|9=5|35=8|" + data):
         to_wire(content)
         assert all(f.raw for f in find_messages(content))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"8=FIX.4.4|35=8|55=A|" * 100_000,
+        b"8=FIX.4.4 35=8" + b" " * 300_000 + b"x",
+        (b"1=" + b" " * 100 + b"2=" + b" " * 100 + b"xx ") * 5_000,
+    ],
+    ids=["messages without a line end", "a run of blanks", "half fields"],
+)
+def test_hostile_lines_are_read_in_one_go(line: bytes) -> None:
+    # Looked at again for each of their bytes, these would take hours: the test's time limit is what fails then.
+    for found in find_messages(line):
+        assert to_wire(found.raw) or not looks_damaged(found.raw)
