@@ -32,6 +32,7 @@ TRS: trs totalreturnswap
 CFD: cfd
 """
 _DERIVATIVES = pa.array(["OPTION", "FUTURE"])
+_KEEP_SIDES = pa.array(["OPTION", "FUTURE", "FX_SPOT", "FX_FWD", "FX_NDF", "FX_SWAP"])
 _NOTIONAL = pa.array(["BOND", "CDS", "IRS", "FX_SPOT", "FX_FWD", "FX_NDF", "FX_SWAP"])
 _PRICE_TYPES = MappingProxyType(
     {"BOND": "PERCENT_PAR", "FX_SPOT": "FX_RATE", "FX_FWD": "FX_RATE", "FX_NDF": "FX_RATE", "CDS": "POINTS_UPFRONT"}
@@ -173,8 +174,11 @@ def read_terms(sheet: Sheet, found: Columns, is_day_first: bool) -> Columns:
 
 
 def by_open_close(sheet: Sheet, side: pa.Array, effect: pa.Array, asset: pa.Array) -> pa.Array:
-    """A purchase that closes covers; where the file says so a sale that opens is short. Contracts keep their sides."""
-    contracts = pc.fill_null(pc.is_in(asset, _DERIVATIVES), False)
+    """A purchase that closes covers; where the file says so a sale that opens is short.
+
+    Contracts and currencies keep their sides.
+    """
+    contracts = pc.fill_null(pc.is_in(asset, _KEEP_SIDES), False)
     stated = pc.and_(pc.invert(contracts), pc.is_valid(effect))
     covers = pc.and_(stated, pc.and_(pc.equal(side, "BUY"), pc.equal(effect, "CLOSE")))
     side = pc.if_else(pc.fill_null(covers, False), "BUY_COVER", side)

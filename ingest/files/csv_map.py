@@ -42,11 +42,12 @@ class Conventions(BaseModel):
     `open_close_sides` a sale that opens is short, a purchase that closes covers (never of contracts); `cost_sign:
     negative` costs are written with a minus; `fees` fee type → header; `identifier_types` the code beside
     `identifier` → which identifier it is; `quantity_units` the code beside the quantity → what it counts;
-    `bond_forms` how bonds are written, the usual form first: the row's gross amount proves which; `thirty_seconds`
-    prices like `110-16+`; `coupon_percent` 4 is 4 %, not 400 %; `fx_pairs` currency trades are turned to the market's
-    pair, dealt in its first currency; `version_pattern` finds the version in the version column (group 1);
-    `skip_rows_where` header → value of rows that are no trades, `only_rows_where` header → values of those that are
-    (a file without the column has only such).
+    `bond_forms` how bonds are written, the usual form first: the row's gross amount proves which; `epoch_times` times
+    are counted from 1970 (seconds to nanoseconds, told by their number of digits); `thirty_seconds` prices like
+    `110-16+`; `coupon_percent` 4 is 4 %, not 400 %; `fx_pairs` currency trades are turned to the market's pair, dealt
+    in its first currency; `version_pattern` finds the version in the version column (group 1); `skip_rows_where`
+    header → value of rows that are no trades, `only_rows_where` header → values of those that are (a file without the
+    column has only such).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,6 +68,7 @@ class Conventions(BaseModel):
     identifier_types: dict[str, Literal["isin", "cusip", "sedol", "figi", "symbol"]] = Field(default_factory=dict)
     quantity_units: dict[str, Literal["UNITS", "CONTRACTS", "FACE"]] = Field(default_factory=dict)
     bond_forms: tuple[Literal["PERCENT", "FRACTION", "THOUSANDS"], ...] = ()
+    epoch_times: bool = False
     thirty_seconds: bool = False
     coupon_percent: bool = False
     fx_pairs: bool = False

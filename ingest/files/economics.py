@@ -13,7 +13,7 @@ from ingest.files import codes
 from ingest.files.contract import decimal_ticks
 from ingest.files.numbers import Cleaned, decimal_mark, numbers
 from ingest.files.sheet import Mask, Sheet, is_empty, nulls
-from ingest.files.times import Times, dates, day_first, times
+from ingest.files.times import Times, dates, day_first, from_epoch, times
 
 Columns = dict[str, pa.Array]
 
@@ -97,6 +97,8 @@ def read_dates(sheet: Sheet, file: str, zone: str) -> tuple[Columns, Times, bool
         sheet.fail(bad, "bad_date", name, "is not a date Tieout can read")
     sheet.fail_empty("trade_date", nulls(found["trade_date"]))
     moments = times(sheet.cells("event_time"), found["trade_date"], first, zone)
+    if mapping.epoch_times:
+        moments = from_epoch(sheet.cells("event_time"), moments)
     only_date, _ = dates(sheet.cells("event_time"), first, excel)
     undated = moments.bad & nulls(only_date)
     sheet.fail(undated, "bad_time", "event_time", "is not a time Tieout can read")

@@ -78,7 +78,7 @@ def received(
     for span in (*table.ignored, *ignored):
         entries.append((span.line, -1, RawRow(span.line, original(first + span.raw), "IGNORED")))
     for span in table.bad:
-        problem = Problem("cell_count", span.detail)
+        problem = Problem(span.why, span.detail)
         entries.append((span.line, -1, RawRow(span.line, original(first + span.raw), "QUARANTINE", problem)))
     entries.sort(key=lambda entry: entry[0])
     positions = [at for at, entry in enumerate(entries) if entry[1] >= 0]

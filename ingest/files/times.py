@@ -128,6 +128,20 @@ def times(column: pa.ChunkedArray, trade_dates: pa.Array, is_day_first: bool, zo
     return Times(np.where(usable, ns, 0).astype(np.int64), bad, empty, pa.array(names[:count]), pa.array(source))
 
 
+def from_epoch(column: pa.Array, others: Times) -> Times:
+    """The column's cells that count seconds, milli-, micro- or nanoseconds since 1970; the rest as in `others`."""
+    counts = pc.fill_null(pc.match_substring_regex(column, r"^[0-8]\d{9}(\d{3}){0,3}$"), False)
+    mine: Mask = counts.to_numpy(zero_copy_only=False)
+    digits = pc.utf8_length(column).to_numpy(zero_copy_only=False)
+    scale = 10 ** np.clip(19 - digits, 0, 9).astype(np.int64)
+    ns = np.where(mine, _ints(pc.if_else(counts, column, "0")) * scale, others.ns)
+    words = pa.array(np.select([digits == 10, digits == 13, digits == 16], ["s", "ms", "us"], default="ns"))
+    return Times(
+        ns, others.bad & ~mine, others.empty, pc.if_else(counts, words, others.precision),
+        pc.if_else(counts, "utc", others.tz_source),
+    )  # fmt: skip
+
+
 def _days(text: pa.Array, trade_dates: pa.Array, is_day_first: bool) -> tuple[npt.NDArray[np.int64], Mask]:
     def parse(part: str) -> int | None:
         day = parse_date(part.strip(" T;,-"), is_day_first)
