@@ -35,6 +35,8 @@ class Framer:
     def __init__(self, max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES) -> None:
         self._max_bytes = max_message_bytes
         self._buffer = bytearray()
+        # So many leading bytes are known to hold no second BeginString: garbage that trickles in is searched once.
+        self._searched = 0
 
     @property
     def pending_bytes(self) -> int:
@@ -46,19 +48,19 @@ class Framer:
         """What is not yet cut; only to be looked at."""
         return self._buffer
 
-    def extend(self, data: bytes) -> None:
+    def extend(self, data: bytes | memoryview) -> None:
         """Take in received bytes."""
         self._buffer += data
 
     def drop(self, size: int) -> None:
         """Forget leading bytes that were cut elsewhere."""
-        del self._buffer[:size]
+        self._cut(size)
 
     def next(self) -> Frame | None:
         """The next frame; None to wait for more bytes."""
         frame = self._frame() if self._buffer else None
         if frame is not None:
-            del self._buffer[: len(frame.data)]
+            self._cut(len(frame.data))
         return frame
 
     def feed(self, data: bytes) -> list[Frame]:
@@ -76,9 +78,9 @@ class Framer:
         """
         if not self._buffer:
             return []
-        end = self._next_start(1) or len(self._buffer)
+        end = self._next_start() or len(self._buffer)
         frame = Frame(bytes(self._buffer[:end]), "cut short")
-        del self._buffer[:end]
+        self._cut(end)
         return [frame, *self.feed(b"")]
 
     def _frame(self) -> Frame | None:
@@ -116,13 +118,19 @@ class Framer:
 
     def _garbled(self, reason: str) -> Frame | None:
         """Everything up to the next BeginString; None while none has come and the cap is not reached."""
-        end = self._next_start(1)
+        end = self._next_start()
         if end is None:
             if len(self._buffer) < self._max_bytes:
                 return None
             end = self._max_bytes
         return Frame(bytes(self._buffer[: min(end, self._max_bytes)]), reason)
 
-    def _next_start(self, at: int) -> int | None:
-        found = _NEXT.search(self._buffer, at)
+    def _next_start(self) -> int | None:
+        found = _NEXT.search(self._buffer, max(self._searched - len(_START), 1))
+        if found is None:
+            self._searched = len(self._buffer)
         return found.start() if found else None
+
+    def _cut(self, size: int) -> None:
+        del self._buffer[:size]
+        self._searched = 0

@@ -94,3 +94,12 @@ def test_garbled_messages_say_why(bad: bytes, reason: str) -> None:
 def test_a_message_inside_a_text_is_no_message() -> None:
     outer = message(1, "they sent 8=FIX.4.4\x019=5\x0135=0\x0110=000\x01 to us")
     assert Framer().feed(outer + message(2)) == [Frame(outer), Frame(message(2))]
+
+
+def test_junk_that_trickles_in_is_searched_once() -> None:
+    # Searched again with every byte, this would take minutes: the test's time limit is what fails then.
+    framer = Framer(200_000)
+    assert not any(framer.feed(b"x") for _ in range(150_000))
+    assert [frame.data for frame in framer.feed(message(1))] == [b"x" * 150_000, message(1)]
+    split = [frame for byte in b"x" * 10 + message(1) for frame in framer.feed(bytes([byte]))]
+    assert [frame.data for frame in split] == [b"x" * 10, message(1)]
