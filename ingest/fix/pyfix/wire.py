@@ -71,8 +71,8 @@ def value_bytes(tag: Any, value: Any, encodings: Encodings) -> bytes:
     except UnicodeEncodeError as error:
         reason = f"{error.reason} (tag {tag})"
         raise UnicodeEncodeError(error.encoding, value, error.start, error.end, reason) from None
-    except LookupError:
-        raise LookupError(f"tag {tag}: unknown text encoding {encoding!r}") from None
+    except (LookupError, ValueError) as error:
+        raise _unusable(tag, encoding, error) from None
 
 
 def join_fields(fields: Sequence[tuple[Any, Any]], delimiter: str, separator: str, encodings: Encodings) -> bytes:
@@ -103,8 +103,13 @@ def value_text(tag: Any, value: bytes, encoding: str) -> str:
     except UnicodeDecodeError as error:
         reason = f"{error.reason} (tag {tag})"
         raise UnicodeDecodeError(error.encoding, value, error.start, error.end, reason) from None
-    except LookupError:
-        raise LookupError(f"tag {tag}: unknown text encoding {encoding!r}") from None
+    except (LookupError, ValueError) as error:
+        raise _unusable(tag, encoding, error) from None
+
+
+def _unusable(tag: Any, encoding: str, error: Exception) -> LookupError:
+    """An encoding is unknown, no text encoding, or one that refuses this value without saying where."""
+    return LookupError(f"tag {tag}: text encoding {encoding!r} cannot be used: {error}")
 
 
 def byte_sum(data: bytes) -> int:

@@ -1,5 +1,6 @@
 """The codec: cutting fields, encodings, groups by the spec, and the way back."""
 
+import io
 import re
 from typing import Any
 
@@ -12,6 +13,11 @@ from ingest.fix.pyfix.codecs.tokens import split_fields
 from ingest.fix.pyfix.fixmessage import FixFragment, FixMessage
 from ingest.fix.pyfix.groups import RepeatingGroup
 from ingest.fix.pyfix.reference import FixSpec
+
+SMALL = b"""<fix major="4" minor="2"><messages><message name="L" msgtype="E"><group name="NoOrders"><field name="Id"/>
+<group name="NoAllocs"><field name="Account"/></group></group></message></messages><fields>
+<field name="NoOrders" number="73"/><field name="Id" number="11"/><field name="NoAllocs" number="78"/>
+<field name="Account" number="79"/></fields></fix>"""
 
 
 def parse(spec: FixSpec | None, text: str, **given: Any) -> Any:
@@ -66,7 +72,10 @@ def test_encodings_both_ways() -> None:
 
 @pytest.mark.parametrize(
     ("wire", "told"),
-    [(b"35=B\x0158=\xff\x01", r"\(tag 58\)"), (b"35=B\x01347=klingon\x01355=x\x01", "tag 355: .*'klingon'")],
+    [
+        (b"35=B\x0158=\xff\x01", r"\(tag 58\)"),
+        (b"35=B\x01347=klingon\x01355=x\x01", "tag 355: .*'klingon' cannot be used"),
+    ],
 )
 def test_text_that_cannot_be_decoded_names_its_tag(wire: bytes, told: str) -> None:
     with pytest.raises((UnicodeDecodeError, LookupError), match=told):
@@ -155,3 +164,19 @@ def test_fields_are_written_in_the_order_of_the_spec(spec: FixSpec) -> None:
     no_spec = Codec().serialise({10: "0", 54: "1", 44: "5", 35: "E", 8: "F", 78: [{79: "X", 1: "Y"}]}, separator="|")
     assert no_spec == b"8=F|35=E|44=5|54=1|78=1|79=X|1=Y|10=0|"
     assert Codec(spec=spec).serialise({35: "ZZ", 8: "F"}, separator="|") == b"8=F|35=ZZ|"
+
+
+@given(st.lists(st.sampled_from([b"35=E", b"73=2", b"11=a", b"78=1", b"79=", b"347=", b"96=", b"95=3", b"9", b"\xff"])))
+def test_damaged_bytes_are_read_or_refused_by_name(parts: list[bytes]) -> None:
+    spec = FixSpec(io.BytesIO(SMALL))
+    for separator in (b"\x01", b""):
+        try:
+            Codec(spec=spec).parse(b"35=E\x01" + separator.join(parts) + b"\x01")
+        except (UnicodeDecodeError, LookupError) as error:
+            assert "tag " in str(error)
+
+
+@pytest.mark.parametrize("encoding", ["a\0b", "undefined", "rot13", "punycode", "zip"])
+def test_an_encoding_that_is_none(encoding: str) -> None:
+    with pytest.raises((LookupError, UnicodeDecodeError), match="tag 355"):
+        Codec().parse(b"35=B\x01347=%b\x01355=\xff\xfe-x\x01" % encoding.encode())
