@@ -4,6 +4,7 @@ import asyncio
 import logging
 import shutil
 import ssl
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,12 +15,15 @@ from ingest.session.committer import CommitLimits, Committer
 from ingest.session.connection import Connection, Responder
 from ingest.session.core import SessionCore
 from ingest.session.dialer import Dial, dial_for_ever
+from ingest.session.fastlane import use_machine_code
 from ingest.session.state import Numbers, Role, SessionConfig
 from ingest.session.status import SessionStatus, write_status
 from ingest.session.store import SessionStore
 from ingest.streams.segment import SegmentStream
 
 logger = logging.getLogger(__name__)
+
+_READ_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,8 @@ class AcceptorConfig:
     `log_directory` is the root of the segment log, `state_directory` takes the outbound numbers and `status.json`.
     With `tls` set, connections are TLS 1.2 or newer as that context says. By session name: `access` what a connection
     must show, `dial` where a session of role INITIATOR is dialed, `respond` who answers its business messages. A
-    counterparty that does not read what it is sent for `unread_seconds` is dropped.
+    counterparty that does not read what it is sent for `unread_seconds` is dropped. With `machine_code` the fast lane
+    is compiled where numba is installed.
     """
 
     host: str
@@ -49,6 +54,7 @@ class AcceptorConfig:
     dial: Mapping[str, Dial] = field(default_factory=dict)
     respond: Mapping[str, Responder] = field(default_factory=dict)
     unread_seconds: float = 60.0
+    machine_code: bool = False
 
 
 async def run_acceptor(
@@ -67,6 +73,8 @@ async def run_acceptor(
             lambda: Connection(acceptor), config.host, config.port, ssl=config.tls, reuse_address=True
         )
         port = server.sockets[0].getsockname()[1]
+        if config.machine_code:
+            threading.Thread(target=_warm_up, daemon=True).start()
         committing = asyncio.create_task(acceptor.committer.run())
         ticking = asyncio.create_task(acceptor.tick_for_ever(port))
         stopping = asyncio.create_task(stop.wait())
@@ -97,6 +105,16 @@ async def run_acceptor(
         acceptor.close()
 
 
+def _warm_up() -> None:
+    """Compile the fast lane beside the work: NumPy serves until it is ready, and for good where there is no numba."""
+    try:
+        from ingest.session.compiled import compile_leading
+
+        use_machine_code(compile_leading())
+    except Exception as error:
+        logger.info("the fast lane stays with NumPy: %s", error)
+
+
 class _Acceptor:
     """What all connections share."""
 
@@ -106,6 +124,7 @@ class _Acceptor:
         self.store = SessionStore(config.state_directory, self._stream)
         self.committer = Committer(self._stream, clock, config.limits)
         self.first_message_seconds, self.unread_seconds = config.first_message_seconds, config.unread_seconds
+        self.read_buffer = memoryview(bytearray(_READ_BYTES))
         self.sessions = {
             session.name: replace(session, deliver=True) if session.name in config.respond else session
             for session in config.sessions

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from domain.clock import Clock
 from ingest.session.state import Append
 from ingest.streams.port import Envelope, Stream
+from ingest.streams.run import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Committer:
     def submit(self, session: str, append: Append, done: Callable[[int], None]) -> None:
         """Log the messages; `done(count)` is called in the event loop when they are durable, in submit order."""
         self._waiting.append(_Waiting(session, append, done))
-        self._bytes += sum(map(len, append.messages))
+        self._bytes += append.size
         self._idle.clear()
         self._wake.set()
 
@@ -82,33 +83,54 @@ class Committer:
                     self._logged[envelope.session] = envelope.last
                     self._last_recv[envelope.session] = envelope.recv_ts
                 for one in group:
-                    self._bytes -= sum(map(len, one.append.messages))
+                    self._bytes -= one.append.size
                     one.done(len(one.append.messages))
                 if not self._waiting:
                     self._idle.set()
 
     def _envelopes(self, group: list[_Waiting]) -> list[Envelope]:
         now = self._clock.now_ns()
-        messages: dict[str, list[bytes]] = {}
-        next_in: dict[str, list[int]] = {}
-        for one in group:
-            messages.setdefault(one.session, []).extend(one.append.messages)
-            next_in.setdefault(one.session, []).extend(one.append.next_in)
+        last: dict[str, int] = {}
         envelopes: list[Envelope] = []
-        for session, raw in messages.items():
-            at, first = 0, self._logged.get(session, 0) + 1
+        for session, raw, next_in in _together(group):
+            at = 0
             while at < len(raw):
+                first = last.get(session, self._logged.get(session, 0)) + 1
                 end = self._frame_end(raw, at)
-                part = tuple(raw[at:end])
-                envelopes.append(Envelope(session, first + at, now, part, next_in[session][end - 1]))
+                part = raw.part(at, end) if isinstance(raw, Run) else tuple(raw[at:end])
+                envelopes.append(Envelope(session, first, now, part, next_in[end - 1]))
+                last[session] = first + end - at - 1
                 at = end
         return envelopes
 
-    def _frame_end(self, raw: list[bytes], at: int) -> int:
-        size, end = 0, at
-        while end < len(raw) and end - at < self._limits.frame_messages:
-            size += len(raw[end])
-            if end > at and size > self._limits.frame_bytes:
+    def _frame_end(self, raw: Sequence[bytes], at: int) -> int:
+        end = min(at + self._limits.frame_messages, len(raw))
+        if isinstance(raw, Run):
+            # What one read of a socket brings is never larger than a frame.
+            return end
+        size, full = 0, at
+        while full < end:
+            size += len(raw[full])
+            if full > at and size > self._limits.frame_bytes:
                 break
-            end += 1
-        return end
+            full += 1
+        return full
+
+
+def _together(group: list[_Waiting]) -> Iterator[tuple[str, Sequence[bytes], Sequence[int]]]:
+    """Session, messages and next numbers: runs as they are, single messages of a session that follow each other as one.
+
+    The order within a session is kept; between sessions there is none to keep.
+    """
+    open_lists: dict[str, tuple[list[bytes], list[int]]] = {}
+    for one in group:
+        if isinstance(one.append.messages, Run):
+            if one.session in open_lists:
+                yield one.session, *open_lists.pop(one.session)
+            yield one.session, one.append.messages, one.append.next_in
+        else:
+            messages, next_in = open_lists.setdefault(one.session, ([], []))
+            messages += one.append.messages
+            next_in += one.append.next_in
+    for session, (messages, next_in) in open_lists.items():
+        yield session, messages, next_in

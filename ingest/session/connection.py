@@ -30,6 +30,7 @@ class Hub(Protocol):
     committer: Committer
     first_message_seconds: float
     unread_seconds: float
+    read_buffer: memoryview
 
     @property
     def listening(self) -> bool:
@@ -65,7 +66,7 @@ class Hub(Protocol):
         ...
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """Until its first message names a session a guest, then that session's connection. With `dials` ours to begin."""
 
     def __init__(self, hub: Hub, dials: str = "") -> None:
@@ -97,7 +98,12 @@ class Connection(asyncio.Protocol):
         # Once the transport reads: a paused acceptor must not take a Logon from a newcomer either.
         asyncio.get_running_loop().call_soon(self.listen)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """One buffer serves every connection: what was read is taken over before the next read."""
+        return self._hub.read_buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        data = self._hub.read_buffer[:nbytes]
         if self.core is None:
             self._greeting += data
             self.greet()

@@ -81,7 +81,7 @@ class SessionCore:
             self._out.send("1", (112, test_id))
         return self._out.take()
 
-    def receive(self, data: bytes) -> list[Action]:
+    def receive(self, data: bytes | memoryview) -> list[Action]:
         """What to do about bytes received."""
         self._heard = self._clock.monotonic()
         self._test_sent = False
@@ -149,12 +149,12 @@ class SessionCore:
 
     def _take_run(self) -> None:
         """Business messages that need no answer, many at once."""
-        run = self._fast.take(self._framer.buffer, self._expected) if self._fast is not None else []
-        if run:
+        run = self._fast.take(self._framer.buffer, self._expected) if self._fast is not None else None
+        if run is not None:
             self._out.append_run(run, self._expected + 1)
             if self._config.deliver:
                 self._out.emit(Deliver(tuple(run)))
-            self._framer.drop(sum(map(len, run)))
+            self._framer.drop(len(run.data))
             self._expected += len(run)
             self._asked_at = self._clock.monotonic()
 

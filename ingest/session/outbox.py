@@ -9,6 +9,7 @@ from ingest.session.state import Action, Append, Deliver, Disconnect, Event, Rep
 from ingest.session.strict import Problem
 from ingest.session.versions import version_of
 from ingest.session.wire import compose, resent, timestamp
+from ingest.streams.run import Run
 
 
 class Outbox:
@@ -22,6 +23,7 @@ class Outbox:
         self._config, self._clock, self._sent = config, clock, sent
         self._messages: list[bytes] = []
         self._next_in: list[int] = []
+        self._appends: list[Append] = []
         self._ready: list[Action] = []
         self._held: deque[tuple[int, Action]] = deque()
         self._appended = self._durable = 0
@@ -32,10 +34,10 @@ class Outbox:
         self._next_in.append(next_in)
         self._appended += 1
 
-    def append_run(self, messages: list[bytes], next_in: int) -> None:
+    def append_run(self, messages: Run, next_in: int) -> None:
         """Log messages of consecutive numbers; `next_in` is expected after the first of them."""
-        self._messages += messages
-        self._next_in += range(next_in, next_in + len(messages))
+        self._close_append()
+        self._appends.append(Append(messages, range(next_in, next_in + len(messages))))
         self._appended += len(messages)
 
     def note(self, text: str) -> None:
@@ -97,12 +99,15 @@ class Outbox:
 
     def take(self) -> list[Action]:
         """Everything to do now: the append first, then what needs not wait for it."""
-        actions = self._ready
-        if self._messages:
-            actions = [Append(tuple(self._messages), tuple(self._next_in)), *actions]
-            self._messages, self._next_in = [], []
-        self._ready = []
+        self._close_append()
+        actions = [*self._appends, *self._ready]
+        self._appends, self._ready = [], []
         return actions
+
+    def _close_append(self) -> None:
+        if self._messages:
+            self._appends.append(Append(tuple(self._messages), tuple(self._next_in)))
+            self._messages, self._next_in = [], []
 
     def _replayed(self, begin: int, last: int) -> Iterator[bytes]:
         expected = begin

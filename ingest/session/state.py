@@ -1,12 +1,13 @@
 """What a FIX session is made of: its configuration, its numbers, and the actions the core asks for."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
 from ingest.fix.dictionary import Dictionary
 from ingest.session.framing import DEFAULT_MAX_MESSAGE_BYTES
 from ingest.session.schedule import Schedule
+from ingest.streams.run import Run
 
 # The business messages Tieout reads; anything else is answered with BusinessMessageReject on a strict session.
 SUPPORTED = frozenset({"8", "AE", "AR", "AK", "AP", "AS", "AT", "AU", "J", "P", "Q", "j"})
@@ -90,8 +91,13 @@ class Phase(Enum):
 class Append:
     """Write these raw messages to the log; `next_in[i]` is the MsgSeqNum expected after `messages[i]`."""
 
-    messages: tuple[bytes, ...]
-    next_in: tuple[int, ...]
+    messages: Sequence[bytes]
+    next_in: Sequence[int]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all messages."""
+        return len(self.messages.data) if isinstance(self.messages, Run) else sum(map(len, self.messages))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from ingest.streams.port import Envelope
+from ingest.streams.run import Run
 
 MAGIC = b"TOF1"
 # magic | body length | crc32 of everything after this field | first | recv_ts | next_in | synced | count | name length
@@ -40,6 +41,8 @@ class FrameHead:
 
 def pack_messages(messages: Sequence[bytes]) -> bytes:
     """All lengths (4 bytes each, little endian), then all messages."""
+    if isinstance(messages, Run):
+        return messages.packed()
     return struct.pack(f"<{len(messages)}I", *map(len, messages)) + b"".join(messages)
 
 

@@ -18,7 +18,7 @@ class Envelope:
     session: str
     first: int
     recv_ts: int
-    messages: tuple[bytes, ...]
+    messages: Sequence[bytes]
     next_in: int = field(default=0, compare=False)
 
     @property
