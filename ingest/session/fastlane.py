@@ -100,7 +100,7 @@ class FastLane:
 
     def _followed(self, octets: Octets, shape: HeaderShape, ends: Places) -> Places:
         """The ends up to the first message in which what follows the header is not allowed to."""
-        bodies = np.concatenate(([0], ends[:-1])) + shape.size
+        bodies = np.concatenate((np.zeros(1, dtype=np.int64), ends))[:-1] + shape.size
         allowed = may_all_follow(octets, bodies, self._may_follow)
         return ends if allowed.all() else ends[: int(np.argmin(allowed))]
 
