@@ -14,7 +14,7 @@ _TAGS: Mapping[str, int] = {
     "deliver_to_comp_id": 128, "begin_string": 8, "appl_ver_id": 1128,
 }  # fmt: skip
 _WANTED = frozenset(str(tag).encode() for tag in _TAGS.values())
-_HEADER_FIELDS = 24
+_HEADER_FIELDS = 64
 
 
 def choose(dialects: Mapping[str, Dialect], messages: Iterable[bytes], file: str | None) -> list[str]:
