@@ -3,12 +3,21 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from domain.errors import PermanentError
 from ingest.feeds import Feed
 from ingest.files.batch import FileBatch, batch_from_file
 from ingest.files.csv_map import CsvMap
-from ingest.files.file_dialect import detected, file_dialect, file_dialect_names, is_file_dialect, parse_file_dialect
+from ingest.files.file_dialect import (
+    FileDialect,
+    FixedLayout,
+    detected,
+    file_dialect,
+    file_dialect_names,
+    is_file_dialect,
+    parse_file_dialect,
+)
 from ingest.files.read import FileRefused
 from ingest.normalise_reference import Reference
 
@@ -96,3 +105,14 @@ def test_only_rows_that_are_trades() -> None:
     batch = read(f"{HEADER},Kind\n{ROW},EXECUTION\n{ROW},ORDER\n", own)
     assert batch.normalised.messages["outcome"].to_pylist() == ["FACT", "IGNORED"]
     assert read(f"{HEADER}\n{ROW}\n", own).normalised.trades.num_rows == 1
+
+
+def test_the_page_tells_every_key_and_every_shipped_dialect() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "files.md").read_text()
+    blocks = [block.split("```")[0] for block in page.split("```yaml\n")[1:]]
+    (whole,) = [block for block in blocks if block.startswith("name: northgate")]
+    told = parse_file_dialect("northgate.yaml", whole)
+    assert told.model_fields_set == set(FileDialect.model_fields)
+    assert all(f"`{name}`" in page for name in file_dialect_names())
+    layout = next(block for block in blocks if block.startswith("fixed:"))
+    assert FixedLayout.model_validate(yaml.safe_load(layout)["fixed"]).width == 32
