@@ -11,6 +11,7 @@ import yaml
 
 from app.paths import DataDir
 from app.settings import SettingsError
+from app.simulate import YEARS
 from app.supervise import hold
 from domain.clock import Clock
 from ingest.calendars import last_business_day
@@ -18,8 +19,6 @@ from simulator.played import keep
 from simulator.profiles import DEMO, Profile
 from simulator.simulate import Flow, in_memory
 
-# Reference data begins and calendars end a little beyond these.
-YEARS = range(2016, 2046)
 MARKER = "made-by-tieout-demo"
 _DIALECTS = {"MERIDIAN_OMS": "generic", "ALPHA": "alpha_ae44", "BRAVO": "bravo_er42", "CHARLIE": "charlie_as44"}
 _REFERENCE = ("account_map", "fx_rate", "instrument", "identifier_history")

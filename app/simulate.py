@@ -13,6 +13,8 @@ from simulator.simulate import LIVE_PBS, simulate
 
 MOST_FILLS = 5_000_000
 LEAST_FILLS = 20
+# Reference data begins and calendars end a little beyond these.
+YEARS = range(2016, 2046)
 
 
 class SimulateRefused(Exception):
@@ -85,13 +87,16 @@ def _letters(text: str) -> str:
 
 
 def first_day(text: str | None, clock: Clock) -> date:
-    """The day asked for, else the last US business day. Raises SimulateRefused for text that is no date."""
+    """The day asked for, else the last US business day. Raises SimulateRefused for another than a simulated day."""
     if text is None:
         return last_business_day(datetime.fromtimestamp(clock.now_ns() / 1e9, UTC).date())
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         raise SimulateRefused(f"--date {text!r} is not a date like 2026-11-20") from None
+    if day.year not in YEARS:
+        raise SimulateRefused(f"--date {text}: the simulated markets are open from {YEARS[0]} to {YEARS[-1]}")
+    return day
 
 
 def summary(made: Manifest, out: Path, seconds: float) -> str:

@@ -42,6 +42,8 @@ def nobody() -> str:
         (("--pbs", "A,Q"), "--pbs A,Q: 'Q' is no prime broker; choose from A,B,C,D,E"),
         (("--pbs", ","), "names no prime broker"),
         (("--date", "yesterday"), "--date 'yesterday' is not a date like 2026-11-20"),
+        (("--date", "1969-12-31"), "--date 1969-12-31: the simulated markets are open from 2016 to 2045"),
+        (("--date", "9999-12-31"), "--date 9999-12-31: the simulated markets are open from 2016 to 2045"),
         (("--fills", "3"), "--fills 3: expected 20 to 5,000,000"),
         (("--seed", "-1"), "--seed -1: expected 0 or more"),
         (("--rate", "5"), "--to and --rate are for --live"),
