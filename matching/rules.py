@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -32,7 +32,10 @@ class RuleError(ValueError):
 def _decimal(value: object) -> Decimal:
     if not isinstance(value, str):
         raise ValueError(f'write {value!r} as a quoted decimal, such as "{value}"')
-    return Decimal(value)
+    try:
+        return Decimal(value)
+    except InvalidOperation:
+        raise ValueError(f"{value!r} is not a decimal") from None
 
 
 def _key(value: str) -> str:

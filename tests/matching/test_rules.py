@@ -20,6 +20,7 @@ def line_of(text: str, part: str) -> int:
     ("old", "new", "says"),
     [
         ('ratio: "0.01"', "ratio: 0.01", "quoted decimal"),
+        ('ratio: "0.01"', 'ratio: "0,01"', "'0,01' is not a decimal"),
         ("kind: tolerance", "kind: guess", "guess"),
         ("pair_by: [commission]", "pair_by: [colour]", "unknown field 'colour'"),
         ("code: T09, ", "code: T99, ", "unknown break code 'T99'"),
