@@ -48,7 +48,9 @@ def _nanoseconds(
 
 @lru_cache(maxsize=64)
 def _midnight(year: bytes, month: bytes, day: bytes) -> int | None:
-    """Seconds since 1970 of a day; None for a day no calendar has."""
+    """Seconds since 1970 of a day; None for a day no calendar has, or one no log was written on."""
+    if not b"1970" <= year <= b"2261":  # what nanoseconds in 64 bits hold
+        return None
     try:
         return timegm(date(int(year), int(month), int(day)).timetuple())
     except ValueError:

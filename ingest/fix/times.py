@@ -13,6 +13,8 @@ SECOND_NS = 1_000_000_000
 DAY_NS = 86_400 * SECOND_NS
 _BUCKET_NS = 900 * SECOND_NS  # offsets of all zones since 1970 change on quarter hours
 PRECISIONS = ("d", "m", "s", "ms", "us", "ns")
+# Instants are nanoseconds in 64 bits, which end in April 2262; a year beyond is read wrong rather than late.
+LAST_YEAR = 2261
 _EPOCH = date(1970, 1, 1)
 _COLONS = np.uint64(0x00003A00003A0000)
 _COLON_MASK = np.uint64(0x0000FF0000FF0000)
@@ -41,6 +43,7 @@ def read_times(index: FieldIndex, fields: Ints) -> tuple[Ints, Ints, Bools, Bool
     at = np.minimum(start, len(index.words) - 27)
     day, day_ok = _digits_to_int(index.words[at], np.full(len(fields), 8))
     days, real = _days(day)
+    real &= day < (LAST_YEAR + 1) * 10_000
     clock = index.words[at + 9]
     hour, hour_ok = _digits_to_int(clock, np.full(len(fields), 2))
     minute, minute_ok = _digits_to_int(clock >> np.uint64(24), np.full(len(fields), 2))
@@ -81,6 +84,8 @@ def odd_time(text: str) -> tuple[int, int] | None:
     if match is None:
         return None
     year, month, day, hour, minute, second, fraction = match.groups()
+    if not 1900 <= int(year) <= LAST_YEAR:
+        return None
     try:
         days = (date(int(year), int(month), int(day)) - _EPOCH).days
     except ValueError:

@@ -87,3 +87,10 @@ def test_trade_date_of_an_evening_session() -> None:
     late = np.array([int(datetime(2026, 6, 5, 2, 0, tzinfo=UTC).timestamp()) * 10**9])
     days = [date(1970, 1, 1) + timedelta(days=int(local_days(late, zone)[0])) for zone in ("UTC", "America/New_York")]
     assert days == [date(2026, 6, 5), date(2026, 6, 4)]
+
+
+@pytest.mark.parametrize("year", ["0001", "1899", "2262", "2999", "9999"])
+def test_a_year_that_nanoseconds_cannot_hold_is_not_read(year: str) -> None:
+    for text in (f"{year}0604-13:30:01", f"{year}0604-13:30:01.123456789", f"{year}0604", f"{year}0604-13:30"):
+        assert read(text) == [None]
+    assert read("22611231-23:59:59")[0] is not None
