@@ -39,8 +39,10 @@ class Records:
 
     def cells(self, at: int, delimiter: str) -> list[str]:
         """The record's cells, trimmed (for the few rows that are looked at one by one)."""
-        text = self.raw(at).decode("utf-8", "replace")
-        row = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
+        text = self.raw(at).decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", " ")
+        # A cell may be as long as it likes: it is this record's, not the file's, problem.
+        csv.field_size_limit(max(csv.field_size_limit(), len(text)))
+        row = next(csv.reader(io.StringIO(text, newline="\n"), delimiter=delimiter), [])
         return [cell.strip() for cell in row]
 
     def cell_counts(self, delimiter: str) -> Offsets:

@@ -13,6 +13,7 @@ from ingest.files.table import CsvTable, Span
 
 _MAX_DEPTH = 64
 _MAX_ATTRIBUTES = 1000
+_MAX_CELLS = 20_000_000
 _PIECE = 1 << 20
 
 
@@ -89,6 +90,8 @@ def _parser(seen: _Seen, layout: XmlLayout) -> expat.XMLParserType:
         if len(seen.names) > _MAX_ATTRIBUTES:
             raise _Refuse(f"more than {_MAX_ATTRIBUTES} different attributes")
         seen.rows.append(attributes)
+        if len(seen.rows) * len(seen.names) > _MAX_CELLS:
+            raise _Refuse(f"more than {_MAX_CELLS:,} cells")
         seen.lines.append(parser.CurrentLineNumber)
         seen.starts.append(parser.CurrentByteIndex)
         seen.open_at = seen.depth

@@ -96,3 +96,11 @@ def test_old_mac_line_ends() -> None:
 def test_no_header() -> None:
     with pytest.raises(FileRefused, match=r"f\.csv:1: no header row found"):
         _table("a,b,c\n1,2,3\n")
+
+
+def test_a_cell_of_any_length_and_a_stray_return_cost_their_row_alone() -> None:
+    long = "y" * 200_000
+    assert _table(TABLE + f"T3,{long}\n")[3] == ["the row has 2 cells, the header 6"]
+    assert _table(f"x,{long}\n" + TABLE + f'T3,A,B,"{long}",1,1\n')[0] == ["T1", "T2", "T3"]
+    text = TABLE + "T3,A,B,IBM,100,1.5\r7\n"
+    assert read_table(decode(text.encode()), "f.csv", CsvMap().knows).text["c5"].to_pylist()[-1] == "1.5 7"

@@ -118,6 +118,10 @@ BOMB = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a
         (b"<FlexQueryResponse>" + b"<a>" * 100, "nested deeper"),
         (b"<FlexQueryResponse><Trade><Trade/></Trade></FlexQueryResponse>", "inside a 'Trade'"),
         (document({f"x{n}": "1" for n in range(1100)}), "different attributes"),
+        (
+            document({f"x{n}": "1" for n in range(900)}).replace(b"</Trades>", b"<Trade/>" * 22_300 + b"</Trades>"),
+            "cells",
+        ),
         (document({"symbol": "\xff"}).decode().encode("latin-1"), "not well-formed"),
     ],
 )
