@@ -14,8 +14,11 @@ def main() -> int:
         m.name for m in pkgutil.iter_modules(bench.__path__) if m.name not in ("__main__", "harness")
     )
     for name in names:
+        module = importlib.import_module(f"bench.{name}")
+        for line in getattr(module, "lines", tuple)():
+            print(line, flush=True)
         # bench.quality measures how right the engine is, not how fast: `make quality`.
-        for item in getattr(importlib.import_module(f"bench.{name}"), "benches", tuple)():
+        for item in getattr(module, "benches", tuple)():
             print(report(item), flush=True)
             print()
     return 0

@@ -25,7 +25,7 @@ class CommitLimits:
 
     frame_messages: int = 4_096
     frame_bytes: int = 4 * 1024 * 1024
-    waiting_bytes: int = 8 * 1024 * 1024
+    waiting_bytes: int = 32 * 1024 * 1024
 
 
 class Committer:
