@@ -89,5 +89,6 @@ def load_files(warehouse: Warehouse, settings: Settings) -> None:
 
 def load_calendars(warehouse: Warehouse, today: date) -> None:
     """Load two years of business calendars around `today`."""
-    days = calendar_days(today - timedelta(days=400), today + timedelta(days=400))
+    overrides = warehouse.query("SELECT * FROM calendar_override ORDER BY calendar, day, valid_from").to_pylist()
+    days = calendar_days(today - timedelta(days=400), today + timedelta(days=400), overrides=overrides)
     load(warehouse, TABLES["calendar_day"], days)

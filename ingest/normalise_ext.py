@@ -36,20 +36,19 @@ def custom_fields(part: Part, messages: Ints) -> pa.Array:
     owners, tags = part.index.message[custom], part.index.tag[custom]
     repeated = len(np.unique(owners * 10_000_000 + tags)) < len(custom)
     awkward = pc.any(pc.match_substring_regex(values, r'["\\[:cntrl:]]')).as_py()
-    if repeated or awkward or part.notes:
-        per_message = _careful(part, owners, tags, values)
-    else:
-        names = pa.array(tags).cast(pa.string())
-        pairs = pc.binary_join_element_wise('"', names, '": "', pc.fill_null(values, ""), '"', "")
-        counts = np.bincount(owners, minlength=part.index.count)
-        offsets = pa.array(np.append(0, np.cumsum(counts)), pa.int32())
-        joined = pc.binary_join(pa.ListArray.from_arrays(offsets, pairs), ", ")
-        objects = pc.binary_join_element_wise("{", joined, "}", "")
-        per_message = pc.if_else(pa.array(counts > 0), objects, pa.scalar(None, pa.string()))
-    return per_message.take(pa.array(messages))
+    if repeated or awkward:
+        return _with_notes(part, _careful(owners, tags, values, part.index.count)).take(pa.array(messages))
+    names = pa.array(tags).cast(pa.string())
+    pairs = pc.binary_join_element_wise('"', names, '": "', pc.fill_null(values, ""), '"', "")
+    counts = np.bincount(owners, minlength=part.index.count)
+    offsets = pa.array(np.append(0, np.cumsum(counts)), pa.int32())
+    joined = pc.binary_join(pa.ListArray.from_arrays(offsets, pairs), ", ")
+    objects = pc.binary_join_element_wise("{", joined, "}", "")
+    per_message = pc.if_else(pa.array(counts > 0), objects, pa.scalar(None, pa.string()))
+    return _with_notes(part, per_message).take(pa.array(messages))
 
 
-def _careful(part: Part, owners: Ints, tags: Ints, values: pa.Array) -> pa.Array:
+def _careful(owners: Ints, tags: Ints, values: pa.Array, count: int) -> pa.Array:
     found: dict[int, dict[str, str | list[str]]] = defaultdict(dict)
     for owner, tag, value in zip(owners.tolist(), tags.tolist(), values.to_pylist(), strict=True):
         fields, name, text = found[owner], str(tag), value or ""
@@ -58,7 +57,20 @@ def _careful(part: Part, owners: Ints, tags: Ints, values: pa.Array) -> pa.Array
         else:
             earlier = fields[name]
             fields[name] = [*earlier, text] if isinstance(earlier, list) else [earlier, text]
-    for owner, notes in part.notes.items():
-        found[owner] = {**notes, **found[owner]}
-    rows = [json.dumps(found[n], ensure_ascii=False) if n in found else None for n in range(part.index.count)]
+    rows = [json.dumps(found[n], ensure_ascii=False) if n in found else None for n in range(count)]
     return pa.array(rows, pa.string())
+
+
+def _with_notes(part: Part, per_message: pa.Array) -> pa.Array:
+    """The objects with the notes of the few messages that have some before their custom tags."""
+    if not part.notes:
+        return per_message
+    mask = np.zeros(part.index.count, dtype=np.bool_)
+    mask[list(part.notes)] = True
+    texts_of = []
+    for message in sorted(part.notes):
+        custom = per_message[message].as_py()
+        texts_of.append(
+            json.dumps({**part.notes[message], **(json.loads(custom) if custom else {})}, ensure_ascii=False)
+        )
+    return pc.replace_with_mask(per_message, pa.array(mask), pa.array(texts_of, pa.string()))

@@ -1,14 +1,15 @@
 """Currency trades told the other way round: as the inverse pair, at the inverse rate, or in the quoted currency."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from domain.schema import TYPES
 from ingest.fix.flags import Flag
 from ingest.normalise_part import Extract
 
@@ -36,66 +37,78 @@ class Pair:
     inverted: bool
 
 
-def read_pairs(extract: Extract, asset: pa.Array) -> Sequence[Pair | None]:
-    """The currency pair of each currency trade; an inverse symbol is replaced by the market's."""
-    currency = pc.fill_null(pc.is_in(asset, _FX), False)
-    if not pc.any(currency).as_py():
-        return ()
-    symbols = extract.text("symbol").to_pylist()
-    found: list[Pair | None] = []
-    for row, is_pair in enumerate(currency.to_pylist()):
-        match = _PAIR.fullmatch(symbols[row] or "") if is_pair else None
-        pair = None
-        if match is not None:
-            first, second = match.groups()
-            inverted = first in _RANK and second in _RANK and _RANK[second] < _RANK[first]
-            pair = Pair(second, first, True) if inverted else Pair(first, second, False)
-            if inverted:
-                symbols[row] = f"{pair.base}/{pair.quote}"
-                extract.part.note(int(extract.message[row]), "55", match[0])
-        found.append(pair)
-    extract.put_text("symbol", pa.array(symbols, pa.string()))
+def read_pairs(extract: Extract, asset: pa.Array) -> Mapping[int, Pair]:
+    """The currency pair of each currency trade by row; an inverse symbol is replaced by the market's."""
+    rows = np.flatnonzero(pc.fill_null(pc.is_in(asset, _FX), False).to_numpy(zero_copy_only=False))
+    symbols = extract.text("symbol")
+    found: dict[int, Pair] = {}
+    turned: dict[int, str] = {}
+    for row, symbol in zip(rows.tolist(), symbols.take(pa.array(rows)).to_pylist(), strict=True):
+        match = _PAIR.fullmatch(symbol or "")
+        if match is None:
+            continue
+        first, second = match.groups()
+        inverted = first in _RANK and second in _RANK and _RANK[second] < _RANK[first]
+        found[row] = Pair(second, first, True) if inverted else Pair(first, second, False)
+        if inverted:
+            turned[row] = f"{second}/{first}"
+            extract.part.note(int(extract.message[row]), "55", match[0])
+    if turned:
+        extract.put_text("symbol", _replaced(symbols, turned))
     return found
 
 
-def turn_pairs(extract: Extract, columns: dict[str, pa.Array], pairs: Sequence[Pair | None]) -> dict[str, pa.Array]:
+def turn_pairs(extract: Extract, columns: dict[str, pa.Array], pairs: Mapping[int, Pair]) -> dict[str, pa.Array]:
     """Side, quantity, rate and currency as seen from the base currency, for the rows that were told otherwise.
 
     A rate is turned round for an inverse pair or PriceType(423) 21; quantity and side where the quantity is in the
     quoted currency: always for an inverse pair, else where CalculatedCcyLastQty(1056) proves it. Quantities come from
     1056, else are computed and rounded.
     """
+    if not pairs:
+        return {}
+    contra = extract.decimal("contra_qty", "qty")
+    inverse = pc.fill_null(pc.equal(columns["price_type"], "FX_INVERSE"), False)
+    doubtful = pc.or_(pc.is_valid(contra), inverse).to_numpy(zero_copy_only=False)
+    rows = [row for row, pair in pairs.items() if pair.inverted or doubtful[row]]
     names = ("side", "qty", "price", "trade_ccy", "price_type", "gross_money")
-    if not any(pairs):
+    changed: dict[str, dict[int, object]] = {name: {} for name in names}
+    for row in rows:
+        told = {name: columns[name][row].as_py() for name in ("side", "qty", "price", "price_type")}
+        for name, value in _turned(extract, row, pairs[row], told, contra[row].as_py()).items():
+            changed[name][row] = value
+    return {name: _replaced(columns[name], values) for name, values in changed.items() if values}
+
+
+def _turned(
+    extract: Extract, row: int, pair: Pair, told: Mapping[str, Any], contra: Decimal | None
+) -> dict[str, object]:
+    """What changes of one row; nothing where it is told from the base currency already."""
+    qty, price = told["qty"], told["price"]
+    if not price or qty is None:
         return {}
-    values = {name: columns[name].to_pylist() for name in names}
-    contra = extract.decimal("contra_qty", "qty").to_pylist()
-    turned = False
-    for row, pair in enumerate(pairs):
-        qty, price = values["qty"][row], values["price"][row]
-        if pair is None or not price or qty is None:
-            continue
-        by_rate = pair.inverted or values["price_type"][row] == "FX_INVERSE"
-        rate = _WIDE.divide(Decimal(1), price) if by_rate else price
-        in_quote = pair.inverted or _in_quote(qty, contra[row], rate)
-        if not (by_rate or in_quote):
-            continue
-        turned = True
-        message = int(extract.message[row])
-        extract.part.mark(extract.message[row : row + 1], Flag.FX_INVERTED)
-        extract.part.note(message, "31", f"{price.normalize():f}")
-        extract.part.note(message, "32", f"{qty.normalize():f}")
-        values["price"][row] = rate.quantize(_PRICE_PLACES, context=_WIDE)
-        values["price_type"][row] = "FX_RATE"
-        if in_quote:
-            values["qty"][row] = contra[row] or _WIDE.divide(qty, rate).quantize(_QTY_PLACES, context=_WIDE)
-            values["side"][row] = _OTHER_SIDE.get(values["side"][row], values["side"][row])
-            values["trade_ccy"][row] = pair.quote
-            values["gross_money"][row] = qty
-    if not turned:
+    by_rate = pair.inverted or told["price_type"] == "FX_INVERSE"
+    rate = _WIDE.divide(Decimal(1), price) if by_rate else price
+    in_quote = pair.inverted or _in_quote(qty, contra, rate)
+    if not (by_rate or in_quote):
         return {}
-    kinds = {"qty": TYPES["qty"].arrow, "price": TYPES["price"].arrow, "gross_money": TYPES["money"].arrow}
-    return {name: pa.array(values[name], kinds.get(name, pa.string())) for name in names}
+    message = int(extract.message[row])
+    extract.part.mark(extract.message[row : row + 1], Flag.FX_INVERTED)
+    extract.part.note(message, "31", f"{price.normalize():f}")
+    extract.part.note(message, "32", f"{qty.normalize():f}")
+    found: dict[str, object] = {"price": rate.quantize(_PRICE_PLACES, context=_WIDE), "price_type": "FX_RATE"}
+    if in_quote:
+        based = contra or _WIDE.divide(qty, rate).quantize(_QTY_PLACES, context=_WIDE)
+        side = _OTHER_SIDE.get(told["side"], told["side"])
+        found |= {"qty": based, "side": side, "trade_ccy": pair.quote, "gross_money": qty}
+    return found
+
+
+def _replaced(column: pa.Array, values: Mapping[int, object]) -> pa.Array:
+    """The column with other values at some rows."""
+    mask = np.zeros(len(column), dtype=np.bool_)
+    mask[list(values)] = True
+    return pc.replace_with_mask(column, pa.array(mask), pa.array([values[n] for n in sorted(values)], column.type))
 
 
 def _in_quote(qty: Decimal, contra: Decimal | None, rate: Decimal) -> bool:

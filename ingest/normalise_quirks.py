@@ -16,8 +16,9 @@ from ingest.quarantine import is_placeholder, swallowed_field
 # Free text may hold anything; data fields hold what their length says.
 _FREE_TEXT = np.array([58, 147, 148, *DATA_FIELDS.values()], dtype=np.int64)
 _OPENS_TEMPLATE = np.zeros(256, dtype=np.bool_)
-_OPENS_TEMPLATE[list(b"<{*?#X")] = True
+_OPENS_TEMPLATE[list(b"<{*?#")] = True
 _EIGHT_ZEROS = np.uint64(int.from_bytes(b"00000000", "little"))
+_THREE_X, _THREE_BYTES = np.uint64(int.from_bytes(b"XXX", "little")), np.uint64(0xFFFFFF)
 # Message types that FIX.4.0 to FIX.4.2 do not have.
 _NEWER_TYPES = pa.array(["AE", "AR", "AD", "AQ", "AS", "AT", "AK", "AU", "AN", "AO", "AP", "AX", "BG"])
 _OLD_VERSION = re.compile(rb"8=FIX\.4\.[0-2]\x01")
@@ -74,7 +75,9 @@ def _swallowing(index: FieldIndex) -> list[int]:
 
 def _templates(index: FieldIndex) -> list[int]:
     """Fields that still hold a word of a template."""
-    opens = _OPENS_TEMPLATE[index.octets[index.value_start]] | (index.words[index.value_start] == _EIGHT_ZEROS)
+    head = index.words[index.value_start]
+    opens = _OPENS_TEMPLATE[index.octets[index.value_start]] | (head == _EIGHT_ZEROS)
+    opens |= (head & _THREE_BYTES) == _THREE_X
     opens &= index.value_end > index.value_start
     return [n for n in np.flatnonzero(opens).tolist() if is_placeholder(index.value(n).decode("latin-1"))]
 

@@ -1,8 +1,11 @@
 """When: event, sending and receiving time, trade date, settlement date, each with what was done to find it."""
 
+from datetime import date
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from domain.schema import TYPES
 from ingest.fix.flags import Flag
@@ -10,6 +13,7 @@ from ingest.fix.index import Bools
 from ingest.fix.times import PRECISIONS, local_days, odd_date, read_dates, read_times, session_days, to_utc
 from ingest.normalise_part import Extract, nulls_of
 from ingest.normalise_quirks import mark_zone
+from ingest.settlement import Settlement
 
 
 def time_columns(extract: Extract) -> dict[str, pa.Array]:
@@ -102,15 +106,17 @@ def settle_dates(extract: Extract, columns: dict[str, pa.Array]) -> pa.Array:
         )),
         strict=True,
     )  # fmt: skip
-    days = stated.to_pylist()
-    computed: list[int] = []
-    for row, trade_date, ccy, asset, mic, settle_type in said:
-        found = None
-        if trade_date is not None:
-            found = part.reference.calendars.settle(trade_date, ccy, asset, mic, settle_type)
+    known: dict[tuple[object, ...], Settlement | None] = {}
+    computed: dict[int, date] = {}
+    for row, trade_date, *terms in said:
+        key = (trade_date, *terms)
+        if key not in known:
+            known[key] = part.reference.calendars.settle(trade_date, *terms) if trade_date else None
+        found = known[key]
         if found is not None:
-            days[row] = found.day
-            computed.append(row)
+            computed[row] = found.day
             part.note(int(extract.message[row]), "settle_date", found.basis)
-    part.mark(extract.message[computed], Flag.SETTLE_COMPUTED)
-    return pa.array(days, pa.date32())
+    part.mark(extract.message[list(computed)], Flag.SETTLE_COMPUTED)
+    mask = np.zeros(len(stated), dtype=np.bool_)
+    mask[list(computed)] = True
+    return pc.replace_with_mask(stated, pa.array(mask), pa.array(list(computed.values()), pa.date32()))
