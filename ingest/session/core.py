@@ -249,7 +249,7 @@ class SessionCore:
         self._interval = float(interval)
         self._checks = Checks(config, self._clock, self._version)
         self._fast, self._out.version = None, self._version
-        if not config.strict:
+        if not config.strict and not config.sending_time_seconds:
             self._fast = FastLane(self._out.begin_string, *self._pair, config.max_message_bytes)
         self._enter(Phase.ACTIVE)
         if not dialing:

@@ -12,7 +12,7 @@ import pytest
 from domain.clock import ManualClock
 from ingest.session.core import SessionCore
 from ingest.session.state import Append, Disconnect, Numbers, Phase, Replay, Send, SessionConfig
-from ingest.session.wire import compose, fields
+from ingest.session.wire import compose, fields, parse_timestamp
 
 NOW = "20260105-10:00:00.000"
 LOGON = "I 35=A 34=1 98=0 108=30"
@@ -254,3 +254,11 @@ def test_a_cut_message_is_not_kept_but_junk_is() -> None:
     script.take(list(script.core.closed()))
     script.run("L 2")
     assert script.log[-1] == (b"bye bye", 2)
+
+
+def test_a_sending_time_far_off_is_refused_on_a_tolerant_session_too() -> None:
+    config = SessionConfig("PB", "US", sending_time_seconds=120)
+    script = Script(config=config)
+    script.clock.advance((parse_timestamp(NOW) or 0) / 1e9 - script.clock.monotonic())
+    script.run(*START, "I 35=8 34=2", "L 2", "N 3", "-", "I 35=8 34=3 52=20260105-11:00:00", "E 35=3 373=10", "E 35=5")
+    script.run("X SendingTime")
