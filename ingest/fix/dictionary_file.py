@@ -55,7 +55,7 @@ def parse_dictionary(text: str) -> Dictionary:
                 kind, name, level, layout = (rest + "   ").split(" ", 3)
                 messages[kind] = MessageSpec(kind, unquote(name), level == "session", parse_layout(layout, True))
             elif what in frames:
-                frames[what] = parse_layout(rest, True)
+                frames[what] = parse_layout(rest, complete=bool(rest.strip()))
             elif what == "version":
                 version = unquote(rest)
             elif line:

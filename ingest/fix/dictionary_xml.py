@@ -152,6 +152,8 @@ def _dictionary(
     wrong = next((kind for kind in messages if not kind or not kind.isascii() or not kind.isalnum()), None)
     if wrong is not None:
         raise XmlRefused(f"MsgType {wrong!r} is not letters and digits")
+    # Nothing said about header or trailer does not mean that they are empty.
+    header, trailer = (frame if frame.fields else Layout() for frame in (header, trailer))
     return Dictionary(version, MappingProxyType(fields), MappingProxyType(messages), header, trailer, complete=True)
 
 

@@ -160,3 +160,9 @@ def test_elements_left_out_take_their_children_along() -> None:
 def test_a_damaged_file_names_its_line(text: str) -> None:
     with pytest.raises(ValueError, match=r"line [12]"):
         parse_dictionary(text)
+
+
+@pytest.mark.parametrize("xml", [QUICKFIX.replace(b"header>", b"x>"), ORCHESTRA.replace(b"StandardHeader", b"Head")])
+def test_nothing_said_about_the_header_is_not_an_empty_header(xml: bytes) -> None:
+    found = read_dictionary(xml)
+    assert not found.header.complete and parse_dictionary(dictionary_text(found)) == found
