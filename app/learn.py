@@ -13,16 +13,18 @@ from ingest.dialects.dialect import Dialect, parse_dialect
 from ingest.feeds import Feed
 from ingest.files.batch import FileBatch, batch_from_file
 from ingest.files.csv_map import CsvMap, parse_map
+from ingest.files.file_dialect import FileDialect, parse_file_dialect
 from ingest.files.read import FileKind, FileRefused, kind_of
 from ingest.learn.fix import FixProposal, propose_dialect
 from ingest.learn.ours import Ours, read_ours
 from ingest.learn.proposal import MARK, Proposal
 from ingest.learn.table import TableProposal, propose_map
-from ingest.learn.table_sample import read_samples
+from ingest.learn.table_sample import read_samples, read_xml_samples, record_element
 from ingest.normalise_reference import Reference
 
 _SAMPLE_BYTES_MAX = 256 * 1024 * 1024
 _REASONS_SHOWN = 12
+_BLANK = b"\xef\xbb\xbf \t\r\n"
 
 
 class LearnError(Exception):
@@ -54,6 +56,8 @@ def learn(samples: Sequence[Path], ours: Sequence[Path], name: str | None) -> Le
         raise LearnError(f"{ours[0]}: no trades of ours in it (a FIX log of our fills and allocations is expected)")
     if kinds == {FileKind.FIX}:
         return _fix(files, known, name)
+    if all(data.lstrip(_BLANK).startswith(b"<") for _, data in files):
+        return _xml(files, known, name)
     if kinds == {FileKind.CSV}:
         return _table(files, known)
     raise LearnError(f"{samples[0]}: neither a FIX log nor a delimited table")
@@ -73,6 +77,19 @@ def _table(files: Sequence[tuple[Path, bytes]], ours: Ours) -> Learnt:
     except FileRefused as error:
         raise LearnError(str(error)) from None
     return Learnt("map", found.text(), found.lines)
+
+
+def _xml(files: Sequence[tuple[Path, bytes]], ours: Ours, name: str | None) -> Learnt:
+    record = record_element(files[0][1])
+    if record is None:
+        raise LearnError(f"{files[0][0]}: no element with attributes that is a row")
+    layout = {"name": name or _plain(files[0][0].stem), "kind": "xml", "contents": "trades"}
+    try:
+        sample = read_xml_samples([(str(path), data) for path, data in files], record)
+        found = propose_map(sample, ours, {**layout, "xml": f"{{record: {record}}}"})
+    except FileRefused as error:
+        raise LearnError(str(error)) from None
+    return Learnt("file dialect", found.text().replace(f'"{{record: {record}}}"', f"{{record: {record}}}"), found.lines)
 
 
 def _plain(text: str) -> str:
@@ -100,38 +117,45 @@ class Checked:
 def check(file: Path, samples: Sequence[Path]) -> Checked:
     """Read a dialect or column map and, with samples, read those with it. Raises LearnError when it is wrong."""
     text = _read(file).decode("utf-8-sig", "replace")
-    dialect, mapping = parse_either(file, text)
-    what = f"dialect {dialect.name}, version {dialect.version}" if dialect else "column map"
+    found = parse_any(file, text)
+    what = f"dialect {found.name}, version {found.version}" if not isinstance(found, CsvMap) else "column map"
     lines = [f"{file}: {what}, valid"]
     marks = [number for number, line in enumerate(text.splitlines(), 1) if line.rstrip().endswith(MARK)]
     if marks:
         lines.append(f"{len(marks)} lines wait to be confirmed: {', '.join(map(str, marks[:20]))}")
     good = not marks
     for sample in samples:
-        told, fine = _tried(sample, dialect or Dialect(name="generic"), mapping)
+        told, fine = _tried(sample, found)
         lines += told
         good = good and fine
     return Checked(lines, good)
 
 
-def parse_either(file: Path, text: str) -> tuple[Dialect | None, CsvMap]:
-    """A dialect, or a column map (which has `columns`). Raises LearnError naming the key that is wrong."""
+def parse_any(file: Path, text: str) -> Dialect | FileDialect | CsvMap:
+    """A FIX dialect, a file dialect (which has `kind`) or a column map (`columns` and no name).
+
+    Raises LearnError naming the key that is wrong.
+    """
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise LearnError(f"{file}: not YAML: {str(error).splitlines()[0]}") from None
     try:
-        if isinstance(content, dict) and "columns" in content and "name" not in content:
-            return None, parse_map(text, str(file))
-        return parse_dialect(file.name, text), CsvMap()
+        if isinstance(content, dict) and "columns" in content:
+            return parse_file_dialect(file.name, text) if "name" in content else parse_map(text, str(file))
+        return parse_dialect(file.name, text)
     except PermanentError as error:
         raise LearnError(str(error)) from None
 
 
-def _tried(sample: Path, dialect: Dialect, mapping: CsvMap) -> tuple[list[str], bool]:
-    feed = Feed(name="SAMPLE", role="PB", party="SAMPLE", dialect=dialect.name)
+def _tried(sample: Path, found: Dialect | FileDialect | CsvMap) -> tuple[list[str], bool]:
+    spoken = found if isinstance(found, Dialect) else Dialect(name="generic")
+    feed = Feed(name="SAMPLE", role="PB", party="SAMPLE", dialect=spoken.name)
+    mapping = found if isinstance(found, CsvMap) else CsvMap()
+    layout = found if isinstance(found, FileDialect) else None
     try:
-        batch = batch_from_file(_read(sample), str(sample), feed, mapping, Reference({dialect.name: dialect}))
+        data = _read(sample)
+        batch = batch_from_file(data, str(sample), feed, mapping, Reference({spoken.name: spoken}), dialect=layout)
     except FileRefused as error:
         return [str(error)], False
     return _summary(sample, batch)

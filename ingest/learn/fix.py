@@ -14,6 +14,7 @@ from ingest.learn.fix_codes import (
 )
 from ingest.learn.fix_custom import propose_custom
 from ingest.learn.fix_sample import Row, read_rows
+from ingest.learn.fix_units import propose_units
 from ingest.learn.markets import home_zone, to_utc
 from ingest.learn.ours import Ours, OwnTrade
 from ingest.learn.proposal import Proposal, as_yaml, share
@@ -66,8 +67,9 @@ def propose_dialect(logs: Sequence[bytes], name: str, ours: Ours) -> FixProposal
         *propose_minor_units(rows, pairs),
         *propose_accounts(rows, pairs),
         *propose_forms(rows),
+        *propose_units(rows, pairs),
     ]
-    return FixProposal(name, _description(rows), lines, len(rows), len(pairs), _notes(rows, pairs))
+    return FixProposal(name, _description(rows), lines, len(rows), len(pairs), _notes(rows))
 
 
 def _zone(rows: Sequence[Row], pairs: Sequence[tuple[Row, OwnTrade]], home: str) -> Proposal:
@@ -124,16 +126,9 @@ def _description(rows: Sequence[Row]) -> str:
     return f"{sender}: {versions}, MsgType {kinds}; proposed from a sample"
 
 
-def _notes(rows: Sequence[Row], pairs: Sequence[tuple[Row, OwnTrade]]) -> list[str]:
+def _notes(rows: Sequence[Row]) -> list[str]:
     """What no line of a dialect can say and a person should know."""
     notes = []
-    hundred = [
-        row for row, ours in pairs
-        if row.get(15) in ("GBP", "ZAR", "ILS") and ours.price and (price := row.number(31, 153, 6))
-        and 95 < price / ours.price < 105
-    ]  # fmt: skip
-    if len(hundred) > 2:
-        notes.append(f"Prices of {len(hundred)} trades are 100 times ours though the currency is a major one: ask.")
     unknown = sum(not row.status for row in rows)
     if unknown:
         notes.append(f"{unknown} rows are neither new, correct nor cancel (status reports, rejects).")

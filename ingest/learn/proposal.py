@@ -12,7 +12,7 @@ LIKELY = 0.5
 MARK = "<-- confirm"
 _WIDTH = 46
 
-Value = str | bool | int | None
+Value = str | bool | int | tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Proposal:
         return self.confidence < SURE
 
 
-def as_yaml(head: Sequence[str], fixed: Mapping[str, str], lines: Sequence[Proposal]) -> str:
+def as_yaml(head: Sequence[str], fixed: Mapping[str, Value], lines: Sequence[Proposal]) -> str:
     """The file: `head` as comments, `fixed` keys, then every proposal with evidence and confidence as a comment.
 
     Values that are the default anyway, and those too weak to stand, are comments themselves.
@@ -92,6 +92,8 @@ def scalar(value: Value) -> str:
         return "null"
     if isinstance(value, bool | int):
         return str(value).lower()
+    if isinstance(value, tuple):
+        return f"[{', '.join(scalar(item) for item in value)}]"
     plain = value.replace("_", "").replace("-", "").replace("/", "").replace(" ", "").isalnum()
     if plain and yaml.safe_load(value) == value and value == value.strip():
         return value

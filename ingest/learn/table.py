@@ -1,29 +1,35 @@
 """A column map proposed from sample files: which header holds what, how cells are written, what a row is."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ingest.files.aliases import aliases, key_of
 from ingest.files.csv_map import CsvMap, missing
 from ingest.learn.ours import Ours
-from ingest.learn.proposal import LIKELY, SURE, Proposal, as_yaml
+from ingest.learn.proposal import LIKELY, SURE, Proposal, Value, as_yaml
 from ingest.learn.table_amounts import Offer, amount_offers
+from ingest.learn.table_costs import cost_proposals
 from ingest.learn.table_fields import content_offers, fits
 from ingest.learn.table_forms import form_proposals
 from ingest.learn.table_sample import Column, Sample
 
 _NAMED, _NAMED_ONLY, _DOUBTED, _CONTRADICTED = 0.97, 0.9, 0.75, 0.3
+_ENDING_MIN = 7
 
 
 @dataclass(frozen=True, slots=True)
 class TableProposal:
-    """What sample files say about a column map. `unused` are headers nobody asks for."""
+    """What sample files say about a column map. `unused` are headers nobody asks for.
+
+    `layout` are the keys that make the map a file dialect (name, kind, record element); empty for a plain map.
+    """
 
     lines: Sequence[Proposal]
     rows: int
     unused: Sequence[str]
     notes: Sequence[str] = field(default_factory=tuple)
+    layout: Mapping[str, Value] = field(default_factory=dict)
 
     @property
     def columns(self) -> dict[str, str]:
@@ -39,10 +45,10 @@ class TableProposal:
             *self.notes,
             *([f"Not used: {', '.join(self.unused)}"] if self.unused else []),
         ]
-        return as_yaml(head, {}, self.lines)
+        return as_yaml(head, self.layout, self.lines)
 
 
-def propose_map(sample: Sample, ours: Ours) -> TableProposal:
+def propose_map(sample: Sample, ours: Ours, layout: Mapping[str, Value] | None = None) -> TableProposal:
     """The column map of files with these columns; required fields nothing was found for are open questions."""
     chosen = _assign(_offers(sample, ours))
     columns = {name: offer.header for name, offer in chosen.items() if offer.score >= LIKELY}
@@ -55,8 +61,10 @@ def propose_map(sample: Sample, ours: Ours) -> TableProposal:
         Proposal(f"columns.{name}", None, 0.0, "needed, and no column was found for it")
         for name in lacking if name not in chosen
     ]  # fmt: skip
-    unused = tuple(header for header in sample.columns if header not in columns.values())
-    return TableProposal([*lines, *forms], sample.rows, unused)
+    costs = cost_proposals(sample, columns)
+    used = {*columns.values(), *(str(line.value) for line in costs if line.section == "fees")}
+    unused = tuple(header for header in sample.columns if header not in used)
+    return TableProposal([*lines, *forms, *costs], sample.rows, unused, layout=layout or {})
 
 
 def _offers(sample: Sample, ours: Ours) -> dict[str, list[Offer]]:
@@ -71,6 +79,11 @@ def _offers(sample: Sample, ours: Ours) -> dict[str, list[Offer]]:
     for column in sample.columns.values():
         for name, rank in _named(column.header):
             found[name][column.header] = _together(name, rank, column, found[name].get(column.header))
+        for name, form in _ending(column.header):
+            if column.header not in found[name] and (fits(name, column) or 1.0) >= 0.9:
+                found[name][column.header] = Offer(
+                    column.header, 0.7, f"its name ends like {form!r}, a usual name for it"
+                )
     return {name: list(offers.values()) for name, offers in found.items()}
 
 
@@ -78,6 +91,19 @@ def _named(header: str) -> list[tuple[str, int]]:
     """Fields for which the header is a usual name, with its place among them."""
     key = key_of(header)
     return [(name, forms.index(key)) for name, forms in aliases().items() if key in forms]
+
+
+def _ending(header: str) -> list[tuple[str, str]]:
+    """Fields of which a usual name is the end of the header (`ibOrderID`), when it is none itself."""
+    key = key_of(header)
+    if _named(header):
+        return []
+    return [
+        (name, form)
+        for name, forms in aliases().items()
+        for form in forms[:6]
+        if len(form) >= _ENDING_MIN and key.endswith(form)
+    ][:2]
 
 
 def _together(name: str, rank: int, column: Column, offer: Offer | None) -> Offer:

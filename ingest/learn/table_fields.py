@@ -19,6 +19,8 @@ equity eq eqty stk stock etf option opt optn future fut futr fx fxspot fxfwd fxn
 trsw cs fund adr corp govt swap fixedincome commonstock
 """
 _ASSETS = frozenset(_KINDS_OF_SECURITY.split())
+VERSION_PATTERN = r"\.(\d{1,4})$"
+VERSIONED = re.compile(VERSION_PATTERN)
 _SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9./ _-]{0,40}")
 _CODE = re.compile(r"[A-Z0-9][A-Z0-9_-]{1,11}")
 _OURS_FIELDS = ("client_order_id", "order_id", "account_raw", "block_id", "symbol", "cross_uid")
@@ -87,6 +89,7 @@ def content_offers(sample: Sample, ours: Ours) -> dict[str, list[Offer]]:
     _currencies(sample, columns, found)
     _dates(columns, found)
     _references(columns, found)
+    _versions(columns, found)
     _symbols(sample, columns, found)
     _accounts(columns, found)
     return found
@@ -114,6 +117,9 @@ def _codes(column: Column, found: dict[str, list[Offer]]) -> None:
         states = {codes.status_of(cell, {}) for cell in values}
         if column.part(is_status) >= 0.95 and states & {"CANCEL", "CORRECT"} and column.part(is_side) < 0.95:
             found["status"].append(Offer(column.header, 0.92, f"statuses: {', '.join(sorted(values)[:6])}"))
+    rare = 0 < column.fill < 0.3 and len(values) <= 6 and all(len(cell) <= 12 for cell in values)
+    if rare and any(codes.status_of(cell, {}) == "CANCEL" for cell in values):
+        found["status"].append(Offer(column.header, 0.6, f"mostly empty, with a word for cancel: {', '.join(values)}"))
     if len(values) <= 15 and column.part(is_asset) >= 0.9:
         found["asset_class"].append(Offer(column.header, 0.9, f"kinds of security: {', '.join(sorted(values)[:5])}"))
     if column.part(lambda cell: cell in VENUE_ZONES) >= 0.7 and column.part(lambda cell: len(cell) == 4) >= 0.95:
@@ -208,6 +214,20 @@ def _references(columns: Sequence[Column], found: dict[str, list[Offer]]) -> Non
                     )
             text = f"an id of its own on {share(len(column.values), len(column.filled))} rows"
             found["trade_uid"].append(Offer(column.header, 0.7, text))
+
+
+def _versions(columns: Sequence[Column], found: dict[str, list[Offer]]) -> None:
+    """Ids of rows that end in a number, the same stem several times with another number."""
+    for column in columns:
+        if column.fill < 0.95 or column.numeric > 0.5 or column.part(lambda cell: bool(VERSIONED.search(cell))) < 0.95:
+            continue
+        stems: dict[str, set[str]] = defaultdict(set)
+        for cell in column.values:
+            stems[VERSIONED.sub("", cell)].add(cell)
+        again = sum(len(mine) > 1 for mine in stems.values())
+        if again and len(stems) > len(column.values) // 2 and column.distinct >= 0.9:
+            text = f"{again} of {len(stems)} ids come again with another number behind the last point"
+            found["version"].append(Offer(column.header, 0.85, text))
 
 
 def _symbols(sample: Sample, columns: Sequence[Column], found: dict[str, list[Offer]]) -> None:

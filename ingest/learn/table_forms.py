@@ -9,6 +9,7 @@ from ingest.learn import zones
 from ingest.learn.markets import COUNTRY_ZONES, CURRENCY_ZONES, home_zone
 from ingest.learn.ours import Ours
 from ingest.learn.proposal import Proposal, share
+from ingest.learn.table_fields import VERSION_PATTERN, VERSIONED
 from ingest.learn.table_sample import Column, Sample, as_date, as_moment
 
 _NUMERIC_FORMS = ("DD/MM/YYYY", "MM/DD/YYYY")
@@ -26,6 +27,7 @@ def form_proposals(sample: Sample, columns: Mapping[str, str], ours: Ours) -> li
         *_codes(sample.column(columns.get("side")), "sides"),
         *_codes(sample.column(columns.get("status")), "statuses"),
         *_signs(sample, columns),
+        *_version_pattern(sample.column(columns.get("version"))),
         _level(sample, columns),
     ]
 
@@ -147,8 +149,28 @@ def _codes(column: Column | None, section: str) -> list[Proposal]:
     for value, count in column.values.most_common(12):
         right = known(value, {}).side if known else codes.status_of(value, {})
         if right is None:
-            found.append(Proposal(f"{section}.{value}", None, 0.3, f"{count} rows, no usual word: ask what it means"))
+            word = next((word for word in _STATUS_WORDS if word.startswith(value.casefold())), "")
+            if known is None and len(value) > 1 and word:
+                text = f"{count} rows; the beginning of {word!r}"
+                found.append(Proposal(f"{section}.{value}", _STATUS_WORDS[word], 0.6, text))
+            else:
+                found.append(
+                    Proposal(f"{section}.{value}", None, 0.3, f"{count} rows, no usual word: ask what it means")
+                )
     return found
+
+
+_STATUS_WORDS = {
+    "correction": "CORRECT", "amended": "CORRECT", "cancelled": "CANCEL", "rejected": "REJECT", "rj": "REJECT",
+    "cx": "CANCEL", "new": "NEW",
+}  # fmt: skip
+
+
+def _version_pattern(column: Column | None) -> list[Proposal]:
+    """How the version is found in its column, where it is the end of an id."""
+    if column is None or column.part(lambda cell: bool(VERSIONED.search(cell))) < 0.95 or column.numeric > 0.9:
+        return []
+    return [Proposal("version_pattern", VERSION_PATTERN, 0.9, "the number behind the last point of the id")]
 
 
 def _signs(sample: Sample, columns: Mapping[str, str]) -> list[Proposal]:

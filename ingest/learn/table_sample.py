@@ -9,11 +9,15 @@ from decimal import Decimal, InvalidOperation
 from functools import cached_property
 
 from ingest.files import codes, times
+from ingest.files.file_dialect import XmlLayout
 from ingest.files.read import decode
 from ingest.files.records import Records
 from ingest.files.table import read_table
+from ingest.files.xml_table import read_xml
 
 SAMPLE_ROWS_MAX = 20_000
+_XML_BYTES = 1 << 20
+_ELEMENT = re.compile(r"<([A-Za-z_][\w.-]*)((?:\s+[\w:.-]+\s*=\s*\"[^\"<]*\"){6,})")
 _HEAD_ROWS = 60
 _HEAD_CELLS_MIN = 4
 _GROUPED = re.compile(r"^-?\d{1,3}(,\d{3})+(\.\d+)?$")
@@ -113,6 +117,25 @@ def read_samples(files: Sequence[tuple[str, bytes]]) -> Sample:
         seen = max((len(cells) for cells in parts.values()), default=0)
         parts = {header: cells + [""] * (seen - len(cells)) for header, cells in parts.items()}
     return Sample({header: Column(header, tuple(cells)) for header, cells in parts.items()})
+
+
+def record_element(data: bytes) -> str | None:
+    """The element of an XML statement that is repeated most and carries attributes; None where there is none."""
+    starts = Counter(name for name, _ in _ELEMENT.findall(data[:_XML_BYTES].decode("utf-8", "replace")))
+    return starts.most_common(1)[0][0] if starts else None
+
+
+def read_xml_samples(files: Sequence[tuple[str, bytes]], record: str) -> Sample:
+    """The elements called `record` of XML statements as one sample. Raises FileRefused for what is no such document."""
+    parts: dict[str, list[str]] = {}
+    seen = 0
+    for name, data in files:
+        table = read_xml(data, name, XmlLayout(record=record))
+        for at, header in enumerate(table.header):
+            parts.setdefault(header, [""] * seen).extend(table.text.column(at).to_pylist())
+        seen += table.text.num_rows
+        parts = {header: cells + [""] * (seen - len(cells)) for header, cells in parts.items()}
+    return Sample({header: Column(header, tuple(cells[:SAMPLE_ROWS_MAX])) for header, cells in parts.items()})
 
 
 def _header_of(data: bytes) -> frozenset[str]:
