@@ -101,29 +101,30 @@ def _read_files(feed: Feed, base: Path, reference: Reference, found: _Found) -> 
             found.notes.append(f"{name}: {told}")
             found.manifest.append(_entry(file, REPEATED, detail=told))
             continue
-        seen[file.sha256] = name
-        _read_one(file, mapping, reference, found)
+        if _read_one(file, mapping, reference, found):
+            seen[file.sha256] = name
     if feed.contents != "trades":
         found.notes.append(f"{feed.name}: {feed.contents}: {count(len(seen), 'file')} read and kept, not matched yet")
 
 
-def _read_one(file: _File, mapping: CsvMap, reference: Reference, found: _Found) -> None:
+def _read_one(file: _File, mapping: CsvMap, reference: Reference, found: _Found) -> bool:
+    """Whether the file was read; if not, it was set aside with its reason."""
     feed = file.feed
     dialect = file_dialect(feed.dialect) if is_file_dialect(feed.dialect) else None
     try:
         batch = batch_from_file(file.data, file.name, feed, mapping, reference, recorded=True, dialect=dialect)
     except FileRefused as error:
         _refused(file, error, found)
-        return
+        return False
     except (PermanentError, ValueError, LookupError, ArithmeticError) as error:
         # One file that nobody foresaw must not keep the others from being tied out.
         told = f"cannot be read: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
         _refused(file, FileRefused(file.name, 0, "unreadable_file", told), found)
-        return
+        return False
     rows = batch.normalised.messages
     if not set(rows["outcome"].unique().to_pylist()) - {"IGNORED"}:
         _refused(file, FileRefused(file.name, 0, "no_rows", _no_rows(batch)), found)
-        return
+        return False
     batch, arrived = received(batch, feed)
     found.parts.append(batch.normalised)
     found.manifest.append(
@@ -137,6 +138,7 @@ def _read_one(file: _File, mapping: CsvMap, reference: Reference, found: _Found)
     if feed.contents == "trades" and not batch.normalised.trades.num_rows:
         unit = "message" if batch.kind == "fix" else "row"
         found.notes.append(f"{file.name}: no trade in {count(rows.num_rows, unit)}")
+    return True
 
 
 def _no_rows(batch: FileBatch) -> str:
