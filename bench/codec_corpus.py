@@ -55,8 +55,8 @@ def _report(rng: random.Random, number: int) -> bytes:
         _header(rng, "8", number)
         + f"37=ORD-20260604-{number // 7:09d}|11=CLIENT-{number // 7:08d}-{rng.randrange(9)}|17=EXEC-{number:012d}|"
         + f"150=F|39=2|1=ACC{rng.randrange(40):05d}|{_instrument(rng)}54={rng.choice('125')}|"
-        + f"38={quantity}|32={quantity}|31={price / 100:.{rng.choice((2, 4))}f}|14={quantity}|151=0|6={price / 100:.2f}|30=XNAS|"
-        + f"453=1|448=BROKER-{rng.randrange(9)}|447=D|452=1|"
+        + f"38={quantity}|32={quantity}|31={price / 100:.{rng.choice((2, 4))}f}|"
+        + f"14={quantity}|151=0|6={price / 100:.2f}|30=XNAS|453=1|448=BROKER-{rng.randrange(9)}|447=D|452=1|"
     )
     return text.replace("|", "\x01").encode()
 

@@ -31,13 +31,14 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """A named comparison; the first contender is ours."""
+    """A named comparison; the first contender is ours. `notes` are measured and shown behind it."""
 
     title: str
     unit: str
     contenders: Sequence[Contender]
     skipped: Sequence[str] = ()
     repeat: int = 3
+    notes: Callable[[], Sequence[str]] | None = None
 
 
 def _cpu() -> float:
@@ -68,5 +69,6 @@ def report(bench: Bench) -> str:
         ratio = "ours" if item is ours else f"ours is {ours.rate / item.rate:,.1f} x"
         wall = f"{item.wall_seconds * 1000:>9,.0f} ms wall"
         lines.append(f"  {item.name:<46}{item.rate:>12,.0f} {bench.unit}/CPU-s  {wall}   {ratio}")
+    lines += [f"  {note}" for note in (bench.notes() if bench.notes else ())]
     lines += [f"  skipped: {reason}" for reason in bench.skipped]
     return "\n".join(lines)

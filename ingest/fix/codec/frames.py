@@ -19,7 +19,8 @@ INCOMPLETE = 0
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """Messages of a chunk and their fields: `owner` is the message of each field, `first` each message's first field.
+    """Messages of a chunk and their fields: `owner` is the message of each field, `first` and `count`
+    each message's first field and how many it has.
 
     `position` is the first byte not dealt with: nothing whole begins there any more.
     """
@@ -27,6 +28,7 @@ class Frames:
     start: Ints
     end: Ints
     first: Ints
+    count: Ints
     owner: Ints
     token_start: Ints
     token_end: Ints
@@ -43,7 +45,7 @@ def cut_frames(octets: Octets, words: Words, start: int, limit: int, cap: int) -
     begin, finish = candidates[taken], ends_at[taken]
     if not len(begin):
         none = np.zeros(0, dtype=np.int64)
-        return Frames(none, none, none, none, none, none, rejects, position)
+        return Frames(none, none, none, none, none, none, none, rejects, position)
     first = np.searchsorted(ends, begin)
     count = np.searchsorted(ends, finish) - first
     owner = np.repeat(np.arange(len(begin)), count)
@@ -51,7 +53,7 @@ def cut_frames(octets: Octets, words: Words, start: int, limit: int, cap: int) -
     token = np.arange(len(owner)) + np.repeat(first - opens, count)
     token_start = ends[token - 1] + 1
     token_start[opens] = begin
-    return Frames(begin, finish, opens, owner, token_start, ends[token], rejects, position)
+    return Frames(begin, finish, opens, count, owner, token_start, ends[token], rejects, position)
 
 
 def _candidates(octets: Octets, words: Words, ends: Ints, start: int, limit: int) -> Ints:
@@ -81,7 +83,9 @@ def _whole_messages(octets: Octets, words: Words, ends: Ints, at: Ints, cap: int
     end = np.where(good, end, at + 8)
     good &= ((words[end - 8] & _TRAILER_MASK) == _TRAILER) & (octets[end - 1] == _SOH)
     good &= ((words[length_end + 1] & _TYPE_MASK) == _TYPE) & (octets[length_end + 4] != _SOH)
-    total = np.add.reduceat(octets, np.stack([at, end - 7], axis=1).ravel(), dtype=np.uint8)[::2]
+    # The last sum would run to the end of the whole buffer.
+    span = octets[: int(end.max())]
+    total = np.add.reduceat(span, np.stack([at, end - 7], axis=1).ravel(), dtype=np.uint8)[::2]
     stated, digits = _digits_to_int(words[end - 4], np.full(len(at), 3))
     return end, good & digits & (stated == total)
 

@@ -42,37 +42,46 @@ class NumpyLane:
 def place(octets: Octets, words: Words, frames: Frames, plan: Plan) -> tuple[tuple[Ints, Ints], Ints]:
     """((start, size) of the value per column and row, rows per message: -1 for one left to the exact lane)."""
     count, columns = len(frames.start), len(plan.columns)
-    owner, begin, stop = frames.owner, frames.token_start, frames.token_end
+    owner = frames.owner
     key, value, regular = _keys(words, frames)
-    hashed = ((key * plan.multiplier) >> plan.shift).astype(np.int64)
-    slot = np.where(plan.keys[hashed] == key, plan.slots[hashed], columns)
-    regular[owner[slot == columns + 2]] = False
-    entry, announced = _entries(words, frames, key, value, slot == columns + 1, regular)
+    hashed = ((key * plan.multiplier) >> plan.shift).view(np.int64)
+    slot = plan.slots[hashed]
+    wanted = np.flatnonzero((plan.keys[hashed] == key) & (slot != columns))
+    slot = slot[wanted]
+    special = slot > columns
+    opens = wanted[:0]
+    if special.any():
+        regular[owner[wanted[slot == columns + 2]]] = False
+        opens = wanted[slot == columns + 1]
+        wanted, slot = wanted[~special], slot[~special]
+    entry, announced = _entries(words, frames, key, value, opens, wanted, regular)
     rows = np.maximum(announced, 1)
     base = np.cumsum(rows) - rows
-    # Places of a message with a group: its own row behind all entry rows, so that both share one table.
-    total = int(rows.sum())
-    of_message = (announced[owner] > 0) & ((entry < 0) | (plan.levels[np.minimum(slot, columns - 1)] == Level.MESSAGE))
-    wanted = np.flatnonzero(slot < columns)
-    row = np.where(of_message, total + owner, base[owner] + np.maximum(entry, 0))[wanted]
-    flat = row * columns + slot[wanted]
+    total, whose = int(rows.sum()), owner[wanted]
+    row = base[whose]
+    if len(opens):
+        # Values of the message itself stand behind all entry rows, so that both share one table.
+        of_message = (announced[whose] > 0) & ((entry < 0) | (plan.levels[slot] == Level.MESSAGE))
+        row = np.where(of_message, total + whose, row + np.maximum(entry, 0))
+    flat = row * columns + slot
     cells = np.full((total + count) * columns, -1, dtype=np.int64)
     cells[flat] = wanted
     if np.count_nonzero(cells >= 0) != len(wanted):
         twice = np.bincount(flat, minlength=len(cells))[flat] > 1
-        regular[owner[wanted[twice]]] = False
+        regular[whose[twice]] = False
     table = cells.reshape(-1, columns)
-    own, shared = table[:total], table[total:]
-    row_message = np.repeat(np.arange(count), rows)
-    if (announced > 0).any():
-        _share(own, shared, row_message, announced, plan, value, stop)
-    own = own[regular[row_message]].T
-    here = np.maximum(own, 0)
-    if not len(begin):
-        return (np.zeros_like(own), np.zeros_like(own)), rows
+    own = table[:total]
+    if len(opens) or not regular.all():
+        row_message = np.repeat(np.arange(count), rows)
+        _share(own, table[total:], row_message, announced, plan, value, frames.token_end)
+        own = own[regular[row_message]]
+    own = np.ascontiguousarray(own.T)
+    if not len(owner):
+        return (own, own), rows
     found = own >= 0
-    start = np.where(found, value[here], int(frames.position) if count else 0)
-    return (start, np.where(found, stop[here] - value[here], 0)), np.where(regular, rows, -1)
+    own *= found
+    start, end = value[own], frames.token_end[own]
+    return (start, (end - start) * found), np.where(regular, rows, -1)
 
 
 def _keys(words: Words, frames: Frames) -> tuple[Words, Ints, Bools]:
@@ -92,11 +101,15 @@ def _keys(words: Words, frames: Frames) -> tuple[Words, Ints, Bools]:
     return key, value, regular
 
 
-def _entries(words: Words, frames: Frames, key: Words, value: Ints, counts: Bools, regular: Bools) -> tuple[Ints, Ints]:
-    """Entry per field (-1 before the group or without one) and entries per message; what does not add up is marked."""
-    none = np.full(len(key), -1, dtype=np.int64)
+def _entries(
+    words: Words, frames: Frames, key: Words, value: Ints, counters: Ints, wanted: Ints, regular: Bools
+) -> tuple[Ints, Ints]:
+    """Entry per wanted field (-1 before the group or without one) and entries per message.
+
+    A message whose group does not add up is marked as not regular.
+    """
+    none = np.full(len(wanted), -1, dtype=np.int64)
     announced = np.zeros(len(frames.start), dtype=np.int64)
-    counters = np.flatnonzero(counts)
     if not len(counters):
         return none, announced
     size = frames.token_end[counters] - value[counters]
@@ -115,14 +128,16 @@ def _entries(words: Words, frames: Frames, key: Words, value: Ints, counts: Bool
     opening[owner] = delimiter
     behind = np.full(len(frames.start), len(key), dtype=np.int64)
     behind[owner] = telling
-    opens = (key == opening[frames.owner]) & (np.arange(len(key)) > behind[frames.owner])
+    # A field of key 0 does not exist: messages without a group open nothing.
+    opens = np.flatnonzero(key == np.repeat(opening, frames.count))
+    opens = opens[opens > behind[frames.owner[opens]]]
     found = np.bincount(frames.owner[opens], minlength=len(announced))[owner]
     regular[owner[found != number]] = False
     announced[owner[found == number]] = number[found == number]
-    running = np.cumsum(opens)
-    before = running[frames.first] - opens[frames.first]
-    entry = running - before[frames.owner] - 1
-    return np.where(announced[frames.owner] > 0, entry, -1), announced
+    whose = frames.owner[wanted]
+    before = np.searchsorted(opens, frames.first[whose])
+    entry = np.searchsorted(opens, wanted, side="right") - before - 1
+    return np.where(announced[whose] > 0, entry, -1), announced
 
 
 def _share(own: Ints, shared: Ints, row_message: Ints, announced: Ints, plan: Plan, value: Ints, stop: Ints) -> None:
