@@ -44,7 +44,8 @@ class SessionStore:
                 self._begin_period(session, period, logged)
             if logged == tail.number:
                 next_in = 1
-        return Numbers(next_in, self._reserved[session][0], tail.number)
+        # What was kept while nobody was connected used up numbers too, without a send to reserve them for.
+        return Numbers(next_in, max(self._reserved[session][0], sent.last + 1), tail.number)
 
     def sent(self, session: str) -> SentFile:
         """Business messages the session was sent."""

@@ -242,3 +242,15 @@ def test_the_sent_file_survives_any_torn_byte(tmp_path: Path) -> None:
         assert list(file.read(500, 500)) == [(500, b"again")]
         file.close()
         assert SentFile(path).last == 500
+
+
+def test_numbers_of_what_was_kept_without_a_connection_are_never_used_again(tmp_path: Path) -> None:
+    stream = SegmentStream(tmp_path / "log")
+    store = SessionStore(tmp_path, stream)
+    store.load("PB->US")
+    store.reserve("PB->US", 5)
+    store.sent("PB->US").record(5, b"nobody was there")
+    store.release("PB->US")
+    assert store.load("PB->US").next_out == 6
+    store.close()
+    stream.close()
