@@ -27,7 +27,7 @@ def read_fixed(source: Decoded, file: str, layout: FixedLayout) -> CsvTable:
     ignored: list[Span] = []
     bad: list[Span] = []
     declared: int | None = None
-    ended = False
+    ended, needed = False, _needed(layout)
     for at, text in enumerate(lines):
         line, raw = int(records.lines[at]), records.raw(at)
         if layout.trailer and text.startswith(layout.trailer):
@@ -38,7 +38,7 @@ def read_fixed(source: Decoded, file: str, layout: FixedLayout) -> CsvTable:
         elif not text.startswith(layout.record):
             shown = text[:_SHOWN]
             bad.append(Span(line, raw, "unknown_record", f"the record starts with {shown[:8]!r}, of no known type"))
-        elif len(text.rstrip()) > layout.width or len(text) < _needed(layout, text):
+        elif len(text.rstrip()) > layout.width or len(text) < needed:
             detail = f"the record has {len(text)} characters, the layout {layout.width}"
             bad.append(Span(line, raw, "record_width", detail))
         else:
@@ -60,10 +60,10 @@ def _check_header(file: str, lines: list[str], layout: FixedLayout) -> None:
         )
 
 
-def _needed(layout: FixedLayout, text: str) -> int:
+def _needed(layout: FixedLayout) -> int:
     """How long a record must be: some senders cut the blanks at its end, and a number is never blank there."""
-    last = max((end for field, (_, end) in zip(layout.fields, layout.places(), strict=True) if field.form != "X"))
-    return last if any(field.form != "X" for field in layout.fields) else layout.width
+    ends = [end for field, (_, end) in zip(layout.fields, layout.places(), strict=True) if field.form != "X"]
+    return max(ends, default=len(layout.record))
 
 
 def _counted(text: str, layout: FixedLayout) -> int | None:

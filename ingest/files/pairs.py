@@ -89,16 +89,15 @@ def turn_pairs(sheet: Sheet, found: Columns) -> None:
     if not len(rows):
         return
     names = ("symbol", "side", "qty", "price", "price_scale", "trade_ccy", "settle_ccy")
-    columns = {name: found[name].to_pylist() for name in names}
     inverted, contra = np.zeros(sheet.count, dtype=bool), np.zeros(sheet.count, dtype=bool)
+    columns: dict[str, list[object]] = {}
     for row in rows.tolist():
-        deal = _deal(columns, row)
-        if deal is None:
+        deal = _deal({name: found[name][row].as_py() for name in names})
+        told = as_market(deal) if deal is not None else None
+        if deal is None or told is None or (told.first, told.dealt) == (deal.first, deal.dealt):
             continue
-        told = as_market(deal)
+        columns = columns or {name: found[name].to_pylist() for name in names}
         inverted[row], contra[row] = told.first != deal.first, told.dealt != deal.dealt
-        if not (inverted[row] or contra[row]):
-            continue
         columns["side"][row], columns["qty"][row], columns["price"][row] = told.side, told.qty, told.price
         columns["price_scale"][row], columns["trade_ccy"][row] = told.scale, told.first
         if columns["settle_ccy"][row] == deal.dealt:
@@ -106,14 +105,14 @@ def turn_pairs(sheet: Sheet, found: Columns) -> None:
     sheet.mark(inverted, "FX_INVERTED")
     sheet.mark(contra, "FX_CONTRA_AMOUNT")
     types = {"qty": TYPES["qty"].arrow, "price": TYPES["price"].arrow, "price_scale": pa.int64()}
-    for name in names[1:]:
+    for name in names[1:] if columns else ():
         found[name] = pa.array(columns[name], types.get(name, pa.string()))
 
 
-def _deal(columns: dict[str, list[object]], row: int) -> Deal | None:
-    """The row as a deal, None where something of it is missing or says another thing."""
-    symbol, side, qty, price, scale, dealt = (columns[n][row] for n in (
-        "symbol", "side", "qty", "price", "price_scale", "trade_ccy"))  # fmt: skip
+def _deal(cells: dict[str, object]) -> Deal | None:
+    """A row as a deal, None where something of it is missing or says another thing."""
+    symbol, side, qty, price = cells["symbol"], cells["side"], cells["qty"], cells["price"]
+    scale, dealt = cells["price_scale"], cells["trade_ccy"]
     pair = pair_of(symbol) if isinstance(symbol, str) else None
     if pair is None or dealt not in pair or not (isinstance(qty, Decimal) and isinstance(price, Decimal) and price > 0):
         return None
