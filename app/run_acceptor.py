@@ -44,7 +44,7 @@ def acceptor_config(settings: Settings, clock: Clock) -> AcceptorConfig:
         state_directory=data.sessions,
         sessions=tuple(_session(settings, feed, session, dictionaries) for feed, session in feeds),
         min_free_bytes=limits.disk_watermark_mb * _MEGABYTE,
-        machine_code=True,
+        machine_code=settings.jit,
         tls=server_context(tls.certificate, tls.key, tls.client_ca) if tls else None,
         access={
             session.name: Access(session.allow_from, session.client_certificate)

@@ -161,6 +161,8 @@ class Settings(BaseSettings):
     worker: WorkerSettings = WorkerSettings()
     reference: ReferenceSettings = ReferenceSettings()
     feeds: tuple[Feed, ...] = ()
+    # Compiled lanes where numba is installed; NumPy serves until they are ready.
+    jit: bool = True
     # Password(554) of a feed's session by the feed's name in lower case: TIEOUT_PASSWORDS__ALPHA.
     passwords: dict[str, SecretStr] = {}
 
