@@ -129,3 +129,16 @@ def test_an_archive_that_unpacks_to_too_much_is_refused() -> None:
             archive.writestr(f"part{n}", bytes(2**28))
     with pytest.raises(FileRefused, match="unpacks to more than 512 MB"):
         read(out.getvalue())
+
+
+def test_a_sheet_that_spans_more_than_memory_is_refused() -> None:
+    # Two cells in opposite corners: 1.5 kB that the library makes 17 billion cells of, and its process ends.
+    data = workbook([["x", "y"]])
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            part = old.read(name).replace(b'<c r="B1"', b'</row><row r="1048576"><c r="XFD1048576"')
+            new.writestr(name, part)
+    with pytest.raises(FileRefused, match="spans more than can be read") as error:
+        read(out.getvalue())
+    assert "\n" not in str(error.value)
