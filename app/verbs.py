@@ -133,9 +133,11 @@ def describe_settings(path: Path, settings: Settings) -> str:
     addresses = {port: str(settings.address(port)) for port in ("stream", "engine", "warehouse", "model", "tickets")}
     lines = [f"{path}: ok", f"tenant {settings.tenant}, profile {settings.profile}, data in {settings.data_dir}"]
     lines += [f"  {port:<10}{address}" for port, address in addresses.items()]
+    name_width = max([10, *(len(feed.name) + 1 for feed in settings.feeds)])
+    dialect_width = max([16, *(len(feed.dialect) + 1 for feed in settings.feeds)])
     for feed in settings.feeds:
         where = ", ".join(filter(None, (feed.session.name if feed.session else None, feed.path_glob)))
-        lines.append(f"  feed {feed.name:<10}{feed.role:<10}{feed.dialect:<16}{where}")
+        lines.append(f"  feed {feed.name:<{name_width}}{feed.role:<10}{feed.dialect:<{dialect_width}}{where}")
     return "\n".join(lines)
 
 
