@@ -24,6 +24,7 @@ from domain.clock import Clock, SystemClock
 from domain.derived import BREAK_CHANGE, MATCH_GROUP, MATCH_MEMBER, RECON_BREAK, RECON_BREAK_MEMBER, TRADE_STATE
 from domain.errors import PermanentError
 from ingest.feeds import feeds_by_session
+from ingest.fix.codec.jit import Jit
 from ingest.streams.port import Stream
 from ingest.streams.segment import SegmentStream
 from matching import completeness as match_check
@@ -165,7 +166,8 @@ def open_installation(settings: Settings, clock: Clock | None = None) -> Iterato
         stream = build.open_stream(settings, clock)
         scorer, policy = build.open_scorer(settings), build.open_policy(settings, _console_url(settings))
         ticketing, set_fault = build.open_ticketing(settings, clock, stop)
-        feeds, reference = feeds_by_session(settings.feeds), ReferenceCache(warehouse, settings.dialects)
+        jit = Jit() if settings.jit else None
+        feeds, reference = feeds_by_session(settings.feeds), ReferenceCache(warehouse, settings.dialects, jit)
         tasks = Tasks(
             settings, warehouse, stream, feeds, reference, rules, scorer, ticketing, policy, clock
         )  # fmt: skip

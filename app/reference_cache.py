@@ -1,9 +1,11 @@
 """Reference data as the normaliser wants it, read once and again only when the tables grew."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 from ingest.dialects.dialect import load_dialects
+from ingest.fix.codec.jit import Jit
 from ingest.normalise_reference import Reference, load_reference
 from warehouse.port import Warehouse
 
@@ -16,13 +18,22 @@ SELECT (SELECT count(*) FROM account_map) AS accounts, (SELECT count(*) FROM ide
 class ReferenceCache:
     """Hands the current Reference to every Normalize call; thread-safe."""
 
-    def __init__(self, warehouse: Warehouse, dialects: Path | None = None) -> None:
-        """`dialects` is a folder of dialects besides those shipped. Raises PermanentError for a wrong one."""
+    def __init__(self, warehouse: Warehouse, dialects: Path | None = None, jit: Jit | None = None) -> None:
+        """`dialects` is a folder of dialects besides those shipped; `jit` the compiled lane where it is wanted.
+
+        Raises PermanentError for a wrong dialect.
+        """
+        self._jit = jit
         self._warehouse, self._folder = warehouse, dialects
         self._dialects = load_dialects(dialects)
         self._lock = threading.Lock()
         self._version: tuple[int, ...] | None = None
         self._reference: Reference | None = None
+
+    def warm(self) -> None:
+        """Make the compiled lane ready beside the work, where it is wanted."""
+        if self._jit is not None:
+            self._jit.warm()
 
     def refresh(self) -> None:
         """Read the dialect files again; raises PermanentError for a wrong one and then keeps those in force."""
@@ -36,5 +47,6 @@ class ReferenceCache:
         version = tuple(int(count) for count in row.values())
         with self._lock:
             if self._reference is None or version != self._version:
-                self._reference, self._version = load_reference(self._warehouse, self._dialects), version
+                reference = load_reference(self._warehouse, self._dialects)
+                self._reference, self._version = replace(reference, jit=self._jit), version
             return self._reference

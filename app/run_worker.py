@@ -122,6 +122,7 @@ def _warm(installation: Installation) -> None:
         if isinstance(installation.scorer, InProcessScorer):
             installation.scorer.warm()
         scratch.close()
+        installation.reference.warm()
 
 
 def _graph(installation: Installation, definition: Any, statuses: Any, selected: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,8 @@ MESSAGE_SCHEMA = arrow_schema(TABLES["raw_message"])
 QUARANTINE_SCHEMA = arrow_schema(TABLES["quarantine"])
 FACT, QUARANTINE, DUPLICATE = "FACT", "QUARANTINE", "DUPLICATE"
 PART_MESSAGES = 8192
+# What a part needs goes with its fields: messages of thousands of entries must not come thousands at a time.
+PART_BYTES = 4 * 2**20
 _POSITION = "position"
 _PREFIX_CHARS = 200
 
@@ -117,7 +120,7 @@ def normalise(batch: RawBatch, reference: Reference) -> Normalised:
     columns = _Columns(
         pa.array(batch.message_ids, pa.string()),
         pa.array(batch.sessions, pa.string()),
-        sha256_hex(batch.messages),
+        sha256_hex(batch.messages, kernels=reference.kernels),
         pa.array(batch.lines, pa.int64()) if batch.lines is not None else pa.nulls(count, pa.int64()),
     )
     outcomes, types, dialects = (np.full(count, value, dtype=object) for value in (QUARANTINE, None, None))
@@ -136,7 +139,7 @@ def normalise(batch: RawBatch, reference: Reference) -> Normalised:
 
 def _spoken(batch: RawBatch, reference: Reference) -> Iterator[tuple[Feed, Ints]]:
     """The parts, each in one dialect: of a feed whose dialect is AUTO, the one whose `who` fits the message."""
-    for feed, positions in _parts(batch.feeds):
+    for feed, positions in _parts(batch):
         if feed.dialect != AUTO:
             yield feed, positions
             continue
@@ -146,14 +149,19 @@ def _spoken(batch: RawBatch, reference: Reference) -> Iterator[tuple[Feed, Ints]
             yield feed.model_copy(update={"dialect": name}), positions[mine]
 
 
-def _parts(feeds: Sequence[Feed]) -> Iterator[tuple[Feed, Ints]]:
-    """Positions of each feed's messages, in batch order, in runs of at most PART_MESSAGES."""
-    known = {feed.name: feed for feed in {id(feed): feed for feed in feeds}.values()}
-    names = np.array([feed.name for feed in feeds], dtype=object)
+def _parts(batch: RawBatch) -> Iterator[tuple[Feed, Ints]]:
+    """Positions of each feed's messages, in batch order, in runs of at most PART_MESSAGES and some PART_BYTES."""
+    feeds = batch.feeds
+    lengths = np.fromiter(map(len, batch.messages), dtype=np.int64, count=len(batch.messages))
+    known = {feed.name: feed for feed in dict(zip(map(id, feeds), feeds, strict=True)).values()}
+    names = np.array([feed.name for feed in feeds] if len(known) > 1 else [], dtype=object)
     for name, feed in known.items():
         positions = np.flatnonzero(names == name) if len(known) > 1 else np.arange(len(feeds))
         for start in range(0, len(positions), PART_MESSAGES):
-            yield feed, positions[start : start + PART_MESSAGES]
+            part = positions[start : start + PART_MESSAGES]
+            full = np.cumsum(lengths[part]) // PART_BYTES
+            for run in np.split(part, np.flatnonzero(np.diff(full)) + 1):
+                yield feed, run
 
 
 def _normalise_part(
@@ -208,17 +216,15 @@ def _open_part(
     dialect = reference.dialects.get(feed.dialect)
     if dialect is None:
         raise PermanentError(f"feed {feed.name}: no dialect named {feed.dialect!r}")
-    raws = [batch.messages[p] for p in positions.tolist()]
-    wire, reframed, unframed = [], np.zeros(len(positions), np.bool_), np.zeros(len(positions), np.bool_)
-    for place, raw in enumerate(raws):
-        if raw.startswith(b"8=FIX") if batch.live else is_wire_form(raw):
-            wire.append(raw)
-            continue
-        framed = None if batch.live else to_wire(raw)
+    wire = [batch.messages[p] for p in positions.tolist()]
+    reframed, unframed = np.zeros(len(positions), np.bool_), np.zeros(len(positions), np.bool_)
+    fine = map(bytes.startswith, wire, repeat(b"8=FIX")) if batch.live else map(is_wire_form, wire)
+    for place in np.flatnonzero(~np.fromiter(fine, np.bool_, len(wire))).tolist():
+        framed = None if batch.live else to_wire(wire[place])
         reframed[place] = framed is not None
         unframed[place] = framed is None
-        wire.append(framed or b"\x01")
-    index = index_fields(wire)
+        wire[place] = framed or b"\x01"
+    index = index_fields(wire, reference.kernels)
     index.flags[reframed] |= Flag.SEPARATOR
     if int(index.octets.max()) > 127:
         odd = np.add.reduceat(index.octets > 127, index.message_start, dtype=np.int64) > 0
@@ -283,17 +289,17 @@ def _message_table(batch: RawBatch, columns: _Columns, found: _Collected) -> pa.
     count = len(batch.messages)
     values: dict[str, object] = {
         "message_id": columns.message_ids,
-        "lane": [batch.lane] * count,
+        "lane": pa.repeat(pa.scalar(batch.lane, pa.string()), count),
         "session": columns.sessions,
-        "number": list(batch.numbers),
+        "number": np.fromiter(batch.numbers, np.int64, count),
         "feed": [feed.name for feed in batch.feeds],
         "recv_ts": np.asarray(batch.recv_ts, dtype=np.int64),
         "sha256": columns.sha256,
-        "length": [len(raw) for raw in batch.messages],
+        "length": np.fromiter(map(len, batch.messages), np.int64, count),
         "msg_type": found.types,
         "outcome": found.outcomes,
         "raw": list(batch.messages),
-        "execution": [""] * count,
+        "execution": pa.repeat(pa.scalar("", pa.string()), count),
     }
     arrays = [
         value if isinstance(value := values[field.name], pa.Array) else pa.array(value, field.type)

@@ -261,7 +261,7 @@ def _facts(
     part, picked = extract.part, pa.array(extract.message)
     content = joined([_same(table, len(extract)), *(rows[name].cast(pa.string()) for name in told)], _UNIT_SEPARATOR)
     rows |= {
-        "record_id": sha256_hex(objects(content.cast(pa.binary())), digits=32),
+        "record_id": sha256_hex(content, 32, part.index.kernels),
         "raw_sha256": part.sha256.take(picked),
         "execution": _same("", len(extract)),
         _MESSAGE_ID: part.message_ids.take(picked),

@@ -14,6 +14,8 @@ from ingest.normalise_reference import Reference, Terms
 from ingest.quarantine import IDENTIFIER, MISSING_FIELD
 from ingest.symbology import Evidence, Resolved, resolve
 
+_REMEMBERED = 65_536  # namings of instruments kept
+
 
 def instrument_columns(extract: Extract, terms: dict[str, pa.Array]) -> dict[str, pa.Array]:
     """instrument_id and the identifiers shown; `terms` has the contract terms, trade_date and sent_time_utc."""
@@ -41,7 +43,7 @@ def instrument_columns(extract: Extract, terms: dict[str, pa.Array]) -> dict[str
     present = present or {"symbol": symbol}
     encoded = joined(present.values()).dictionary_encode()
     said = [dict(zip(present, key.split(KEY_SEPARATOR), strict=True)) for key in encoded.dictionary.to_pylist()]
-    resolved = [_resolve(one, reference) for one in said]
+    resolved = [_remembered(one, reference) for one in said]
     codes = encoded.indices.to_numpy()
     flags = np.array([int(one.flags) for one in resolved], dtype=np.int64)[codes]
     np.bitwise_or.at(extract.part.index.flags, extract.message, flags)
@@ -63,6 +65,17 @@ def _refuse_nameless(extract: Extract, missing: np.ndarray, said: Sequence[dict[
 
 def _shown(column: pa.Array) -> pa.Array:
     return column.cast(pa.string()) if column.null_count < len(column) else pa.nulls(len(column), pa.string())
+
+
+def _remembered(said: dict[str, str], reference: Reference) -> Resolved:
+    """As `_resolve`, from one batch to the next; forgotten with the reference data it came from."""
+    key, known = tuple(said.items()), reference.resolved
+    found = known.get(key)
+    if found is None:
+        found = _resolve(said, reference)
+        if len(known) < _REMEMBERED:
+            known[key] = found
+    return found
 
 
 def _resolve(said: dict[str, str], reference: Reference) -> Resolved:

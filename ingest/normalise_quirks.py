@@ -17,6 +17,8 @@ from ingest.quarantine import is_placeholder, swallowed_field
 _FREE_TEXT = np.array([58, 147, 148, *DATA_FIELDS.values()], dtype=np.int64)
 _OPENS_TEMPLATE = np.zeros(256, dtype=np.bool_)
 _OPENS_TEMPLATE[list(b"<{*?#")] = True
+_MAY_OPEN_TEMPLATE = _OPENS_TEMPLATE.copy()
+_MAY_OPEN_TEMPLATE[list(b"0X")] = True
 _EIGHT_ZEROS = np.uint64(int.from_bytes(b"00000000", "little"))
 _THREE_X, _THREE_BYTES = np.uint64(int.from_bytes(b"XXX", "little")), np.uint64(0xFFFFFF)
 # Message types that FIX.4.0 to FIX.4.2 do not have.
@@ -62,7 +64,8 @@ def _mark(index: FieldIndex, field: int, flag: Flag) -> None:
 
 def _swallowing(index: FieldIndex) -> list[int]:
     """Fields whose value seems to hold another field, its delimiter lost."""
-    if not index.count:
+    # Every field has a `=` of its own; only where there are more can one be swallowed.
+    if np.count_nonzero(index.octets == ord("=")) == np.count_nonzero(index.tag >= 0):
         return []
     equals = np.add.reduceat(index.octets == ord("="), index.message_start, dtype=np.int64)
     fields = np.bincount(index.message[index.tag >= 0], minlength=index.count)
@@ -75,11 +78,13 @@ def _swallowing(index: FieldIndex) -> list[int]:
 
 def _templates(index: FieldIndex) -> list[int]:
     """Fields that still hold a word of a template."""
-    head = index.words[index.value_start]
-    opens = _OPENS_TEMPLATE[index.octets[index.value_start]] | (head == _EIGHT_ZEROS)
+    fields = np.flatnonzero(_MAY_OPEN_TEMPLATE[index.octets[index.value_start]])
+    start = index.value_start[fields]
+    head = index.words[start]
+    opens = _OPENS_TEMPLATE[index.octets[start]] | (head == _EIGHT_ZEROS)
     opens |= (head & _THREE_BYTES) == _THREE_X
-    opens &= index.value_end > index.value_start
-    return [n for n in np.flatnonzero(opens).tolist() if is_placeholder(index.value(n).decode("latin-1"))]
+    opens &= index.value_end[fields] > start
+    return [n for n in fields[opens].tolist() if is_placeholder(index.value(n).decode("latin-1"))]
 
 
 def _odd_codes(index: FieldIndex) -> list[int]:

@@ -6,13 +6,18 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from ingest.dialects.dialect import Dialect
+from ingest.fix.codec.jit import Jit
 from ingest.settlement import Calendars, calendars_of
-from ingest.symbology import Validity
+from ingest.symbology import Resolved, Validity
 from warehouse.port import Warehouse
+
+if TYPE_CHECKING:
+    from ingest.fix.codec.batch_kernels import BatchKernels
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,8 @@ Instruments = Mapping[tuple[str, str], tuple[Validity, ...]]
 class Reference:
     """Accounts by (party, alias), party `*` for everyone; instruments by (22 value, identifier); dialects by name.
 
-    `terms` is the security master by instrument id, `calendars` say when a trade settles.
+    `terms` is the security master by instrument id, `calendars` say when a trade settles. `jit` decodes faster where
+    it is ready, to the same result; `resolved` remembers what was said of an instrument and which one it is.
     """
 
     dialects: Mapping[str, Dialect]
@@ -55,6 +61,13 @@ class Reference:
     instruments: Instruments = field(default_factory=lambda: MappingProxyType({}))
     terms: Mapping[str, tuple[Terms, ...]] = field(default_factory=lambda: MappingProxyType({}))
     calendars: Calendars = field(default_factory=lambda: calendars_of(()))
+    jit: Jit | None = None
+    resolved: dict[tuple[tuple[str, str], ...], Resolved] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def kernels(self) -> "BatchKernels | None":
+        """The compiled lane where it is ready; without it NumPy serves."""
+        return self.jit.batch if self.jit is not None else None
 
     def terms_of(self, instrument_id: str, on: date | None) -> Terms | None:
         """The instrument's terms on a day."""

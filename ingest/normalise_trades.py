@@ -75,7 +75,7 @@ def family_trades(part: Part, family: Family, messages: Ints, status: pa.Array) 
     columns["venue_mic"], columns["capacity"] = extract.text("venue_mic"), capacity_column(extract)
     check_texts(extract)
     columns |= _provenance_columns(extract)
-    columns["event_key"] = _event_keys(columns)
+    columns["event_key"] = _event_keys(part, columns)
     return extract, columns
 
 
@@ -192,13 +192,13 @@ def _record_ids(part: Part, sha: pa.Array, ordinal: Ints) -> pa.Array:
     count = len(sha)
     source, kind = (pa.array([text] * count, pa.string()) for text in (part.feed.name, "trade_event"))
     texts_to_hash = joined([source, sha, pa.array(ordinal, pa.int64()).cast(pa.string()), kind], _UNIT_SEPARATOR)
-    return sha256_hex(objects(texts_to_hash.cast(pa.binary())), digits=32)
+    return sha256_hex(texts_to_hash, 32, part.index.kernels)
 
 
-def _event_keys(columns: dict[str, pa.Array]) -> pa.Array:
+def _event_keys(part: Part, columns: dict[str, pa.Array]) -> pa.Array:
     """digest128 over the content fields: what makes a repeated report the same event."""
     parts = [columns[name].cast(pa.string()) for name in EVENT_KEY_FIELDS]
-    return sha256_hex(objects(joined(parts, _UNIT_SEPARATOR).cast(pa.binary())), digits=32)
+    return sha256_hex(joined(parts, _UNIT_SEPARATOR), 32, part.index.kernels)
 
 
 def event_key(values: Sequence[str]) -> str:
@@ -233,7 +233,9 @@ def fee_rows(extract: Extract, record_ids: pa.Array) -> pa.Table:
         found[entry[ok][::-1]] = positions[ok][::-1]
         return texts(index, found)
 
-    kinds = pa.array([custom.get(tag) for tag in index.tag[amounts].tolist()], pa.string())
+    kinds = pa.nulls(len(amounts), pa.string())
+    if custom:
+        kinds = pa.array([custom.get(tag) for tag in index.tag[amounts].tolist()], pa.string())
     keep = pa.array(~refused)
     table = pa.Table.from_arrays(
         [record_ids.take(pa.array(rows)), pa.array(ordinal, pa.int64()), pc.coalesce(kinds, beside(139)),

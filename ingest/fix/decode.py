@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ingest.fix.index import Bools, FieldIndex, Ints, read_ints
+from ingest.fix.index import FieldIndex, Ints, read_ints
 
 # Values picked by role or source get a virtual tag above every real one that can be asked for.
 _LARGEST_REAL = 99_999
@@ -138,21 +138,20 @@ class Rows:
         table = np.full(_TABLE_SIZE, -1, dtype=np.int16)
         for tag, slot in self._slot.items():
             table[tag] = slot
-        slots = table[tags]
         rows, count = len(segments.message), len(self._slot)
         whole = bool((segments.first == index.first[segments.message]).all())
         self._root: Ints | None = None
         if whole and rows == index.count:  # every message is one row: no field lies outside
             self.row_of_field = index.message
-            self._table = _first_positions(slots, index.message, slots >= 0, count, rows)
+            self._table = _first_positions(index, tags, table, index.message, count, rows)
             return
         self.row_of_field = _rows_of_fields(len(tags), segments)
-        inside = self.row_of_field >= 0
-        self._table = _first_positions(slots, self.row_of_field, (slots >= 0) & inside, count, rows)
+        self._table = _first_positions(index, tags, table, self.row_of_field, count, rows)
         if not whole:
-            outside = (slots >= 0) & ~inside
-            self._root = _first_positions(slots, index.message, outside, count, index.count)
-            anywhere = _first_positions(slots, index.message, slots >= 0, count, index.count)
+            slots = table[tags]
+            outside = np.where(self.row_of_field >= 0, -1, index.message)
+            self._root = _first_positions(index, tags, table, outside, count, index.count)
+            anywhere = _first_positions(index, tags, table, index.message, count, index.count)
             flat = slots[slots >= 0].astype(np.int64) * index.count + index.message[slots >= 0]
             single = np.bincount(flat, minlength=count * index.count) == 1
             self._anywhere = np.where(single.reshape(count, index.count), anywhere, -1)
@@ -199,9 +198,17 @@ def _rows_of_fields(fields: int, segments: Segments) -> Ints:
     return rows
 
 
-def _first_positions(slots: npt.NDArray[np.int16], owners: Ints, where: Bools, count: int, size: int) -> Ints:
-    """Table [slot, owner] of the first field position; later occurrences are written first, so the first one stays."""
-    table = np.full(count * size, -1, dtype=np.int64)
-    fields = np.flatnonzero(where)[::-1]
-    table[slots[fields].astype(np.int64) * size + owners[fields]] = fields
-    return table.reshape(count, size)
+def _first_positions(
+    index: FieldIndex, tags: Ints, table: npt.NDArray[np.int16], owners: Ints, count: int, size: int
+) -> Ints:
+    """Table [slot, owner] of the first field of each tag that has a slot; an owner of -1 is none.
+
+    Later occurrences are written first, so the first one stays.
+    """
+    if index.kernels is not None:
+        return index.kernels.first_positions(tags, owners, table, count, size)
+    slots = table[tags]
+    found = np.full(count * size, -1, dtype=np.int64)
+    fields = np.flatnonzero((slots >= 0) & (owners >= 0))[::-1]
+    found[slots[fields].astype(np.int64) * size + owners[fields]] = fields
+    return found.reshape(count, size)

@@ -1,7 +1,9 @@
 """Vectorised field index over a batch of FIX messages: every tag and value as offsets into one joined buffer."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import repeat
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -10,11 +12,14 @@ from ingest.fix.flags import INTEGRITY as INTEGRITY
 from ingest.fix.flags import Flag as Flag
 from ingest.fix.tags import DATA_FIELDS
 
+if TYPE_CHECKING:
+    from ingest.fix.codec.batch_kernels import BatchKernels
+
 Ints = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
 Bools = npt.NDArray[np.bool_]
 
-_PAD_BYTES = 32
+_PAD_BYTES = 96  # the compiled lane reads whole blocks
 _ZERO = ord("0")
 _EQUALS, _ONES, _TOPS, _ZEROS = (
     np.uint64(int(digits * 8, 16)) for digits in ("3d", "01", "80", "30")
@@ -44,6 +49,7 @@ class FieldIndex:
     value_start: Ints
     value_end: Ints
     flags: Ints
+    kernels: "BatchKernels | None" = field(default=None, compare=False, repr=False)
 
     @property
     def count(self) -> int:
@@ -59,29 +65,33 @@ class FieldIndex:
         return self.data[self.message_start[message] : self.message_end[message]]
 
 
-def index_fields(messages: Sequence[bytes]) -> FieldIndex:
+def index_fields(messages: Sequence[bytes], kernels: "BatchKernels | None" = None) -> FieldIndex:
     """Tokenise messages in wire form (SOH after every field; a missing last SOH is added). Never raises on bad bytes.
 
     Data fields (96, 213, 355, ...) are taken by the length in the field before them, so embedded SOH and `=` survive;
-    a length that does not lead to a field boundary is flagged and ignored.
+    a length that does not lead to a field boundary is flagged and ignored. `kernels` make the same index, faster.
     """
-    framed = [m if m.endswith(b"\x01") else m + b"\x01" for m in messages]
+    closed = all(map(bytes.endswith, messages, repeat(b"\x01")))
+    framed = messages if closed else [m if m.endswith(b"\x01") else m + b"\x01" for m in messages]
     lengths = np.fromiter(map(len, framed), dtype=np.int64, count=len(framed))
     data = b"".join([*framed, bytes(_PAD_BYTES)])
     octets = np.frombuffer(data, dtype=np.uint8)
     words: Words = np.ndarray(shape=(len(data) - 7,), dtype="<u8", buffer=data, strides=(1,))
     message_end = np.cumsum(lengths)
     message_start = message_end - lengths
-    end = np.flatnonzero(octets == 1)
-    start = np.empty_like(end)
-    start[:1] = 0
-    start[1:] = end[:-1] + 1
-    tag, value_start = _tags(words, start, end)
-    first = np.append(np.searchsorted(end, message_start), len(end))
+    if kernels is not None:
+        first, message, tag, start, value_start, end = kernels.tokens(octets, message_end)
+    else:
+        end = np.flatnonzero(octets == 1)
+        start = np.empty_like(end)
+        start[:1] = 0
+        start[1:] = end[:-1] + 1
+        tag, value_start = _tags(words, start, end)
+        first = np.append(np.searchsorted(end, message_start), len(end))
+        message = np.repeat(np.arange(len(framed)), np.diff(first))
     index = FieldIndex(
-        data, octets, words, message_start, message_end, first,
-        np.repeat(np.arange(len(framed)), np.diff(first)), tag, start, value_start, end,
-        np.zeros(len(framed), dtype=np.int64),
+        data, octets, words, message_start, message_end, first, message, tag, start, value_start, end,
+        np.zeros(len(framed), dtype=np.int64), kernels,
     )  # fmt: skip
     index = _merge_data_fields(index)
     _flag_integrity(index)
@@ -158,7 +168,7 @@ def _merge_data_fields(index: FieldIndex) -> FieldIndex:
     return FieldIndex(
         index.data, index.octets, index.words, index.message_start, index.message_end, first,
         index.message[keep], index.tag[keep], index.start[keep], index.value_start[keep], value_end[keep],
-        index.flags,
+        index.flags, index.kernels,
     )  # fmt: skip
 
 

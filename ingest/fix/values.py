@@ -23,6 +23,10 @@ def texts(index: FieldIndex, fields: Ints) -> pa.Array:
     """
     if len(fields) == 0 or int(fields.max()) < 0:
         return pa.nulls(len(fields), pa.string())
+    if index.kernels is not None:
+        found = index.kernels.texts(index.octets, index.value_start, index.value_end, fields)
+        if found is not None:
+            return found
     gaps = int(fields.min()) < 0
     here = np.maximum(fields, 0) if gaps else fields
     start = index.value_start[here]

@@ -108,9 +108,11 @@ async def run_acceptor(
 def _warm_up() -> None:
     """Compile the fast lane beside the work: NumPy serves until it is ready, and for good where there is no numba."""
     try:
+        from ingest.fix.codec.jit import code_cache
         from ingest.session.compiled import compile_leading
 
-        use_machine_code(compile_leading())
+        with code_cache():
+            use_machine_code(compile_leading())
     except Exception as error:
         logger.info("the fast lane stays with NumPy: %s", error)
 

@@ -24,11 +24,12 @@ def _load(builder: Any, base: Any, offset: Any, kind: Any, align: int) -> Any:
     return value
 
 
-def _loader(name: str, kind: Any, result: Any, scale: int, align: int, text: str) -> Any:
+def _loader(name: str, kind: Any, result: Any, scale: int, align: int, text: str, *, signed: bool = False) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         offset = builder.mul(arguments[1], ir.Constant(_I64, scale))
         value = _load(builder, arguments[0], offset, kind, align)
-        return value if kind is _I64 else builder.zext(value, _I64)
+        widen = builder.sext if signed else builder.zext
+        return value if kind is _I64 else widen(value, _I64)
 
     def typed(typing: Any, base: Any, at: Any) -> Any:
         return result(base, at), generate
@@ -37,7 +38,7 @@ def _loader(name: str, kind: Any, result: Any, scale: int, align: int, text: str
     return intrinsic(typed)
 
 
-def _storer(name: str, kind: Any, scale: int, text: str) -> Any:
+def _storer(name: str, kind: Any, scale: int, text: str, *, align: int = 0) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         base, at, value = arguments
         address = builder.add(base, builder.mul(at, ir.Constant(_I64, scale)))
@@ -57,6 +58,8 @@ load8 = _loader("load8", _I64, types.uint64, 1, 1, "The eight bytes at base + at
 octet = _loader("octet", _I8, types.int64, 1, 1, "The byte at base + at.")
 word = _loader("word", _I64, types.uint64, 8, 8, "Element `at` of an array of 64-bit words.")
 number = _loader("number", _I64, types.int64, 8, 8, "Element `at` of an array of 64-bit integers.")
+short = _loader("short", ir.IntType(16), types.int64, 2, 2, "Element `at` of an array of 16-bit integers.", signed=True)
+store8 = _storer("store8", _I64, 1, "Set the eight bytes at base + at.", align=1)
 put = _storer("put", _I64, 8, "Set element `at` of an array of 64-bit integers or words.")
 put4 = _storer("put4", _I32, 4, "Set element `at` of an array of 32-bit integers.")
 put1 = _storer("put1", _I8, 1, "Set element `at` of an array of bytes.")
