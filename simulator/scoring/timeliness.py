@@ -39,7 +39,12 @@ class Timeliness:
 
 
 def timeliness(labels: Sequence[Label], opened: Mapping[int, int]) -> Timeliness | None:
-    """Delays of the labels in `opened` (place: UTC nanoseconds); None where nothing can be said."""
+    """Delays of the labels in `opened` (place: UTC nanoseconds); None where nothing can be said.
+
+    A result whose breaks all opened at one instant looked once, at the end: it says nothing about delay.
+    """
+    if len(opened) > 1 and len(set(opened.values())) == 1:
+        return None
     delays = []
     for place, at in sorted(opened.items()):
         detectable = labels[place].detectable_at
