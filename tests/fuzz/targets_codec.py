@@ -69,7 +69,8 @@ def _same(one: Decoded, two: Decoded) -> None:
 
 
 @cache
-def _jit() -> Jit:
+def compiled() -> Jit:
+    """The compiled lanes; not ready where numba is not installed."""
     made, folder = Jit(), Path(tempfile.mkdtemp())
     folder.chmod(0o700)
     made.compile(folder)
@@ -78,10 +79,10 @@ def _jit() -> Jit:
 
 def check_lanes(data: bytes, _: Random) -> None:
     """The compiled lane says what the NumPy lane says; nothing to check where numba is not installed."""
-    if _jit().ready:
+    if compiled().ready:
         _same(
             Decoder(_PLAN, max_message_bytes=_CAP).decode(data),
-            Decoder(_PLAN, SwitchingLane(_PLAN, _jit()), max_message_bytes=_CAP).decode(data),
+            Decoder(_PLAN, SwitchingLane(_PLAN, compiled()), max_message_bytes=_CAP).decode(data),
         )
 
 

@@ -1,5 +1,6 @@
 """FIX content: logs searched, fields indexed, messages normalised; any bytes, always an outcome, never two answers."""
 
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from functools import cache
 from random import Random
@@ -9,6 +10,7 @@ import pyarrow as pa
 
 from ingest.dialects.dialect import load_dialects
 from ingest.feeds import Feed
+from ingest.fix.codec.jit import Jit
 from ingest.fix.dump import decode_lines
 from ingest.fix.index import index_fields
 from ingest.fix.sniff import find_messages, plain_bytes
@@ -17,6 +19,7 @@ from ingest.normalise_reference import Reference
 from tests.fuzz.corpus import messages, public_lines, streams
 from tests.fuzz.harness import Target
 from tests.fuzz.mutate import damaged, is_proper, strange
+from tests.fuzz.targets_codec import compiled
 
 _DIALECTS = {"MERIDIAN_OMS": "generic", "ALPHA": "alpha_ae44", "BRAVO": "bravo_er42", "CHARLIE": "charlie_as44"}
 _SEPARATORS = [b"\x01", b"|", b"^A", b" ", b";", b"~", b"<SOH>", b"\\x01", b" | "]
@@ -96,7 +99,7 @@ def reference() -> Reference:
     return Reference(load_dialects())
 
 
-def _normalised(raws: list[bytes], dialect: str, live: bool) -> Normalised:
+def _normalised(raws: list[bytes], dialect: str, live: bool, jit: Jit | None = None) -> Normalised:
     feed = Feed(name="F", role="INTERNAL" if dialect == "generic" else "PB", party="P", dialect=dialect)
     count = len(raws)
     numbers = range(1, count + 1)
@@ -105,7 +108,7 @@ def _normalised(raws: list[bytes], dialect: str, live: bool) -> Normalised:
             raws, [f"S:{n}" for n in numbers], numbers, "lane", ["S"] * count,
             np.full(count, 1_780_000_000_000_000_000), [feed] * count, live,
         ),
-        reference(),
+        replace(reference(), jit=jit),
     )  # fmt: skip
 
 
@@ -140,6 +143,14 @@ def check_normalise(data: bytes, rng: Random) -> None:
     assert found.trades.filter(mine).drop_columns(other).equals(alone.trades.drop_columns(other)), "or its trades"
 
 
+def check_normalise_lanes(data: bytes, rng: Random) -> None:
+    """With the compiled functions the same tables; nothing to check where numba is not installed."""
+    if compiled().ready:
+        raws, dialect = data.split(_BETWEEN), rng.choice(sorted(set(_DIALECTS.values())))
+        live = rng.random() < 0.5
+        _same(_normalised(raws, dialect, live), _normalised(raws, dialect, live, compiled()))
+
+
 def _same(one: Normalised, two: Normalised) -> None:
     for name in ("trades", "fees", "identifiers", "messages", "quarantine"):
         assert getattr(one, name).equals(getattr(two, name)), f"{name} are others the second time"
@@ -160,4 +171,5 @@ FIX = [
     Target("log", log, check_log, 150),
     Target("index", batch, check_index, 150),
     Target("normalise", batch, check_normalise, 60),
+    Target("normalise_lanes", batch, check_normalise_lanes, 0),
 ]
