@@ -41,13 +41,12 @@ class Timeliness:
 def timeliness(labels: Sequence[Label], opened: Mapping[int, int]) -> Timeliness | None:
     """Delays of the labels in `opened` (place: UTC nanoseconds); None where nothing can be said.
 
-    A result whose breaks all opened at one instant looked once, at the end: it says nothing about delay.
+    A result that opened at one instant what could be known at different times looked once, at the end: it says
+    nothing about delay.
     """
-    if len(opened) > 1 and len(set(opened.values())) == 1:
+    known = [(at, labels[place].detectable_at) for place, at in sorted(opened.items())]
+    pairs = [(at, detectable) for at, detectable in known if detectable is not None]
+    openings, detectables = {at for at, _ in pairs}, {detectable for _, detectable in pairs}
+    if not pairs or (len(openings) == 1 and len(detectables) > 1):
         return None
-    delays = []
-    for place, at in sorted(opened.items()):
-        detectable = labels[place].detectable_at
-        if detectable is not None:
-            delays.append((at - detectable) / 1e9)
-    return Timeliness(tuple(delays)) if delays else None
+    return Timeliness(tuple((at - detectable) / 1e9 for at, detectable in pairs))

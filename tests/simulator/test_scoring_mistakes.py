@@ -336,7 +336,6 @@ def test_an_early_opening_is_a_negative_delay(tmp_path: Path) -> None:
     day = perfect_day()
     for row in day.breaks:
         row["opened_at"] = "2026-11-20T11:59:50Z"
-    day.breaks[0]["opened_at"] = "2026-11-20T11:59:49Z"
     late = day.score(tmp_path).timeliness
     assert late is not None and late.early == len(late.delays) == 11 and late.quantile(0.5) == -10.0
 
@@ -387,6 +386,9 @@ def test_a_report_of_another_kind_does_not_find_a_trade_break(moved: Moved) -> N
 
 def test_a_result_that_looked_once_at_the_end_says_nothing_about_delay(tmp_path: Path) -> None:
     day = perfect_day()
+    assert day.score(tmp_path / "live").timeliness is not None
     for row in day.breaks:
         row["opened_at"] = "2026-11-21T01:00:00Z"
+    first = next(row for row in day.truth if row["kind"] == "break")
+    first["detectable_at"] = "2026-11-20T12:30:00Z"
     assert day.score(tmp_path).timeliness is None
