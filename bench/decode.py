@@ -10,6 +10,7 @@ import numpy as np
 from bench.harness import Bench, Contender
 from ingest.dialects.dialect import load_dialects
 from ingest.feeds import Feed, SessionIdentity
+from ingest.fix.codec.jit import Jit
 from ingest.normalise import RawBatch, normalise
 from ingest.normalise_reference import build_reference
 from simulator.profiles import DEMO
@@ -25,10 +26,10 @@ def _messages(fills: int) -> list[bytes]:
     return [raw for _, raw in flow.streams["MERIDIAN_OMS->TIEOUT"]]
 
 
-def _ours(messages: Sequence[bytes]) -> Contender:
+def _ours(messages: Sequence[bytes], jit: Jit | None) -> Contender:
     session = SessionIdentity(sender_comp_id="MERIDIAN_OMS", target_comp_id="TIEOUT")
     feed = Feed(name="OMS", role="INTERNAL", party="MERIDIAN", dialect="generic", session=session)
-    reference = build_reference(load_dialects())
+    reference = replace(build_reference(load_dialects()), jit=jit)
     count = len(messages)
     batch = RawBatch(
         messages=messages,
@@ -44,7 +45,7 @@ def _ours(messages: Sequence[bytes]) -> Contender:
         normalise(batch, reference)
         return count
 
-    return Contender("tieout (checksum, 70 canonical columns, Arrow)", run)
+    return Contender(f"tieout, {'numba' if jit else 'NumPy'} (checksum, 70 canonical columns)", run)
 
 
 def _split(messages: Sequence[bytes]) -> Contender:
@@ -85,7 +86,10 @@ def _simplefix(messages: Sequence[bytes]) -> Contender:
 def benches() -> list[Bench]:
     """The decode comparison."""
     messages = _messages(20_000)
-    contenders, skipped = [_ours(messages), _split(messages)], []
+    jit = Jit()
+    jit.compile(None)
+    lanes = [_ours(messages, jit)] if jit.ready else []
+    contenders, skipped = [*lanes, _ours(messages, None), _split(messages)], [jit.failure] if jit.failure else []
     try:
         contenders.append(_simplefix(messages))
     except ImportError:

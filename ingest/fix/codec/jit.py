@@ -1,5 +1,6 @@
 """The compiled lane made ready beside the work: a thread compiles or loads it, the NumPy lane serves until then."""
 
+import fcntl
 import os
 import stat
 import subprocess
@@ -63,8 +64,10 @@ class Jit:
         if folder is not None and not (folder / _COMPLETE).exists():
             arguments = [str(cache_dir)] if cache_dir else []
             child = [sys.executable, "-c", "from ingest.fix.codec.jit import main; main()", *arguments]
-            with suppress(OSError):
-                subprocess.run(child, check=False, stdin=subprocess.DEVNULL, capture_output=True)
+            with suppress(OSError), (folder / "lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)  # one process compiles, others wait for what it made
+                if not (folder / _COMPLETE).exists():
+                    subprocess.run(child, check=False, stdin=subprocess.DEVNULL, capture_output=True)
         if not self.failure:
             self.compile(cache_dir)
 

@@ -135,8 +135,10 @@ def _entries(
     regular[owner[found != number]] = False
     announced[owner[found == number]] = number[found == number]
     whose = frames.owner[wanted]
-    before = np.searchsorted(opens, frames.first[whose])
-    entry = np.searchsorted(opens, wanted, side="right") - before - 1
+    running = np.zeros(len(key) + 1, dtype=np.int64)
+    running[opens + 1] = 1
+    np.cumsum(running, out=running)
+    entry = running[wanted + 1] - running[frames.first][whose] - 1
     return np.where(announced[whose] > 0, entry, -1), announced
 
 

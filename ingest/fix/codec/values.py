@@ -14,6 +14,9 @@ _MASKS = np.array([(1 << (8 * n)) - 1 for n in range(8)] + [2**64 - 1], dtype=np
 _POWERS = np.array([10**n for n in range(19)], dtype=np.int64)
 _ROOM = np.array([(2**63 - 1) // 10**n for n in range(19)], dtype=np.int64)
 _POINTS, _ONES, _TOPS = (np.uint64(int(digits * 8, 16)) for digits in ("2e", "01", "80"))
+_HIGH, _SIX, _LOW, _ZEROS = (np.uint64(int(digits * 8, 16)) for digits in ("f0", "06", "0f", "30"))
+_CLOCK = np.uint64(int.from_bytes(b"00:00:00", "little"))
+_COLONS, _TWO_DIGITS, _DIGIT = np.uint64(0x0000FF0000FF0000), np.uint64(0x0F0F), np.uint64(0x0F)
 _MINUS, _POINT, _ZERO = 45, 46, 48
 
 
@@ -32,9 +35,8 @@ def read_columns(octets: Octets, words: Words, base: int, plan: Plan, start: Int
         elif kind == Kind.INT:
             columns.longs[place], good = integers(octets, words, at, length)
         elif kind == Kind.DATE:
-            value, ok = _digits_to_int(words[at], np.full(len(at), 8))
-            days, real = _days(value)
-            good = ok & real & (length == 8)
+            days, _, good = _dates(words[at])
+            good &= length == 8
             columns.days[place] = np.where(good, days, 0)
         else:
             columns.longs[place], columns.precision[place], good = timestamps(octets, words, at, length)
@@ -105,15 +107,15 @@ def _first_point(words: Words, at: Ints, size: Ints) -> Ints:
 
 def timestamps(octets: Octets, words: Words, at: Ints, size: Ints) -> tuple[Ints, Ints, Bools]:
     """UTCTimestamps of 0, 3, 6 or 9 decimals as (nanoseconds since 1970, precision, which are some)."""
-    value, good = _digits_to_int(words[at], np.full(len(at), 8))
-    days, real = _days(value)
-    good &= real & (value // 10_000 <= _LAST_NS_YEAR)
-    good &= (octets[at + 8] == _MINUS) & (octets[at + 11] == 58) & (octets[at + 14] == 58)
-    nanos = np.where(good, days, 0) * _DAY_NS
-    for offset, seconds, most in ((9, 3600, 23), (12, 60, 59), (15, 1, 59)):
-        part, ok = _digits_to_int(words[at + offset], np.full(len(at), 2))
-        good &= ok & (part <= most)
-        nanos += part * seconds * _SECOND_NS
+    days, year, good = _dates(words[at])
+    good &= year <= _LAST_NS_YEAR
+    clock = words[at + 9] ^ _CLOCK
+    good &= (octets[at + 8] == _MINUS) & ((clock | (clock + _SIX)) & _HIGH == 0) & (clock & _COLONS == 0)
+    hour, minute, second = ((clock >> np.uint64(shift)) & _TWO_DIGITS for shift in (0, 24, 48))
+    hour, minute, second = ((part & _DIGIT) * np.uint64(10) + (part >> np.uint64(8)) for part in (hour, minute, second))
+    good &= (hour < 24) & (minute < 60) & (second < 60)
+    seconds = ((hour * np.uint64(60) + minute) * np.uint64(60) + second).view(np.int64)
+    nanos = np.where(good, days, 0) * _DAY_NS + seconds * _SECOND_NS
     digits = size - 18
     shown = (digits == 3) | (digits == 6) | (digits == 9)
     good &= (size == 17) | (shown & (octets[at + 17] == _POINT))
@@ -126,3 +128,17 @@ def timestamps(octets: Octets, words: Words, at: Ints, size: Ints) -> tuple[Ints
     nanos += np.where(shown, fraction, 0)
     precision = np.where(shown, 2 + digits // 3, 2)
     return np.where(good, nanos, 0), np.where(good, precision, 0), good
+
+
+def _dates(word: Words) -> tuple[Ints, Ints, Bools]:
+    """(days since 1970, year, whether it is a date) of words of eight digits; most batches are of one day."""
+    if len(word) > 1 and (word == word[0]).all():
+        days, year, good = _dates(word[:1])
+        return np.broadcast_to(days, len(word)), np.broadcast_to(year, len(word)), np.repeat(good, len(word))
+    good = ((word & _HIGH) == _ZEROS) & (((word + _SIX) & _HIGH) == _ZEROS)
+    value = word & _LOW
+    value = (value * np.uint64(10) + (value >> np.uint64(8))) & np.uint64(0x00FF00FF00FF00FF)
+    value = (value * np.uint64(100) + (value >> np.uint64(16))) & np.uint64(0x0000FFFF0000FFFF)
+    number = ((value * np.uint64(10_000) + (value >> np.uint64(32))) & np.uint64(0xFFFFFFFF)).view(np.int64)
+    days, real = _days(number)
+    return days, number // 10_000, good & real
