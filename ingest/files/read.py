@@ -39,6 +39,8 @@ class FileRefused(PermanentError):
 
     def __init__(self, file: str, line: int, slug: str, detail: str, draft_map: str | None = None) -> None:
         place = f"{file}:{line}" if line else file
+        # What is quoted from the file may hold line breaks and what terminals take for commands.
+        detail = " ".join("".join(char if char.isprintable() else " " for char in detail).split())
         super().__init__(f"{place}: {detail}")
         self.file = file
         self.line = line

@@ -104,3 +104,8 @@ def test_a_cell_of_any_length_and_a_stray_return_cost_their_row_alone() -> None:
     assert _table(f"x,{long}\n" + TABLE + f'T3,A,B,"{long}",1,1\n')[0] == ["T1", "T2", "T3"]
     text = TABLE + "T3,A,B,IBM,100,1.5\r7\n"
     assert read_table(decode(text.encode()), "f.csv", CsvMap().knows).text["c5"].to_pylist()[-1] == "1.5 7"
+
+
+def test_a_refusal_is_one_line_whatever_it_quotes() -> None:
+    refused = FileRefused("f.csv", 3, "no_header", "the first one reads: a\nb\x1b[2J\u2028c")
+    assert str(refused) == "f.csv:3: the first one reads: a b [2J c"
