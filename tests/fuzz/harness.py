@@ -9,6 +9,7 @@ import resource
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ def run_case(target: Target, seed: int, case: int, keep: Path | None = None) -> 
     failure = _failure(target, data, seed, case)
     if failure is None:
         return
-    small = _shrunk(target, data, seed, case, type(failure))
+    small = _shrunk(target, data, seed, case, failure)
     again = f"python -m tests.fuzz.harness {target.name} --seed {seed} --case {case}"
     if keep is not None:
         keep.mkdir(parents=True, exist_ok=True)
@@ -98,16 +99,25 @@ def bounded_work(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGPROF, before)
 
 
-def _shrunk(target: Target, data: bytes, seed: int, case: int, kind: type[BaseException]) -> bytes:
+def _place(error: BaseException | None) -> tuple[object, ...]:
+    """What failed and where: two inputs that fail there fail in the same way."""
+    last = None
+    for frame, line in traceback.walk_tb(error.__traceback__ if error else None):
+        last = (frame.f_code.co_filename, line)
+    return type(error), last
+
+
+def _shrunk(target: Target, data: bytes, seed: int, case: int, failure: BaseException) -> bytes:
     """The input without the pieces that are not needed to fail in the same way."""
-    if issubclass(kind, Hang | MemoryError):
+    if isinstance(failure, Hang | MemoryError):
         return data
+    place = _place(failure)
     end, size = time.process_time() + _SHRINK_CPU_SECONDS, max(len(data) // 2, 1)
     while size and time.process_time() < end:
         at = 0
         while at < len(data) and time.process_time() < end:
             less = data[:at] + data[at + size :]
-            if type(_failure(target, less, seed, case)) is kind:
+            if _place(_failure(target, less, seed, case)) == place:
                 data = less
             else:
                 at += size
