@@ -165,7 +165,7 @@ def _numbers(raw: bytes) -> set[Decimal]:
             found |= {Decimal(field.partition(b"=")[2].decode("ascii").strip()), Decimal(0)}
         except (InvalidOperation, UnicodeDecodeError):
             continue
-    return found | {abs(value) for value in found if value.is_finite()}
+    return found | {value.copy_abs() for value in found if value.is_finite()}
 
 
 FIX = [
