@@ -21,6 +21,7 @@ LARGEST_MESSAGE_BYTES = 16 * 1024 * 1024 - 1
 _BEGIN = b"8=FIX"
 _NEXT = re.compile(rb"(?<=[\x01\n])8=FIX")
 _IN_PLACE_BYTES = 4 * PAD_BYTES
+_WINDOW_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,30 +113,27 @@ class _Run:
     def go(self, final: bool) -> None:
         """Decode all there is."""
         size = len(self._view)
-        whole = pa.py_buffer(self._view)
+        octets, whole = np.frombuffer(self._view, dtype=np.uint8), pa.py_buffer(self._view)
         while self._position < size:
             at = self._position
+            reason, end = int(Reason.GARBAGE), at
             if bytes(self._view[at : at + len(_BEGIN)]) == _BEGIN:
+                reason, end = check_message(octets, at, size, self._cap)
+            if reason < 0:
                 if size - at > _IN_PLACE_BYTES:
-                    self._decode(np.frombuffer(self._view, dtype=np.uint8), whole, at, 0, size - PAD_BYTES)
-                if self._position > at or self._window(final):
-                    continue
-                return
-            if not self._skip(Reason.GARBAGE, final):
+                    self._decode(octets, whole, at, 0, size - PAD_BYTES)
+                if self._position == at:
+                    self._window(end)
+            # What is no message is given up here: a lane would look at much of what follows to find it out again.
+            elif (reason == INCOMPLETE and not final) or not self._skip(Reason(reason or Reason.TRUNCATED), final):
                 return
 
-    def _window(self, final: bool) -> bool:
-        """Decide about the message at the position, whose end may be the buffer's; False to wait for more bytes."""
+    def _window(self, end: int) -> None:
+        """Decode the message at the position, which ends too near the buffer's end, and what follows in reach."""
         at = self._position
-        tail = bytes(self._view[at : at + self._cap])
+        tail = bytes(self._view[at : max(end, at + _WINDOW_BYTES)])
         octets = np.frombuffer(tail + bytes(PAD_BYTES), dtype=np.uint8)
-        reason, _ = check_message(octets, 0, len(tail), self._cap)
-        if reason < 0:
-            self._decode(octets, pa.py_buffer(octets), 0, at, len(tail))
-            return True
-        if reason == INCOMPLETE and not final:
-            return False
-        return self._skip(Reason(reason or Reason.TRUNCATED), final)
+        self._decode(octets, pa.py_buffer(octets), 0, at, len(tail))
 
     def _skip(self, reason: Reason, final: bool) -> bool:
         """Give up what the rest begins with and go on at the next start; False where there is none."""
