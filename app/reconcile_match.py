@@ -13,7 +13,8 @@ from ingest.feeds import Feed
 from ingest.files.batch import FileBatch
 from ingest.normalise import Normalised
 from ingest.store import Counts, store
-from matching.engine import FeedTerms, match
+from matching.engine import match
+from matching.levels.port import FeedTerms
 from matching.rules import RuleSet
 from warehouse.port import Warehouse
 

@@ -27,7 +27,8 @@ from ingest.retry import RetryCounts, Selection, retry
 from ingest.store import store
 from ingest.streams.marks import accept
 from ingest.streams.port import Envelope, Stream
-from matching.engine import FeedTerms, match
+from matching.engine import match
+from matching.levels.port import FeedTerms
 from matching.rules import RuleSet
 from warehouse.port import Warehouse
 

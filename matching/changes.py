@@ -7,7 +7,18 @@ _CONTENT = (
     "code", "left_value", "right_value", "delta", "exposure", "account_id", "side", "instrument_id", "settle_date",
     "ccy",
 )  # fmt: skip
-_PLUMBING = ("pb_id", "due_at", "rule_id", "rule_set_hash", "pass_id", "group_id", "component", "symbol", "trade_date")
+_PLUMBING = (
+    "pb_id",
+    "due_at",
+    "rule_id",
+    "rule_set_hash",
+    "pass_id",
+    "group_id",
+    "component",
+    "symbol",
+    "trade_date",
+    "explains",
+)
 _NOW = "cast(:as_of as timestamp_ntz(9))"
 _BREAK_COLUMNS = ", ".join(RECON_BREAK.columns)
 
@@ -26,7 +37,7 @@ with o as (
   select f.break_id, f.level, f.pb as pb_id, f.anchor, f.family as field_family, f.code, f.severity, f.due_at,
     f.instrument as instrument_id, f.symbol, f.account as account_id, f.side, f.trade_date, f.settle_date, f.ccy,
     f.exposure, f.left_value, f.right_value, f.delta, f.rule_id, cast(:rule_set_hash as varchar) as rule_set_hash,
-    f.pass_id, f.group_id, f.component, f.qty, f.price
+    f.pass_id, f.group_id, f.component, f.qty, f.price, f.explains
   from work_finding f
 ), j as (
   select n.*, case when o.state is null then 1 when o.state = 'CURED' then o.generation + 1 else o.generation end
@@ -34,7 +45,7 @@ with o as (
     case when o.state = 'OPEN' or n.due_at is null or n.due_at <= {_NOW} then 'OPEN' else 'EXPECTED' end as state,
     o.state as was, coalesce(o.first_seen, {_NOW}) as first_seen,
     case when o.state = 'OPEN' then o.opened_at end as opened_at, coalesce(o.changed_at, {_NOW}) as changed_at,
-    o.deadline_at, o.exposure_base, o.headline, o.next_step, o.superseded_by, o.explains,
+    o.deadline_at, o.exposure_base, o.headline, o.next_step, o.superseded_by,
     case when o.state = 'OPEN' then o.severity else n.severity end as kept_severity,
     {_moved(_CONTENT)} as content_moved, {_moved(_PLUMBING)} as plumbing_moved
   from n left join o on o.break_id = n.break_id

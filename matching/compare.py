@@ -144,7 +144,8 @@ select {digest("'break'", ":tenant", "n.level", anchor, f"'{family}'")}, n.level
   case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
   coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
   c.l_ccy, n.exposure, {_value(family, "l")}, {_value(family, "r")}, {_delta(family)}, n.rule_id, c.pass_id, c.group_id,
-  c.group_key, c.component, c.l_qty, c.l_price, k.severity
+  c.group_key, c.component, c.l_qty, c.l_price, k.severity,
+  cast(null as varchar)
 from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
   join work_code k on k.code = n.code
 """
@@ -172,7 +173,8 @@ select {digest("'break'", ":tenant", "s.level", "s.anchor", "'existence'")}, s.l
   case when s.leg = 'L' then s.own_value else s.other_value end,
   case when s.leg = 'R' then s.own_value else s.other_value end,
   case when abs(s.qty) < {10**20} then cast(case when s.leg = 'L' then -s.qty else s.qty end as number(28, 6)) end,
-  s.pass_id, s.pass_id, cast(null as varchar), s.group_key, s.component, s.qty, s.price, k.severity
+  s.pass_id, s.pass_id, cast(null as varchar), s.group_key, s.component, s.qty, s.price, k.severity,
+  cast(null as varchar)
 from t s join work_code k on k.code = s.code
 """
 

@@ -18,6 +18,8 @@ from matching.compare import SIDES, SINGLES, compile_comparison, compile_finding
 from matching.compile import ALLOCATIONS, FORGET_PAIRS, OPTIONAL_KEYS, TAKE_LEFT, TAKE_RIGHT, Statement, compile_passes
 from matching.finish import finish, rows_of
 from matching.items import FREE_LEFT, FREE_RIGHT, compile_items
+from matching.levels.all import LEVELS
+from matching.levels.port import FeedTerms, Run
 from matching.rules import AggregatePass, NearMissPass, Pass, RuleSet
 from matching.state import refresh_state
 from matching.tables import LASTING_SCRATCH, OWN_TABLES, clear_scratch, prepare
@@ -42,16 +44,6 @@ select cast(:execution as varchar),
   min(m.lane), min(m.number), max(m.number), count(*), cast(:as_of as timestamp_ntz(9)), :seq
 from raw_message m where m.execution = :execution
 """
-
-
-@dataclass(frozen=True, slots=True)
-class FeedTerms:
-    """What matching must know about a feed: whose it is and how long its records may take."""
-
-    feed: str
-    role: str
-    party: str
-    grace_seconds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,24 +155,20 @@ def run(
     _load_terms(warehouse, compiled, feeds)
     refresh_state(warehouse)
     _add_due(warehouse, as_of_ns)
+    seen = Run(warehouse, compiled.rules, feeds, execution, as_of_ns, tenant)
+    for level in LEVELS:
+        level.touch(seen)
     if _any(warehouse, "select 1 as found from work_component limit 1"):
-        _derive(warehouse, compiled, feeds, execution=execution, as_of_ns=as_of_ns, tenant=tenant)
+        _derive(seen, compiled)
     return _result(warehouse, execution, as_of_ns)
 
 
-def _derive(
-    warehouse: Warehouse,
-    compiled: Compiled,
-    feeds: Sequence[FeedTerms],
-    *,
-    execution: str,
-    as_of_ns: int,
-    tenant: str,
-) -> None:
+def _derive(seen: Run, compiled: Compiled) -> None:
+    warehouse, feeds = seen.warehouse, seen.feeds
     params: dict[str, object] = {
-        "as_of": timestamp(as_of_ns),
-        "tenant": tenant,
-        "execution": execution,
+        "as_of": timestamp(seen.as_of_ns),
+        "tenant": seen.tenant,
+        "execution": seen.execution,
         "rule_set_hash": compiled.rule_set_hash,
     }
     parties = {feed.party for feed in feeds if feed.role == "PB"}
@@ -194,8 +182,10 @@ def _derive(
         for family in sorted(_column(warehouse, "select distinct family from work_hit")):
             _execute(warehouse, compiled.findings[family], params)
     _execute(warehouse, SINGLES, params)
+    for level in LEVELS:
+        level.find(seen)
     _execute(warehouse, DIFF, params)
-    breaks, changes = finish(warehouse, compiled.rules, as_of_ns=as_of_ns, execution=execution)
+    breaks, changes = finish(warehouse, compiled.rules, as_of_ns=seen.as_of_ns, execution=seen.execution)
     for step in BEFORE_FINISH:
         _execute(warehouse, step, params)
     warehouse.append("recon_break", breaks)
@@ -245,7 +235,7 @@ def _present(warehouse: Warehouse) -> set[str]:
 
 def _unmatched(warehouse: Warehouse, execution: str) -> list[str]:
     sql = (
-        "select distinct e.execution from trade_event e"
+        "select e.execution from (select execution from trade_event union select execution from raw_message) e"
         " where not exists (select 1 from execution_log x where x.execution = e.execution)"
     )
     return sorted({*_column(warehouse, sql)} - {execution})

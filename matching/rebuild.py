@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from matching.engine import FeedTerms, compile_rules, run
+from matching.engine import compile_rules, run
 from matching.finish import rows_of
+from matching.levels.port import FeedTerms
 from matching.rules import RuleSet
 from matching.tables import OWN_TABLES, SHARED_TABLES, prepare
 from warehouse.port import Warehouse

@@ -139,7 +139,7 @@ _FINDING = """
     instrument varchar, symbol varchar, account varchar, side varchar, trade_date date, settle_date date, ccy varchar,
     exposure number(28, 6), left_value varchar, right_value varchar, delta number(28, 6), rule_id varchar,
     pass_id varchar, group_id varchar, group_key varchar, component varchar, qty number(38, 10), price number(28, 12),
-    severity bigint
+    severity bigint, explains varchar
 """
 
 

@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from domain.ids import digest128
 from domain.schema import TABLES, arrow_schema
-from matching.engine import FeedTerms, MatchResult, match
+from matching.engine import MatchResult, match
+from matching.levels.port import FeedTerms
 from matching.rules import RuleSet
 from warehouse.duckdb import DuckDbWarehouse
 from warehouse.migrations import migrate

@@ -1018,7 +1018,8 @@ select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) 
   case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
   coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
   c.l_ccy, n.exposure, case when c.l_instrument = c.l_instrument_top then cast(c.l_instrument as varchar) else cast(c.l_instrument as varchar) || ' to ' || cast(c.l_instrument_top as varchar) end, case when c.r_instrument = c.r_instrument_top then cast(c.r_instrument as varchar) else cast(c.r_instrument as varchar) || ' to ' || cast(c.r_instrument_top as varchar) end, cast(null as number(28, 6)), n.rule_id, c.pass_id, c.group_id,
-  c.group_key, c.component, c.l_qty, c.l_price, k.severity
+  c.group_key, c.component, c.l_qty, c.l_price, k.severity,
+  cast(null as varchar)
 from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
   join work_code k on k.code = n.code;
 
@@ -1035,7 +1036,8 @@ select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) 
   case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
   coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
   c.l_ccy, n.exposure, c.l_pb, c.r_pb, cast(null as number(28, 6)), n.rule_id, c.pass_id, c.group_id,
-  c.group_key, c.component, c.l_qty, c.l_price, k.severity
+  c.group_key, c.component, c.l_qty, c.l_price, k.severity,
+  cast(null as varchar)
 from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
   join work_code k on k.code = n.code;
 
@@ -1052,7 +1054,8 @@ select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) 
   case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
   coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
   c.l_ccy, n.exposure, case when c.l_side = c.l_side_top then cast(c.l_side as varchar) else cast(c.l_side as varchar) || ' to ' || cast(c.l_side_top as varchar) end, case when c.r_side = c.r_side_top then cast(c.r_side as varchar) else cast(c.r_side as varchar) || ' to ' || cast(c.r_side_top as varchar) end, cast(null as number(28, 6)), n.rule_id, c.pass_id, c.group_id,
-  c.group_key, c.component, c.l_qty, c.l_price, k.severity
+  c.group_key, c.component, c.l_qty, c.l_price, k.severity,
+  cast(null as varchar)
 from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
   join work_code k on k.code = n.code;
 
@@ -1069,7 +1072,8 @@ select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) 
   case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
   coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
   c.l_ccy, n.exposure, case when c.l_account = c.l_account_top then cast(c.l_account as varchar) else cast(c.l_account as varchar) || ' to ' || cast(c.l_account_top as varchar) end, case when c.r_account = c.r_account_top then cast(c.r_account as varchar) else cast(c.r_account as varchar) || ' to ' || cast(c.r_account_top as varchar) end, cast(null as number(28, 6)), n.rule_id, c.pass_id, c.group_id,
-  c.group_key, c.component, c.l_qty, c.l_price, k.severity
+  c.group_key, c.component, c.l_qty, c.l_price, k.severity,
+  cast(null as varchar)
 from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
   join work_code k on k.code = n.code;
 
@@ -1086,7 +1090,8 @@ select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) 
   case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
   coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
   c.l_ccy, n.exposure, rtrim(rtrim(cast(c.l_qty as varchar), '0'), '.'), rtrim(rtrim(cast(c.r_qty as varchar), '0'), '.'), case when c.d_qty < 100000000000000000000 then cast(c.r_qty - c.l_qty as number(28, 6)) end, n.rule_id, c.pass_id, c.group_id,
-  c.group_key, c.component, c.l_qty, c.l_price, k.severity
+  c.group_key, c.component, c.l_qty, c.l_price, k.severity,
+  cast(null as varchar)
 from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
   join work_code k on k.code = n.code;
 
@@ -1103,7 +1108,8 @@ select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) 
   case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
   coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
   c.l_ccy, n.exposure, case when c.l_ccy = c.l_ccy_top then cast(c.l_ccy as varchar) else cast(c.l_ccy as varchar) || ' to ' || cast(c.l_ccy_top as varchar) end, case when c.r_ccy = c.r_ccy_top then cast(c.r_ccy as varchar) else cast(c.r_ccy as varchar) || ' to ' || cast(c.r_ccy_top as varchar) end, cast(null as number(28, 6)), n.rule_id, c.pass_id, c.group_id,
-  c.group_key, c.component, c.l_qty, c.l_price, k.severity
+  c.group_key, c.component, c.l_qty, c.l_price, k.severity,
+  cast(null as varchar)
 from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
   join work_code k on k.code = n.code;
 
@@ -1120,7 +1126,8 @@ select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) 
   case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
   coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
   c.l_ccy, n.exposure, case when c.l_price = c.l_price_top then rtrim(rtrim(cast(c.l_price as varchar), '0'), '.') else rtrim(rtrim(cast(c.l_price as varchar), '0'), '.') || ' to ' || rtrim(rtrim(cast(c.l_price_top as varchar), '0'), '.') end, case when c.r_price = c.r_price_top then rtrim(rtrim(cast(c.r_price as varchar), '0'), '.') else rtrim(rtrim(cast(c.r_price as varchar), '0'), '.') || ' to ' || rtrim(rtrim(cast(c.r_price_top as varchar), '0'), '.') end, case when c.l_n + c.r_n > 2 then cast(c.r_notional - c.l_notional as number(28, 6)) else cast(c.r_price - c.l_price as number(28, 6)) end, n.rule_id, c.pass_id, c.group_id,
-  c.group_key, c.component, c.l_qty, c.l_price, k.severity
+  c.group_key, c.component, c.l_qty, c.l_price, k.severity,
+  cast(null as varchar)
 from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
   join work_code k on k.code = n.code;
 
@@ -1137,7 +1144,8 @@ select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) 
   case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
   coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
   c.l_ccy, n.exposure, case when c.l_trade_date = c.l_trade_date_top then cast(c.l_trade_date as varchar) else cast(c.l_trade_date as varchar) || ' to ' || cast(c.l_trade_date_top as varchar) end, case when c.r_trade_date = c.r_trade_date_top then cast(c.r_trade_date as varchar) else cast(c.r_trade_date as varchar) || ' to ' || cast(c.r_trade_date_top as varchar) end, cast(null as number(28, 6)), n.rule_id, c.pass_id, c.group_id,
-  c.group_key, c.component, c.l_qty, c.l_price, k.severity
+  c.group_key, c.component, c.l_qty, c.l_price, k.severity,
+  cast(null as varchar)
 from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
   join work_code k on k.code = n.code;
 
@@ -1154,7 +1162,8 @@ select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) 
   case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
   coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
   c.l_ccy, n.exposure, case when c.l_settle_date = c.l_settle_date_top then cast(c.l_settle_date as varchar) else cast(c.l_settle_date as varchar) || ' to ' || cast(c.l_settle_date_top as varchar) end, case when c.r_settle_date = c.r_settle_date_top then cast(c.r_settle_date as varchar) else cast(c.r_settle_date as varchar) || ' to ' || cast(c.r_settle_date_top as varchar) end, cast(null as number(28, 6)), n.rule_id, c.pass_id, c.group_id,
-  c.group_key, c.component, c.l_qty, c.l_price, k.severity
+  c.group_key, c.component, c.l_qty, c.l_price, k.severity,
+  cast(null as varchar)
 from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
   join work_code k on k.code = n.code;
 
@@ -1171,7 +1180,8 @@ select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) 
   case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
   coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
   c.l_ccy, n.exposure, rtrim(rtrim(cast(c.l_commission as varchar), '0'), '.'), rtrim(rtrim(cast(c.r_commission as varchar), '0'), '.'), cast(c.r_commission - c.l_commission as number(28, 6)), n.rule_id, c.pass_id, c.group_id,
-  c.group_key, c.component, c.l_qty, c.l_price, k.severity
+  c.group_key, c.component, c.l_qty, c.l_price, k.severity,
+  cast(null as varchar)
 from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
   join work_code k on k.code = n.code;
 
@@ -1188,7 +1198,8 @@ select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) 
   case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
   coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
   c.l_ccy, n.exposure, rtrim(rtrim(cast(c.l_net as varchar), '0'), '.'), rtrim(rtrim(cast(c.r_net as varchar), '0'), '.'), cast(c.r_net - c.l_net as number(28, 6)), n.rule_id, c.pass_id, c.group_id,
-  c.group_key, c.component, c.l_qty, c.l_price, k.severity
+  c.group_key, c.component, c.l_qty, c.l_price, k.severity,
+  cast(null as varchar)
 from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
   join work_code k on k.code = n.code;
 

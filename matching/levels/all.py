@@ -1,0 +1,5 @@
+"""The levels a Match run knows besides the trade passes, in the order they look."""
+
+from matching.levels.port import Level
+
+LEVELS: tuple[Level, ...] = ()

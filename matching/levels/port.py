@@ -1,0 +1,47 @@
+"""What a level other than the trade passes is: facts it watches, and the breaks it finds in what they touch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from matching.rules import RuleSet
+from warehouse.port import Warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class FeedTerms:
+    """What matching must know about a feed: whose it is and how long its records may take."""
+
+    feed: str
+    role: str
+    party: str
+    grace_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One Match run as a level sees it. Times are UTC nanoseconds; the run's executions are in work_execution."""
+
+    warehouse: Warehouse
+    rules: RuleSet
+    feeds: Sequence[FeedTerms]
+    execution: str
+    as_of_ns: int
+    tenant: str
+
+
+class Level(Protocol):
+    """A pure function of facts per component; its components begin with a letter of its own and a bar."""
+
+    @property
+    def name(self) -> str:
+        """Short name, for messages."""
+        ...
+
+    def touch(self, run: Run) -> None:
+        """Add to work_component what the run's new facts, or the time, may have changed."""
+        ...
+
+    def find(self, run: Run) -> None:
+        """Write work_finding and work_member for every component of this level in work_component."""
+        ...
