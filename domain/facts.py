@@ -81,6 +81,7 @@ POSITION_SNAPSHOT = Table(
         file str
         line int
         execution str !
+        flags str | comma list such as I03_ID_UNKNOWN,I04_ACCOUNT
     """),
 )
 
@@ -105,6 +106,7 @@ CASH_ENTRY = Table(
         file str
         line int
         execution str !
+        flags str | comma list such as I03_ID_UNKNOWN,I04_ACCOUNT
     """),
 )
 

@@ -33,7 +33,17 @@ from ingest.normalise_trades import (
     fee_rows,
     identifier_rows,
 )
-from ingest.quarantine import GARBLED, MALFORMED, MISSING_FIELD, UNDECODABLE, Problem, preview, quarantine_id
+from ingest.quarantine import (
+    GARBLED,
+    IDENTIFIER,
+    MALFORMED,
+    MISSING_FIELD,
+    UNDECODABLE,
+    UNKNOWN_INSTRUMENT,
+    Problem,
+    preview,
+    quarantine_id,
+)
 
 MESSAGE_SCHEMA = arrow_schema(TABLES["raw_message"])
 QUARANTINE_SCHEMA = arrow_schema(TABLES["quarantine"])
@@ -315,7 +325,7 @@ def _quarantine_table(batch: RawBatch, found: _Collected) -> pa.Table:
             "message_id": batch.message_ids[at],
             "feed": batch.feeds[at].name,
             "recv_ts": int(batch.recv_ts[at]),
-            "code": MALFORMED,
+            "code": UNKNOWN_INSTRUMENT if problem.reason == IDENTIFIER else MALFORMED,
             "reason": problem.reason,
             "detail": problem.detail,
             "raw": batch.messages[at],

@@ -12,6 +12,7 @@ from ingest.fix.decode import group_rows, whole_messages
 from ingest.fix.index import Ints
 from ingest.fix.plans import ANSWERS, POSITION, Family
 from ingest.fix.values import as_text, decimals, joined, mapped, objects
+from ingest.normalise_ext import flag_names
 from ingest.normalise_hash import sha256_hex
 from ingest.normalise_identity import account_columns, asset_columns, contract_columns
 from ingest.normalise_instrument import instrument_columns
@@ -221,6 +222,7 @@ def _positions(part: Part, messages: Ints) -> pa.Table:
         "line": part.lines.take(pa.array(extract.message)),
         "file": _same(part.file, len(extract)),
         "report": extract.text("trade_uid"),
+        "flags": flag_names(part.index.flags[extract.message]),
     }
     told = ("feed", "report", "as_of_date", "snapshot_type", "account_id", "instrument_id", "long_qty", "short_qty")
     return _facts(extract, "position_snapshot", rows, told, keep=holds)

@@ -136,8 +136,10 @@ def account_columns(extract: Extract, trade_day: pa.Array) -> dict[str, pa.Array
         return pa.array(values, pa.string()).take(encoded.indices)
 
     account = pc.coalesce(spread([m.account_id if m else None for m in matches]), shown)
-    if any(party == feed.party for party, _ in reference.accounts):
-        unmapped = np.array([m is None for m in matches], dtype=np.bool_)[encoded.indices.to_numpy()]
+    if feed.party in reference.parties:
+        names = (key.rpartition(KEY_SEPARATOR)[0] for key in encoded.dictionary.to_pylist())
+        strange = [reference.is_unmapped(feed.party, name, m) for name, m in zip(names, matches, strict=True)]
+        unmapped = np.array(strange, dtype=np.bool_)[encoded.indices.to_numpy()]
         np.bitwise_or.at(extract.part.index.flags, extract.message[unmapped], int(Flag.ACCOUNT))
     from_map = spread([m.pb_id if m else None for m in matches])
     custodian = spread([m.custodian_id if m else None for m in matches])

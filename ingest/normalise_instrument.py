@@ -92,12 +92,7 @@ def _resolve(said: dict[str, str], reference: Reference) -> Resolved:
         said.get("symbol") or None, said.get("suffix") or None, tuple(dict.fromkeys(ids)), contract,
         said.get("mic") or None, said.get("ccy") or None, said.get("country") or None, days[0], days[1],
     )  # fmt: skip
-
-    def listing(instrument: str, on: date | None) -> tuple[str | None, str | None] | None:
-        found = reference.terms_of(instrument, on)
-        return (found.mic, found.ccy) if found else None
-
-    return resolve(evidence, reference.instruments, listing)
+    return resolve(evidence, reference.instruments, reference.listing)
 
 
 def master_terms(extract: Extract, instrument: pa.Array, trade_date: pa.Array) -> Sequence[Terms | None]:

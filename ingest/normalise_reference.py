@@ -54,6 +54,7 @@ class Reference:
 
     `terms` is the security master by instrument id, `calendars` say when a trade settles. `jit` decodes faster where
     it is ready, to the same result; `resolved` remembers what was said of an instrument and which one it is.
+    `parties` are those the account map has names of, `own_accounts` the ids it maps to.
     """
 
     dialects: Mapping[str, Dialect]
@@ -63,6 +64,8 @@ class Reference:
     calendars: Calendars = field(default_factory=lambda: calendars_of(()))
     jit: Jit | None = None
     resolved: dict[tuple[tuple[str, str], ...], Resolved] = field(default_factory=dict, compare=False, repr=False)
+    parties: frozenset[str] = frozenset()
+    own_accounts: frozenset[str] = frozenset()
 
     @property
     def kernels(self) -> "BatchKernels | None":
@@ -75,6 +78,15 @@ class Reference:
             if on is None or terms.since <= on < terms.until:
                 return terms
         return None
+
+    def is_unmapped(self, party: str, alias: str, match: AccountMatch | None) -> bool:
+        """Whether an account is unknown (I04): the map has names of this party, and this is neither one nor our own."""
+        return match is None and party in self.parties and alias not in self.own_accounts
+
+    def listing(self, instrument_id: str, on: date | None) -> tuple[str | None, str | None] | None:
+        """MIC and currency of an instrument on a day, None when it is not in the security master."""
+        found = self.terms_of(instrument_id, on)
+        return (found.mic, found.ccy) if found else None
 
     def account(self, party: str, alias: str, on: date | None) -> AccountMatch | None:
         """The account behind an alias on a day: the party's own alias first, then everyone's."""
@@ -103,9 +115,10 @@ def build_reference(
         )  # fmt: skip
     instruments: dict[tuple[str, str], list[Validity]] = defaultdict(list)
     for row in identifiers.to_pylist() if identifiers is not None else ():
-        instruments[row["id_source"], row["id_value"]].append(
-            Validity(row["instrument_id"], row["valid_from"], row.get("valid_to") or date.max)
-        )
+        validity = Validity(row["instrument_id"], row["valid_from"], row.get("valid_to") or date.max)
+        # Contract symbols are padded with spaces (`AAPL  270219P00220000`), which few sources keep.
+        for value in {row["id_value"], " ".join(row["id_value"].split())}:
+            instruments[row["id_source"], value].append(validity)
     terms: dict[str, list[Terms]] = defaultdict(list)
     for row in instrument.to_pylist() if instrument is not None else ():
         terms[row["instrument_id"]].append(
@@ -120,6 +133,8 @@ def build_reference(
         MappingProxyType({key: tuple(rows) for key, rows in instruments.items()}),
         MappingProxyType({key: tuple(rows) for key, rows in terms.items()}),
         calendars_of(calendar_override.to_pylist() if calendar_override is not None else ()),
+        parties=frozenset(party for party, _ in accounts),
+        own_accounts=frozenset(match.account_id for rows in accounts.values() for match in rows),
     )
 
 

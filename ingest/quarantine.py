@@ -20,7 +20,7 @@ GROUP_COUNT = "group_count_mismatch"
 IDENTIFIER = "identifier_damaged"
 BAD_QUANTITY = "quantity_not_positive"
 
-MALFORMED = "I01"
+MALFORMED, UNKNOWN_INSTRUMENT = "I01", "I03"
 _PREVIEW_BYTES = 24
 
 _PLACEHOLDER = re.compile(

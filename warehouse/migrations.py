@@ -28,11 +28,19 @@ def _quarantine_place(warehouse: Warehouse) -> None:
         warehouse.execute(f"ALTER TABLE quarantine ADD COLUMN IF NOT EXISTS {column} {kind}")
 
 
+def _flags_of_books(warehouse: Warehouse) -> None:
+    """What was odd about a position or a cash entry, as trades have it."""
+    _create_tables(warehouse)
+    for table in ("position_snapshot", "cash_entry"):
+        warehouse.execute(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS flags VARCHAR")
+
+
 MIGRATIONS: tuple[tuple[str, Callable[[Warehouse], None]], ...] = (
     ("tables", _create_tables),
     ("quarantine place", _quarantine_place),
     ("acknowledgement", _create_tables),
     ("calendar overrides", _create_tables),
+    ("flags of books", _flags_of_books),
 )
 
 

@@ -195,7 +195,7 @@ def _instruments(sheet: Sheet, reference: Reference, day: pa.Array, dialect: Fil
         sheet.problems = {row: p for row, p in sheet.problems.items() if row in spare or shown[row]}
     else:
         found = read_identifiers(sheet)
-    ids = instruments_of(found, reference, day)
+    ids = instruments_of(sheet, found, reference, day)
     if dialect.contents == "positions":
         sheet.fail(nulls(ids), "unknown_instrument", "symbol", "names no instrument", "I03")
     return pc.if_else(pa.array(shown), ids, None)
@@ -229,6 +229,7 @@ def _facts(sheet: Sheet, found: Columns, feed: Feed, file: str, dialect: FileDia
     ids = [record_id(feed.name, text, 0, table) for text in hashes]
     same = {"feed": feed.name, "source_role": feed.role, "file": file, "execution": ""}
     columns |= {name: pa.repeat(pa.scalar(value), count) for name, value in same.items()}
+    columns["flags"] = sheet.flags().filter(keep)
     columns |= {"record_id": pa.array(ids, pa.string()), "raw_sha256": pa.array(hashes, pa.string())}
     columns["line"] = pa.array(sheet.table.lines[sheet.good()], pa.int64())
     if dialect.contents == "cash":

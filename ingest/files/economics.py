@@ -160,6 +160,7 @@ def read_identifiers(sheet: Sheet) -> Columns:
     for name, rows in damaged.items():
         if rows.any():
             sheet.notes.append(f"{int(rows.sum())} {name.upper()} failed the check digit and were not used")
+            sheet.mark(rows, "ID_CHECK")
         sheet.fail(rows & nothing, "bad_identifier", name, f"is not a valid {name.upper()}", "I03")
     name = next((name for name in ("symbol", *_CHECKED) if sheet.has(name)), "symbol")
     sheet.fail_empty(name, nothing)

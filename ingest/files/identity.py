@@ -1,5 +1,8 @@
 """Who and what the rows of a file are about: accounts and instruments through the reference data, once per name."""
 
+from datetime import date
+
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -7,41 +10,66 @@ from ingest.feeds import Feed
 from ingest.files import codes
 from ingest.files.economics import Columns
 from ingest.files.sheet import Sheet, is_empty
+from ingest.fix.flags import Flag, shown
 from ingest.normalise_reference import Reference
-from ingest.symbology import Evidence, instrument_id
+from ingest.symbology import Evidence, Resolved, resolve
 
 SOURCES = {"isin": "4", "sedol": "2", "cusip": "1", "figi": "S"}
 
 
 def accounts_of(sheet: Sheet, feed: Feed, reference: Reference, days: pa.Array) -> pa.Array:
-    """Canonical account per row: the map's own aliases, the account map on that day, else as written."""
+    """Canonical account per row: the map's own aliases, the account map on that day, else as written and marked I04."""
     cells = sheet.cells("account")
     own = sheet.mapping.accounts
     if not reference.accounts:
         return codes.by_unique(cells, lambda text: own.get(text, text))
-    pairs = zip(cells.to_pylist(), days.to_pylist(), strict=True)
-    found = {}
-    for pair in set(pairs):
-        match = reference.account(feed.party, pair[0], pair[1])
-        found[pair] = own.get(pair[0]) or (match.account_id if match else pair[0])
-    return pa.array([found[pair] for pair in zip(cells.to_pylist(), days.to_pylist(), strict=True)], pa.string())
+    keys = pc.dictionary_encode(pc.binary_join_element_wise(cells, pc.fill_null(days.cast(pa.string()), ""), "\x1f"))
+    answers, strange = [], []
+    for key in keys.dictionary.to_pylist():
+        alias, _, day = key.rpartition("\x1f")
+        match = reference.account(feed.party, alias, date.fromisoformat(day) if day else None)
+        answers.append(own.get(alias) or (match.account_id if match else alias))
+        strange.append(bool(alias) and alias not in own and reference.is_unmapped(feed.party, alias, match))
+    _mark(sheet, Flag.ACCOUNT, strange, keys)
+    return pa.array(answers, pa.string()).take(keys.indices)
 
 
-def instruments_of(found: Columns, reference: Reference, days: pa.Array, contract: pa.Array | None = None) -> pa.Array:
-    """Instrument id per row, looked up once per distinct combination of identifiers, contract terms and day."""
+def instruments_of(
+    sheet: Sheet, found: Columns, reference: Reference, days: pa.Array, contract: pa.Array | None = None
+) -> pa.Array:
+    """Instrument id per row, looked up once per distinct combination of identifiers, contract terms, line and day.
+
+    What was done to find it is marked, `I03_ID_UNKNOWN` where the security master knows none of the identifiers.
+    """
     names = (*SOURCES, "symbol")
     count = len(found["symbol"])
+    nothing = pa.repeat(pa.scalar(""), count)
     parts = [pc.fill_null(found[name], "") for name in names]
-    parts.append(contract if contract is not None else pa.repeat(pa.scalar(""), count))
-    parts.append(pc.fill_null(days.cast(pa.string()), "") if reference.instruments else "")
+    parts.append(contract if contract is not None else nothing)
+    master = bool(reference.instruments)
+    parts.append(sheet.cells("venue_mic") if master else nothing)
+    parts.append(pc.fill_null(found["trade_ccy"], "") if master and "trade_ccy" in found else nothing)
+    parts.append(pc.fill_null(days.cast(pa.string()), "") if master else nothing)
     keys = pc.dictionary_encode(pc.binary_join_element_wise(*parts, "\x1f"))
-    answers = []
-    for key in keys.dictionary.to_pylist():
-        *ids, symbol, terms, day = key.split("\x1f")
-        known = tuple((SOURCES[n], value) for n, value in zip(SOURCES, ids, strict=True) if value)
-        on = pa.scalar(day).cast(pa.date32()).as_py() if day else None
-        answers.append(instrument_id(Evidence(symbol or None, None, known, terms), reference.instruments, on))
-    return pa.array(answers, pa.string()).take(keys.indices)
+    answers = [_resolved(key.split("\x1f"), reference) for key in keys.dictionary.to_pylist()]
+    flags = [answer.flags if answer.instrument_id is not None else Flag(0) for answer in answers]
+    for flag in Flag:
+        _mark(sheet, flag, [bool(flag & one) for one in flags], keys)
+    return pa.array([answer.instrument_id for answer in answers], pa.string()).take(keys.indices)
+
+
+def _resolved(key: list[str], reference: Reference) -> Resolved:
+    *ids, symbol, terms, mic, ccy, day = key
+    known = tuple((SOURCES[n], value) for n, value in zip(SOURCES, ids, strict=True) if value)
+    on = date.fromisoformat(day) if day else None
+    evidence = Evidence(symbol or None, None, known, terms, mic or None, ccy or None, on=on)
+    return resolve(evidence, reference.instruments, reference.listing)
+
+
+def _mark(sheet: Sheet, flag: Flag, which: list[bool], keys: pa.DictionaryArray) -> None:
+    """The flag, by its name on the record, on the rows whose key is one of those."""
+    if any(which):
+        sheet.mark(np.array(which, np.bool_)[keys.indices.to_numpy()], shown(flag)[0])
 
 
 def require_account(sheet: Sheet) -> None:

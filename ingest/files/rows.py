@@ -90,7 +90,7 @@ def _rows(sheet: Sheet, source: Decoded, file: str, feed: Feed, reference: Refer
     found |= _versions(sheet, found["status"])
     require_account(sheet)
     found["account_id"] = accounts_of(sheet, feed, reference, days["trade_date"])
-    found["instrument_id"] = instruments_of(found, reference, days["trade_date"], contract_evidence(found))
+    found["instrument_id"] = instruments_of(sheet, found, reference, days["trade_date"], contract_evidence(found))
     sheet.fail(nulls(found["instrument_id"]), "unknown_instrument", "symbol", "names no instrument", "I03")
     known_time = ~moments.empty & ~moments.bad
     midnight = pc.fill_null(found["trade_date"].cast(pa.int32()).cast(pa.int64()), 0).to_numpy(zero_copy_only=False)

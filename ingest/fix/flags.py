@@ -59,7 +59,9 @@ INTEGRITY = Flag.CHECKSUM | Flag.NO_CHECKSUM | Flag.LENGTH | Flag.NO_LENGTH | Fl
 
 # Warnings that have a code of the break taxonomy carry it, so that they can be found by it.
 _INTEGRITY_WARNINGS = Flag.CHECKSUM | Flag.NO_CHECKSUM | Flag.LENGTH | Flag.NO_LENGTH
-_CODES: Mapping[Flag, str] = MappingProxyType({**dict.fromkeys(_INTEGRITY_WARNINGS, "I02_"), Flag.ID_UNKNOWN: "I03_"})
+_CODES: Mapping[Flag, str] = MappingProxyType(
+    {**dict.fromkeys(_INTEGRITY_WARNINGS, "I02_"), Flag.ID_UNKNOWN: "I03_", Flag.ACCOUNT: "I04_"}
+)
 
 
 def shown(flags: int) -> list[str]:

@@ -57,5 +57,5 @@ def reason(result: Normalised) -> tuple[str, str]:
     assert result.trades.num_rows == 0
     (row,) = result.quarantine.to_pylist()
     assert row["raw"] == result.messages["raw"][0].as_py()
-    assert row["code"] == "I01" and row["dialect_version"]
+    assert row["code"] == ("I03" if row["reason"] == "identifier_damaged" else "I01") and row["dialect_version"]
     return row["reason"], row["detail"]

@@ -55,6 +55,19 @@ def test_a_row_becomes_the_canonical_record() -> None:
     assert rows.received[0].raw[trade["raw_start"] : trade["raw_end"]].decode() == ROW
 
 
+def test_what_the_reference_data_does_not_know_is_marked_and_kept() -> None:
+    known = Reference(
+        {}, accounts={("NG", "A1"): (AccountMatch("FUND-1"),)}, instruments={("4", "US0846707026"): (Validity("I-1"),)},
+        parties=frozenset({"NG"}), own_accounts=frozenset({"FUND-1", "FUND-2"}),
+    )  # fmt: skip
+    strange = ROW.replace("N1", "N2").replace(",A1,", ",A9,").replace("BRK/B,US0846707026", ",US0378331005")
+    ours = ROW.replace("N1", "N3").replace(",A1,", ",FUND-2,").replace("US0846707026", "US0846707020")
+    rows = read(ROW, strange, ours, reference=known).trades.to_pylist()
+    assert [row["flags"] for row in rows] == [None, "I03_ID_UNKNOWN,I04_ACCOUNT", "I03_ID_UNKNOWN,ID_CHECK"]
+    assert [row["instrument_id"] for row in rows] == ["I-1", "ISIN:US0378331005", "SYM:BRKB"]
+    assert [row["account_id"] for row in rows] == ["FUND-1", "A9", "FUND-2"]
+
+
 def test_the_same_row_has_the_same_identity_wherever_it_stands() -> None:
     other = ROW.replace("N1", "N2")
     first, second = read(ROW, other).trades, read(other, ROW).trades

@@ -313,7 +313,7 @@ def test_security_master_and_account_map_are_effective_dated(
     ]
     rows = run(messages, BRAVO, against=known).trades.to_pylist()
     assert [row["account_id"] for row in rows] == ["MERID-EQ-01", "OLD", "BR-9999"]
-    assert [row["flags"] for row in rows] == [None, "AS_OF", "ACCOUNT"]
+    assert [row["flags"] for row in rows] == [None, "AS_OF", "I04_ACCOUNT"]
     assert {row["instrument_id"] for row in rows} == {"I-1"}
     assert {row["pb_id"] for row in rows} == {"BRAVO"}
 
