@@ -16,6 +16,7 @@ from matching.rules import (
     NearMissPass,
     OneSidedPass,
     Pass,
+    RollupPass,
     RuleSet,
     TolerancePass,
 )
@@ -39,7 +40,7 @@ class Statement:
 
     `repeat`: until it adds nothing. `unknown_pb`: only when some of our trades name no prime broker. `needs`: columns
     `l.x` or `r.x` that some free record must have. `file`: turns its pairs into members; None where it names members
-    itself.
+    itself. `last`: takes whatever is left.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Statement:
     repeat: bool = False
     unknown_pb: bool = False
     needs: tuple[str, ...] = ()
+    last: bool = False
 
 
 def compile_passes(rules: RuleSet) -> tuple[Statement, ...]:
@@ -57,6 +59,8 @@ def compile_passes(rules: RuleSet) -> tuple[Statement, ...]:
 
 def _compile(rule: Pass) -> tuple[Statement, ...]:
     match rule:
+        case RollupPass():
+            return ()  # before the free lists are made: matching/orders.py
         case ExactPass():
             return (_pairing(rule, _exact(rule)),)
         case TolerancePass():
@@ -78,7 +82,7 @@ def _compile(rule: Pass) -> tuple[Statement, ...]:
         case DuplicatePass():
             return (Statement(rule.id, _duplicate(rule)),)
         case OneSidedPass():
-            return (Statement(rule.id, _one_sided(rule)),)
+            return (Statement(rule.id, _one_sided(rule), last=True),)
 
 
 def _sides(keys: Iterable[str]) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from domain.ids import digest128
 from domain.taxonomy import taxonomy
+from matching import orders
 from matching.changes import BEFORE_FINISH, DIFF, GROUP_STEPS, TIMER_STEPS
 from matching.compare import SIDES, SINGLES, compile_comparison, compile_findings, compile_hits
 from matching.compile import ALLOCATIONS, FORGET_PAIRS, OPTIONAL_KEYS, TAKE_LEFT, TAKE_RIGHT, Statement, compile_passes
@@ -20,7 +21,7 @@ from matching.finish import finish, rows_of
 from matching.items import FREE_LEFT, FREE_RIGHT, compile_items
 from matching.levels.all import LEVELS
 from matching.levels.port import FeedTerms, Run
-from matching.rules import AggregatePass, NearMissPass, Pass, RuleSet
+from matching.rules import AggregatePass, NearMissPass, Pass, RollupPass, RuleSet
 from matching.state import refresh_state
 from matching.tables import LASTING_SCRATCH, OWN_TABLES, clear_scratch, prepare
 from warehouse.port import Warehouse
@@ -175,13 +176,18 @@ def _derive(seen: Run, compiled: Compiled) -> None:
     grace = compiled.rules.default_grace_seconds
     only_pb = next(iter(parties)) if len(parties) == 1 else None
     warehouse.execute(compiled.items, {"only_pb": only_pb, "default_grace": grace})
-    _run_passes(warehouse, compiled.passes)
+    rollup = _tie_orders(warehouse, compiled.rules)
+    _run_passes(warehouse, compiled.passes, rollup)
     warehouse.execute(SIDES)
     warehouse.execute(compiled.comparison)
     if warehouse.execute(compiled.hits):
         for family in sorted(_column(warehouse, "select distinct family from work_hit")):
             _execute(warehouse, compiled.findings[family], params)
     _execute(warehouse, SINGLES, params)
+    if rollup is not None:
+        params |= {"grace": rollup.grace_seconds, "pass_id": rollup.id}
+        for step in orders.STEPS:
+            _execute(warehouse, step, params)
     for level in LEVELS:
         level.find(seen)
     _execute(warehouse, DIFF, params)
@@ -190,7 +196,9 @@ def _derive(seen: Run, compiled: Compiled) -> None:
         _execute(warehouse, step, params)
     warehouse.append("recon_break", breaks)
     warehouse.append("break_change", changes)
-    for step in (*GROUP_STEPS, *TIMER_STEPS):
+    # Before WRITE_GROUPS: a group that is known has its members.
+    steps = GROUP_STEPS if rollup is None else (*GROUP_STEPS[:-1], orders.GROUP_MEMBERS, *GROUP_STEPS[-1:])
+    for step in (*steps, *TIMER_STEPS):
         _execute(warehouse, step, params)
 
 
@@ -199,11 +207,25 @@ def _execute(warehouse: Warehouse, sql: str, params: Mapping[str, object]) -> in
     return warehouse.execute(sql, {name: value for name, value in params.items() if f":{name}" in sql})
 
 
-def _run_passes(warehouse: Warehouse, passes: Sequence[Statement]) -> None:
+def _tie_orders(warehouse: Warehouse, rules: RuleSet) -> RollupPass | None:
+    """Tie executions to the allocations of their orders; the rollup pass when it has anything to do in this run."""
+    rollup = next((rule for rule in rules.passes if rule.kind == "rollup"), None)
+    if rollup is None or not _any(warehouse, orders.PRESENT):
+        return None
+    for key in rollup.keys:
+        if warehouse.execute(orders.tie(key)):
+            warehouse.execute(orders.TIE_FILE)
+            warehouse.execute(FORGET_PAIRS)
+    return rollup
+
+
+def _run_passes(warehouse: Warehouse, passes: Sequence[Statement], rollup: RollupPass | None) -> None:
     """Every pass that can find something: both sides have free records, and someone has the ids it keys on."""
     left, right = warehouse.execute(FREE_LEFT), warehouse.execute(FREE_RIGHT)
     present = _present(warehouse)
     for statement in passes:
+        if statement.last and rollup is not None and warehouse.execute(orders.UNALLOCATED):
+            left -= warehouse.execute(orders.TAKE_UNALLOCATED)
         if statement.file is not None and (not (left and right) or not present.issuperset(statement.needs)):
             continue
         if statement.unknown_pb and "no pb" not in present:

@@ -26,7 +26,8 @@ with grace as (
   where uid <> root_uid and not held group by leg, uid, trade_date
 ), item as (
   select v.record_id, b.component, v.leg, e.feed, e.level, v.root_id, v.status <> 'CANCEL' as live,
-    v.root_uid as uid, coalesce(k.root_uid, e.cross_uid) as cross_uid, e.order_id, e.client_order_id,
+    case when v.leg = 'L' and e.level = 'ALLOCATION' then coalesce(e.alloc_id, v.root_uid) else v.root_uid end as uid,
+    coalesce(k.root_uid, e.cross_uid) as cross_uid, e.order_id, e.client_order_id,
     case when v.leg = 'L' then coalesce(e.pb_id, cast(:only_pb as varchar))
       else coalesce(f.party, e.pb_id, e.source_id) end as pb,
     coalesce(e.account_id, e.account_raw) as account, e.instrument_id, e.symbol, e.side,
@@ -58,10 +59,14 @@ from item i cross join longest n left join grace g on i.leg = 'L' and g.party = 
 def _fill(leg: str) -> str:
     """The free records of one side; records equal in all terms are numbered 1, 2, 3 (twins)."""
     names = ", ".join(FREE_COLUMNS)
+    free = (
+        "\n  and not exists (select 1 from work_order o where o.record_id = work_item.record_id and o.taken)"
+        if leg == "L" else ""
+    )  # fmt: skip
     return (
         f"insert into work_{leg.lower()} ({names}, twin)\nselect {names}, row_number() over (\n"
         "  partition by component, pb, account, instrument, side, qty, price, trade_date, settle_date, ccy"
-        f" order by uid, record_id)\nfrom work_item where leg = '{leg}' and live"
+        f" order by uid, record_id)\nfrom work_item where leg = '{leg}' and live{free}"
     )
 
 

@@ -90,6 +90,18 @@ class AggregatePass(_Strict):
     several: bool = False
 
 
+class RollupPass(_Strict):
+    """Holds our executions of an order against our own allocations of it, which then meet the prime brokers.
+
+    `keys` are order ids, tried in turn. Executions not allocated within `grace_seconds` are one break per order.
+    """
+
+    id: str
+    kind: Literal["rollup"]
+    keys: Annotated[tuple[Literal["client_order_id", "order_id"], ...], Field(min_length=1)]
+    grace_seconds: int = Field(ge=0)
+
+
 class TolerancePass(_Strict):
     """Pairs one with one on keys, price within tolerance; the nearest candidates choose each other."""
 
@@ -138,8 +150,8 @@ class OneSidedPass(_Strict):
 
 
 Pass = Annotated[
-    ExactPass | EconomicsPass | AggregatePass | TolerancePass | CancelledPass | DuplicatePass | NearMissPass
-    | OneSidedPass,
+    RollupPass | ExactPass | EconomicsPass | AggregatePass | TolerancePass | CancelledPass | DuplicatePass
+    | NearMissPass | OneSidedPass,
     Field(discriminator="kind"),
 ]  # fmt: skip
 
@@ -243,6 +255,8 @@ class RuleSet(_Strict):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"id used twice: {', '.join(twice)}")
+        if sum(p.kind == "rollup" for p in self.passes[1:]):
+            raise ValueError("a rollup pass comes first: it decides which of our records the others see")
         if self.passes[-1].kind != "one_sided" or sum(p.kind == "one_sided" for p in self.passes) != 1:
             raise ValueError("the last pass, and only it, must be one_sided: nothing may fall through")
         return self

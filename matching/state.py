@@ -12,8 +12,7 @@ from warehouse.port import Warehouse
 _LONGEST_CHAIN = 200
 
 _MATCHABLE = (
-    "((e.source_role = 'INTERNAL' and e.level = 'FILL')"
-    " or (e.source_role = 'PB' and e.level in ('FILL', 'ALLOCATION')))"
+    "e.source_role in ('INTERNAL', 'PB') and e.level in ('FILL', 'ALLOCATION')"
     " and e.status in ('NEW', 'CORRECT', 'CANCEL')"
 )
 
@@ -138,11 +137,14 @@ LINKS = """
 insert into match_link
 with part as (
   select v.record_id, v.leg, v.uid, v.trade_date, v.block, e.cross_uid, e.order_id, e.client_order_id,
+    case when v.leg = 'L' and e.level = 'ALLOCATION' then e.alloc_id end as alloc_id,
     e.instrument_id || '|' || left(e.side, 1) || '|' || cast(e.qty as varchar) as fit
   from work_version w join match_version v on v.record_id = w.record_id join trade_event e on e.record_id = w.record_id
   where not v.held
 )
 select record_id, leg, 'x|' || uid, trade_date, fit, block from part
+union all
+select record_id, leg, 'x|' || alloc_id, trade_date, fit, block from part where alloc_id is not null
 union all
 select record_id, leg, 'x|' || cross_uid, trade_date, fit, block from part where cross_uid is not null
 union all

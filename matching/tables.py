@@ -143,6 +143,14 @@ _FINDING = """
 """
 
 
+_ORDER_SIDE = """
+    group_key varchar, leg varchar, taken boolean, group_id varchar, component varchar, feed varchar, trade_date date,
+    order_key varchar, account varchar, instrument varchar, symbol varchar, side varchar, settle_date date, ccy varchar,
+    n bigint, qty number(38, 10), small_qty number(38, 8), price number(28, 12), half_unit number(28, 12),
+    notional number(38, 12), multiplier number(28, 10), recv_at timestamp_ntz(9), due_at timestamp_ntz(9)
+"""
+
+
 def _like(table: Table) -> str:
     return ", ".join(f"{field.name} {TYPES[field.type].sql}" for field in table.fields)
 
@@ -166,6 +174,8 @@ _SCRATCH = {
     "work_member": "record_id varchar, leg varchar, group_key varchar, pass_id varchar, code varchar, other_id varchar",
     "work_l": _free(),
     "work_r": _free(),
+    "work_order": "record_id varchar, leg varchar, group_key varchar, taken boolean",
+    "work_order_side": _ORDER_SIDE,
     "work_pair": "left_id varchar, right_id varchar",
     "work_side": f"group_key varchar, leg varchar, pass_id varchar, component varchar, {_SIDE}",
     "work_comparison": _comparison(),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from matching import orders
 from matching.engine import compile_rules
 from matching.rules import RuleSet
 from warehouse.sql import to_duckdb
@@ -16,6 +17,9 @@ FORBIDDEN = re.compile(r"\b(merge|asof|variant|flatten|create|drop|alter|truncat
 def statements(rules: RuleSet) -> dict[str, str]:
     compiled = compile_rules(rules)
     named = {"items": compiled.items}
+    for rule in rules.passes:
+        if rule.kind == "rollup":
+            named |= orders.statements(rule)
     for statement in compiled.passes:
         named[statement.name] = statement.sql
         if statement.file is not None:

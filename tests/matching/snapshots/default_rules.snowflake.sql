@@ -11,7 +11,8 @@ with grace as (
   where uid <> root_uid and not held group by leg, uid, trade_date
 ), item as (
   select v.record_id, b.component, v.leg, e.feed, e.level, v.root_id, v.status <> 'CANCEL' as live,
-    v.root_uid as uid, coalesce(k.root_uid, e.cross_uid) as cross_uid, e.order_id, e.client_order_id,
+    case when v.leg = 'L' and e.level = 'ALLOCATION' then coalesce(e.alloc_id, v.root_uid) else v.root_uid end as uid,
+    coalesce(k.root_uid, e.cross_uid) as cross_uid, e.order_id, e.client_order_id,
     case when v.leg = 'L' then coalesce(e.pb_id, cast(:only_pb as varchar))
       else coalesce(f.party, e.pb_id, e.source_id) end as pb,
     coalesce(e.account_id, e.account_raw) as account, e.instrument_id, e.symbol, e.side,
@@ -37,6 +38,115 @@ select i.record_id, i.component, i.leg, i.pb, i.feed, i.level, i.root_id, i.live
   dateadd('second', case when i.leg = 'L' then coalesce(g.seconds, n.pb_seconds, :default_grace)
     else coalesce(n.internal_seconds, :default_grace) end, i.recv_at)
 from item i cross join longest n left join grace g on i.leg = 'L' and g.party = i.pb;
+
+-- P01-order-allocated/client_order_id
+insert into work_pair (left_id, right_id)
+with share as (
+  select i.record_id, i.component, i.client_order_id as order_key, i.instrument, i.side, i.trade_date,
+    min(i.record_id) over (partition by i.component, i.client_order_id, i.instrument, i.side, i.trade_date) as first_id
+  from work_item i
+  where i.leg = 'L' and i.live and i.level = 'ALLOCATION' and i.client_order_id is not null and not exists (select 1 from work_order o where o.record_id = i.record_id)
+), block as (
+  select distinct component, order_key, instrument, side, trade_date, first_id from share
+), fill as (
+  select f.record_id, s.first_id from work_item f join block s on f.client_order_id = s.order_key and f.component = s.component and f.instrument = s.instrument and f.side = s.side and f.trade_date = s.trade_date
+  where f.leg = 'L' and f.live and f.level = 'FILL' and not exists (select 1 from work_order o where o.record_id = f.record_id)
+)
+select record_id, first_id from fill
+union all
+select s.record_id, s.first_id from share s where s.first_id in (select f.first_id from fill f);
+
+-- P01-order-allocated/order_id
+insert into work_pair (left_id, right_id)
+with share as (
+  select i.record_id, i.component, i.order_id as order_key, i.instrument, i.side, i.trade_date,
+    min(i.record_id) over (partition by i.component, i.order_id, i.instrument, i.side, i.trade_date) as first_id
+  from work_item i
+  where i.leg = 'L' and i.live and i.level = 'ALLOCATION' and i.order_id is not null and not exists (select 1 from work_order o where o.record_id = i.record_id)
+), block as (
+  select distinct component, order_key, instrument, side, trade_date, first_id from share
+), fill as (
+  select f.record_id, s.first_id from work_item f join block s on f.order_id = s.order_key and f.component = s.component and f.instrument = s.instrument and f.side = s.side and f.trade_date = s.trade_date
+  where f.leg = 'L' and f.live and f.level = 'FILL' and not exists (select 1 from work_order o where o.record_id = f.record_id)
+)
+select record_id, first_id from fill
+union all
+select s.record_id, s.first_id from share s where s.first_id in (select f.first_id from fill f);
+
+-- P01-order-allocated/file
+insert into work_order (record_id, leg, group_key, taken)
+with part as (
+  select i.record_id, i.component, i.level, i.account, i.uid, p.right_id as group_id
+  from work_pair p join work_item i on i.record_id = p.left_id
+), quoted as (
+  select distinct f.group_id from part f
+    join part s on s.group_id = f.group_id and s.level = 'ALLOCATION' and s.account = f.account
+    join work_item r on r.leg = 'R' and r.component = f.component and r.cross_uid = f.uid
+  where f.level = 'FILL'
+)
+select p.record_id, case when p.level = 'FILL' then 'L' else 'R' end, 'O|' || p.group_id,
+  (p.level = 'FILL') = (q.group_id is null)
+from part p left join quoted q on q.group_id = p.group_id;
+
+-- P01-order-allocated/unallocated
+insert into work_order (record_id, leg, group_key, taken)
+select l.record_id, 'L', 'U|' || min(l.record_id) over (
+    partition by l.component, coalesce(l.client_order_id, l.order_id), l.account, l.instrument, l.side, l.trade_date),
+  true
+from work_l l
+where l.pb is null and l.level = 'FILL' and coalesce(l.client_order_id, l.order_id) is not null
+  and not exists (select 1 from work_item r where r.leg = 'R' and r.account = l.account);
+
+-- P01-order-allocated/sides
+insert into work_order_side
+select o.group_key, o.leg, max(case when o.taken then 1 else 0 end) = 1,
+  left(sha2('group' || chr(31) || listagg(o.record_id, ',') within group (order by o.record_id), 256), 32), min(i.component), min(i.feed),
+  min(i.trade_date), coalesce(min(i.client_order_id), min(i.order_id)), min(i.account), min(i.instrument),
+  min(i.symbol), min(i.side), min(i.settle_date), min(i.ccy), count(*), sum(i.qty),
+  case when count(i.small_qty) = count(*) then sum(i.small_qty) end, min(i.price), max(i.half_unit),
+  case when count(i.notional) = count(*) then sum(i.notional) end, max(i.multiplier), max(i.recv_at), max(i.due_at)
+from work_order o join work_item i on i.record_id = o.record_id group by o.group_key, o.leg;
+
+-- P01-order-allocated/findings
+insert into work_finding
+with c as (
+  select l.*, r.qty as r_qty, r.price as r_price,
+    case when r.group_key is null then 'T01' when l.qty <> r.qty then 'T05'
+      when abs(l.notional - r.notional) > r.half_unit * r.small_qty then 'T06' end as code,
+    case when r.group_key is null then case when abs(l.qty) < 10000000000 and abs(l.price) < 100000000 and abs(l.multiplier) < 10000 then cast(abs(cast(cast(l.qty as number(19, 8)) * cast(l.multiplier as number(9, 4)) as number(20, 6)) * cast(l.price as number(18, 8))) as number(28, 6)) end
+      when l.qty <> r.qty then case when abs(abs(l.qty - r.qty)) < 10000000000 and abs(l.price) < 100000000 and abs(l.multiplier) < 10000 then cast(abs(cast(cast(abs(l.qty - r.qty) as number(19, 8)) * cast(l.multiplier as number(9, 4)) as number(20, 6)) * cast(l.price as number(18, 8))) as number(28, 6)) end else case when abs(abs(r.notional - l.notional)) < 1000000000000000000 and abs(l.multiplier) < 10000 then cast(cast(abs(r.notional - l.notional) as number(24, 6)) * cast(l.multiplier as number(9, 4)) as number(28, 6)) end end as exposure,
+    case when r.recv_at > l.recv_at then r.recv_at else l.recv_at end as told_at,
+    'order|' || l.feed || '|' || cast(l.trade_date as varchar) || '|' || l.order_key || '|' || l.account || '|'
+      || l.instrument || '|' || l.side as anchor
+  from work_order_side l left join work_order_side r on r.group_key = l.group_key and r.leg = 'R'
+  where l.leg = 'L'
+), n as (
+  select c.*, case when c.code = 'T01' then 'existence' when c.code = 'T05' then 'qty' else 'price' end as family
+  from c where c.code is not null
+)
+select left(sha2('break' || chr(31) || :tenant || chr(31) || 'ORDER' || chr(31) || n.anchor || chr(31) || n.family, 256), 32), 'ORDER', cast(null as varchar), n.anchor,
+  n.family, n.code,
+  dateadd('second', :grace, n.told_at), n.instrument, n.symbol, n.account, n.side, n.trade_date, n.settle_date, n.ccy,
+  n.exposure, case when n.code = 'T06' then rtrim(rtrim(cast(n.price as varchar), '0'), '.') else rtrim(rtrim(cast(n.qty as varchar), '0'), '.') end,
+  case when n.code = 'T06' then rtrim(rtrim(cast(n.r_price as varchar), '0'), '.') when n.code = 'T05' then rtrim(rtrim(cast(n.r_qty as varchar), '0'), '.') end,
+  case when n.code <> 'T06' and n.qty < 100000000000000000000 and coalesce(n.r_qty, 0) < 100000000000000000000
+    then cast(coalesce(n.r_qty, 0) - n.qty as number(28, 6)) end,
+  :pass_id, :pass_id, case when n.code <> 'T01' then n.group_id end, n.group_key, n.component, n.qty, n.price,
+  k.severity, cast(null as varchar)
+from n join work_code k on k.code = n.code;
+
+-- P01-order-allocated/members
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select o.record_id, o.leg, o.group_key, f.pass_id, f.code, null
+from work_order o join work_finding f on f.group_key = o.group_key;
+
+-- P01-order-allocated/groups
+insert into work_group (group_id, level, pb_id, pass_id, rule_set_hash, cardinality, confidence, residual,
+  interchangeable, component, as_of)
+select case when l.taken then l.group_id else r.group_id end, 'ORDER', cast(null as varchar), :pass_id, :rule_set_hash,
+  case when l.n > 1 then 'n' else '1' end || ':' || case when r.n = 1 then '1' when l.n > 1 then 'm' else 'n' end,
+  1, case when abs((r.notional - l.notional)) < 1000000000000000000 and abs(l.multiplier) < 10000 then cast(cast((r.notional - l.notional) as number(24, 6)) * cast(l.multiplier as number(9, 4)) as number(28, 6)) end, false, l.component, cast(:as_of as timestamp_ntz(9))
+from work_order_side l join work_order_side r on r.group_key = l.group_key and r.leg = 'R' where l.leg = 'L';
 
 -- P05-exec-id-parts
 insert into work_pair (left_id, right_id)
