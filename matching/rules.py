@@ -214,6 +214,19 @@ class Tolerances(_Strict):
         return self
 
 
+class BookRules(_Strict):
+    """Positions and cash: how far a price or a value may be off (ratio of ours), how much money is no difference.
+
+    A corporate action counts for `action_days` calendar days after its ex-date.
+    """
+
+    price_ratio: Exact = Decimal("0.005")
+    cash: MoneyTolerance = MoneyTolerance.model_validate(
+        {"absolute": {"default": "0.02", "JPY": "1", "KRW": "1"}, "ratio": "0"}
+    )
+    action_days: int = Field(default=10, ge=0)
+
+
 class MoneyLevel(_Strict):
     """An exposure in base currency from which a break is at least this severe."""
 
@@ -246,6 +259,7 @@ class RuleSet(_Strict):
     default_grace_seconds: int = Field(ge=0)
     tolerances: Tolerances
     severity: SeverityRule
+    books: BookRules = BookRules()
     passes: Annotated[tuple[Pass, ...], Field(min_length=1)]
     breaks: tuple[BreakRule, ...]
 
