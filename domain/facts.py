@@ -202,12 +202,19 @@ ACTION = Table(
         action_id str ! identity
         break_id str !
         actor str !
-        kind str ! | assign, comment, resolve, reopen
+        kind str ! | assign, comment, resolve ...; approve, reject, withdraw answer a proposal
         reason str
         assignee str | for assign
         change_id str | the break's latest change when the person acted
         payload json
         acted_at ts !
+        principal str | user or service
+        generation int | the break's, when the person acted
+        needs_approval bool | a proposal: it counts once another person approved it
+        target_id str | the proposal an approve, reject or withdraw answers
+        until_at ts | for suppress
+        party str | for wait: PB, EB or INTERNAL
+        before json | code, state and values when the person acted
     """),
 )
 

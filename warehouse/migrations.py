@@ -35,12 +35,28 @@ def _flags_of_books(warehouse: Warehouse) -> None:
         warehouse.execute(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS flags VARCHAR")
 
 
+def _decisions(warehouse: Warehouse) -> None:
+    """Proposals and approvals, decisions about matching, the audit trail."""
+    _create_tables(warehouse)
+    for column, kind in (
+        ("principal", "VARCHAR"),
+        ("generation", "BIGINT"),
+        ("needs_approval", "BOOLEAN"),
+        ("target_id", "VARCHAR"),
+        ("until_at", "TIMESTAMP_NTZ(9)"),
+        ("party", "VARCHAR"),
+        ("before", "VARCHAR"),
+    ):
+        warehouse.execute(f"ALTER TABLE action ADD COLUMN IF NOT EXISTS {column} {kind}")
+
+
 MIGRATIONS: tuple[tuple[str, Callable[[Warehouse], None]], ...] = (
     ("tables", _create_tables),
     ("quarantine place", _quarantine_place),
     ("acknowledgement", _create_tables),
     ("calendar overrides", _create_tables),
     ("flags of books", _flags_of_books),
+    ("decisions", _decisions),
 )
 
 

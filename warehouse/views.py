@@ -1,5 +1,23 @@
 """Views: what the console, the tickets and the status line read, computed from facts and derived tables."""
 
+# What people decided, with what became of it: a proposal counts from its approval on.
+DECISION = """
+CREATE OR REPLACE VIEW decision AS
+WITH verdict AS (
+  SELECT target_id, actor, reason, acted_at,
+    CASE kind WHEN 'approve' THEN 'APPROVED' WHEN 'reject' THEN 'REJECTED' ELSE 'WITHDRAWN' END AS status
+  FROM action WHERE target_id IS NOT NULL
+  QUALIFY row_number() OVER (PARTITION BY target_id ORDER BY acted_at, action_id) = 1
+)
+SELECT a.action_id, a.break_id, a.generation, a.actor, a.principal, a.kind, a.reason, a.assignee, a.party, a.until_at,
+  a.change_id, a.payload, a.before, a.acted_at, coalesce(a.needs_approval, FALSE) AS needs_approval,
+  CASE WHEN coalesce(a.needs_approval, FALSE) THEN coalesce(v.status, 'PENDING') ELSE 'DONE' END AS status,
+  v.actor AS approver, v.reason AS verdict, coalesce(v.acted_at, a.acted_at) AS effective_at
+FROM action a LEFT JOIN verdict v ON v.target_id = a.action_id
+WHERE a.target_id IS NULL
+"""
+
+# SUPPRESSED lasts until the newest run's time has passed its end: views read no clock either.
 BREAK_QUEUE = """
 CREATE OR REPLACE VIEW break_queue AS
 WITH latest_change AS (
@@ -16,8 +34,14 @@ WITH latest_change AS (
   SELECT break_id, assignee FROM action WHERE kind = 'assign'
   QUALIFY row_number() OVER (PARTITION BY break_id ORDER BY acted_at DESC, action_id DESC) = 1
 ), lifecycle AS (
-  SELECT break_id, kind, actor, reason, change_id, acted_at FROM action WHERE kind IN ('resolve', 'reopen')
-  QUALIFY row_number() OVER (PARTITION BY break_id ORDER BY acted_at DESC, action_id DESC) = 1
+  SELECT break_id, generation, kind, change_id, party, until_at FROM decision
+  WHERE kind IN ('resolve', 'close', 'accept', 'reopen', 'wait', 'suppress') AND status IN ('DONE', 'APPROVED')
+  QUALIFY row_number() OVER (PARTITION BY break_id ORDER BY effective_at DESC, action_id DESC) = 1
+), proposed AS (
+  SELECT break_id, max(action_id) AS proposal_id, count(*) AS proposals FROM decision
+  WHERE status = 'PENDING' GROUP BY break_id
+), known AS (
+  SELECT max(as_of) AS as_of FROM execution_log
 ), ticket AS (
   SELECT o.break_id, o.generation, o.sys_id,
     max(d.ticket_number) AS ticket_number,
@@ -29,15 +53,21 @@ WITH latest_change AS (
 SELECT b.break_id, b.generation, b.level, b.pb_id, b.anchor, b.field_family, b.code, b.severity,
   b.state AS engine_state,
   CASE
+    WHEN l.kind = 'close' AND (l.change_id = lc.change_id OR (b.state = 'CURED' AND l.generation = b.generation))
+      THEN 'CLOSED'
     WHEN b.state = 'CURED' THEN 'RESOLVED'
-    WHEN l.kind = 'resolve' AND l.change_id = lc.change_id THEN 'RESOLVED'
-    WHEN l.kind IN ('resolve', 'reopen') THEN 'REOPENED'
+    WHEN l.kind IN ('resolve', 'accept') AND l.change_id = lc.change_id THEN 'RESOLVED'
+    WHEN l.kind = 'suppress' AND l.generation = b.generation AND (k.as_of IS NULL OR l.until_at > k.as_of)
+      THEN 'SUPPRESSED'
+    WHEN l.kind = 'wait' AND l.change_id = lc.change_id THEN 'WAIT_' || l.party
+    WHEN l.kind IN ('resolve', 'close', 'accept', 'reopen') THEN 'REOPENED'
     WHEN a.assignee IS NOT NULL THEN 'ASSIGNED'
     ELSE 'OPEN'
   END AS state,
   CASE
     WHEN b.state = 'CURED' THEN 'cured'
-    WHEN l.kind = 'resolve' AND l.change_id = lc.change_id THEN 'manual'
+    WHEN l.kind = 'accept' AND l.change_id = lc.change_id THEN 'accepted'
+    WHEN l.kind IN ('resolve', 'close') AND l.change_id = lc.change_id THEN 'manual'
   END AS resolution,
   b.first_seen, b.opened_at, b.changed_at, b.cured_at, b.due_at, b.deadline_at,
   b.instrument_id, b.symbol, b.account_id, b.side, b.trade_date, b.settle_date, b.ccy,
@@ -45,14 +75,16 @@ SELECT b.break_id, b.generation, b.level, b.pb_id, b.anchor, b.field_family, b.c
   b.rule_id, b.rule_set_hash, b.pass_id, b.group_id, b.component, b.superseded_by, b.explains,
   s.score, s.p_value, s.reasons, s.model_version,
   t.sys_id, t.ticket_number, t.ticket_delivered, t.ticket_dead,
-  a.assignee, lc.change_id AS latest_change_id
-FROM recon_break b
+  a.assignee, lc.change_id AS latest_change_id, p.proposal_id, coalesce(p.proposals, 0) AS proposals,
+  CASE WHEN l.kind = 'suppress' AND l.generation = b.generation THEN l.until_at END AS suppressed_until
+FROM recon_break b CROSS JOIN known k
 LEFT JOIN latest_change lc ON lc.break_id = b.break_id
 LEFT JOIN latest_score s ON s.break_id = b.break_id AND s.generation = b.generation
 LEFT JOIN assignment a ON a.break_id = b.break_id
 LEFT JOIN lifecycle l ON l.break_id = b.break_id
+LEFT JOIN proposed p ON p.break_id = b.break_id
 LEFT JOIN ticket t ON t.break_id = b.break_id AND t.generation = b.generation
 WHERE b.state <> 'EXPECTED'
 """
 
-VIEWS = (BREAK_QUEUE,)
+VIEWS = (DECISION, BREAK_QUEUE)
