@@ -11,6 +11,7 @@ from app.settings import Settings, SettingsError
 from domain.fields import Kind, Table
 from domain.schema import TABLES, TYPES
 from ingest.calendars import calendar_days
+from ingest.reference_rows import fresh_rows
 from warehouse.port import Warehouse
 
 REFERENCE_TABLES = tuple(name for name, table in TABLES.items() if table.kind is Kind.REFERENCE)
@@ -65,13 +66,7 @@ def _cast(path: Path, column: pa.ChunkedArray, name: str, target: pa.DataType) -
 
 def load(warehouse: Warehouse, table: Table, rows: pa.Table) -> int:
     """Append the rows that are not there yet; loading the same file again adds nothing."""
-    keys = [field.name for field in table.fields if "identity" in field.role] + (
-        ["valid_from"] if "valid_from" in table.columns else ["day"] if "day" in table.columns else []
-    )
-    known = warehouse.query(f"SELECT {', '.join(keys)} FROM {table.name}").to_pylist()
-    seen = {tuple(row[key] for key in keys) for row in known}
-    fresh = [tuple(row[key] for key in keys) not in seen for row in rows.select(keys).to_pylist()]
-    return warehouse.append(table.name, rows.filter(pa.array(fresh, pa.bool_())))
+    return warehouse.append(table.name, fresh_rows(warehouse, table, rows))
 
 
 def load_all(warehouse: Warehouse, settings: Settings, today: date) -> None:

@@ -89,6 +89,10 @@ class ReferenceSettings(_Section):
     fx_rate: Path | None = None
     instrument: Path | None = None
     identifier_history: Path | None = None
+    corporate_action: Path | None = None
+    close_price: Path | None = None
+    ssi: Path | None = None
+    expected_cash: Path | None = None
     calendar_override: Path | None = None
 
 

@@ -23,8 +23,8 @@ IDENTIFIER_HISTORY = Table(
     Kind.REFERENCE,
     columns("""
         instrument_id str ! identity
-        id_source str ! | 22
-        id_value str ! | 48
+        id_source str ! identity | 22
+        id_value str ! identity | 48
         valid_from date !
         valid_to date
     """),
@@ -35,7 +35,7 @@ ACCOUNT_MAP = Table(
     Kind.REFERENCE,
     columns("""
         alias str ! identity | account as a party writes it
-        party str ! | who writes it; * for everyone
+        party str ! identity | who writes it; * for everyone
         account_id str !
         fund str
         pb_id str
@@ -111,10 +111,10 @@ CLOSE_PRICE = Table(
     Kind.REFERENCE,
     columns("""
         instrument_id str ! identity
-        price_date date !
+        price_date date ! identity
         price price !
         ccy str !
-        price_source str
+        price_source str identity
         valid_from date !
     """),
 )

@@ -17,8 +17,6 @@ CHARLIE_MAP = "charlie/trades.map.yaml"
 _TRADE_FILES = {
     Source.CHARLIE: "charlie/trades_*.csv", Source.DELTA: "delta/GTDE_*.txt", Source.ECHO: "echo/flex_*.xml",
 }  # fmt: skip
-# What a service loads at its start; the other reference files are loaded with `tieout ref load`.
-_LOADED = ("account_map", "fx_rate", "instrument", "identifier_history")
 # Slots at which files are due, New York time.
 _SLOTS = {
     Source.CHARLIE: (("noon", "12:00"), ("close", "16:30"), ("final", "18:30")),
@@ -117,7 +115,7 @@ def _settings(head: str, feeds: Sequence[Mapping[str, Any]], reference: Iterable
         "tenant": "meridian",
         "data_dir": "data",
         "base_currency": BASE_CURRENCY,
-        "reference": {name: f"reference/{name}.csv" for name in reference if name in _LOADED},
+        "reference": {name: f"reference/{name}.csv" for name in reference},
         "feeds": feeds,
     }
     return document(head, settings)

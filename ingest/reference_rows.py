@@ -1,0 +1,46 @@
+"""Which rows of reference data are new: a row is known by its identity and the day it holds from."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from domain.fields import Kind, Table
+from domain.schema import TABLES
+from warehouse.port import Warehouse
+
+_SEPARATOR = "\x1f"
+
+
+def is_reference(table: str) -> bool:
+    """Whether a table holds effective-dated reference data."""
+    return table in TABLES and TABLES[table].kind is Kind.REFERENCE
+
+
+def key_columns(table: Table) -> list[str]:
+    """Columns that tell a row from another: its identity, and since when it holds."""
+    keys = [field.name for field in table.fields if "identity" in field.role]
+    return keys + [name for name in ("valid_from", "day") if name in table.columns and name not in keys][:1]
+
+
+def row_keys(table: Table, rows: pa.Table) -> pa.Array:
+    """One text per row that is equal where the rows are versions of the same thing from the same day."""
+    columns = [
+        pc.fill_null(rows[name].combine_chunks().cast(pa.string()), "")
+        if name in rows.column_names
+        else pa.repeat(pa.scalar(""), rows.num_rows)
+        for name in key_columns(table)
+    ]
+    return pc.binary_join_element_wise(*columns, _SEPARATOR)
+
+
+def fresh_rows(warehouse: Warehouse, table: Table, rows: pa.Table) -> pa.Table:
+    """The rows whose key is neither stored nor earlier among them; a stored row is never changed."""
+    if not rows.num_rows:
+        return rows
+    keys = row_keys(table, rows)
+    first = np.zeros(len(keys), dtype=np.bool_)
+    first[np.unique(keys.dictionary_encode().indices.to_numpy(), return_index=True)[1]] = True
+    known = warehouse.query(f"SELECT {', '.join(key_columns(table))} FROM {table.name}")
+    if known.num_rows:
+        first &= pc.invert(pc.is_in(keys, row_keys(table, known))).to_numpy(zero_copy_only=False)
+    return rows.filter(pa.array(first))
