@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from types import MappingProxyType
 
 import yaml
 
 
+@lru_cache(maxsize=16_384)
 def key_of(header: str) -> str:
     """A header reduced to what counts: lower-case letters and digits, `#` and `no.` read as `no`."""
     text = header.replace("#", " no ").casefold()

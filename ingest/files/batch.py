@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +22,8 @@ from ingest.files.read import FileKind, FileRefused, container_of, decode, kind_
 from ingest.files.received import RawRow
 from ingest.files.rows import CsvRows, rows_by_dialect, rows_from_csv
 from ingest.files.sheet import Problem
-from ingest.fix.sniff import find_messages, looks_damaged
+from ingest.fix.index import Ints
+from ingest.fix.sniff import find_pieces, looks_damaged
 from ingest.fix.stamps import stamped
 from ingest.normalise import MESSAGE_SCHEMA, QUARANTINE_SCHEMA, Normalised, RawBatch, normalise
 from ingest.normalise_reference import Reference
@@ -30,6 +32,7 @@ from ingest.quarantine import quarantine_id
 
 _TIMESTAMP = TYPES["ts"].arrow
 _DAY_NS = 86_400_000_000_000
+_T = TypeVar("_T")
 _TIMED = "event_time_utc"
 _SENTENCE = re.compile(rb"[A-Za-z][^=\x01 ]*+ [^=\x01]*+$")
 
@@ -129,37 +132,49 @@ def _session(file: str, feed: Feed) -> str:
 
 
 def _fix_log(data: bytes, file: str, feed: Feed, reference: Reference, recorded: bool) -> FileBatch:
-    found = list(find_messages(data))
-    times: Sequence[int] = [0] * len(found)
+    found = find_pieces(data)
+    times: Ints = np.zeros(len(found.raws), dtype=np.int64)
     if recorded:
         found, times = stamped(found)
-    text = [
-        not piece.is_message and not looks_damaged(piece.raw) and (not at_ns or _SENTENCE.match(piece.raw) is not None)
-        for piece, at_ns in zip(found, times, strict=True)
+    session, raws = _session(file, feed), found.raws
+    spare = [
+        at
+        for at, is_message in enumerate(found.are_messages)
+        if not is_message and not looks_damaged(raws[at]) and (not times[at] or _SENTENCE.match(raws[at]) is not None)
     ]
-    session = _session(file, feed)
-    kept = [(number, piece) for number, (piece, plain) in enumerate(zip(found, text, strict=True), 1) if not plain]
+    kept = _others(len(raws), spare)
+    ids = [f"{session}:{number}" for number in range(1, len(raws) + 1)]
     batch = RawBatch(
-        messages=[piece.raw for _, piece in kept],
-        message_ids=[f"{session}:{number}" for number, _ in kept],
-        numbers=[number for number, _ in kept],
+        messages=_chosen(raws, kept),
+        message_ids=_chosen(ids, kept),
+        numbers=[at + 1 for at in kept],
         lane=session,
         sessions=[session] * len(kept),
-        recv_ts=np.array([times[number - 1] for number, _ in kept], dtype=np.int64),
+        recv_ts=times[np.array(kept, dtype=np.int64)],
         feeds=[feed] * len(kept),
         live=False,
         file=file,
-        lines=[piece.line for _, piece in kept],
-        prefixes=[piece.prefix for _, piece in kept],
+        lines=_chosen(found.lines, kept),
+        prefixes=_chosen(found.prefixes, kept),
     )
     normalised = _received_when_sent(normalise(batch, reference))
-    spare = [(number, piece) for number, (piece, plain) in enumerate(zip(found, text, strict=True), 1) if plain]
-    log_text = [(number, RawRow(piece.line, piece.raw, "IGNORED")) for number, piece in spare]
-    messages = pa.concat_tables([normalised.messages, _messages(log_text, session, feed)])
-    lines = {f"{session}:{number}": piece.line for number, piece in enumerate(found, 1)}
+    messages = normalised.messages
+    if spare:
+        log_text = [(at + 1, RawRow(found.lines[at], raws[at], "IGNORED")) for at in spare]
+        messages = pa.concat_tables([messages, _messages(log_text, session, feed)]).sort_by("number")
+    lines = dict(zip(ids, found.lines, strict=True))
     notes = (f"{len(spare)} line{'' if len(spare) == 1 else 's'} of log text without a message",) if spare else ()
-    whole = replace(normalised, messages=messages.sort_by("number"))
+    whole = replace(normalised, messages=messages)
     return FileBatch(whole, FileKind.FIX, decode(data).encoding, lines, {}, (), notes)
+
+
+def _others(count: int, positions: Sequence[int]) -> Sequence[int]:
+    gone = set(positions)
+    return [at for at in range(count) if at not in gone] if gone else range(count)
+
+
+def _chosen(values: list[_T], positions: Sequence[int]) -> list[_T]:
+    return values if len(positions) == len(values) else [values[at] for at in positions]
 
 
 def _received_when_sent(normalised: Normalised) -> Normalised:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
@@ -173,8 +173,9 @@ class FileDialect(Conventions):
 
     def knows(self, header: str) -> bool:
         """Whether this dialect looks for the header (used to find the header row)."""
-        return key_of(header) in self._keys()
+        return key_of(header) in self._keys
 
+    @cached_property
     def _keys(self) -> frozenset[str]:
         names = [name for headers in self.columns.values() for name in headers]
         return frozenset(key_of(name) for name in (*names, *self.other_columns, *self.fees.values()))

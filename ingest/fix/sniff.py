@@ -4,12 +4,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
+from ingest.fix.proven import proven_ends
 from ingest.fix.tags import DATA_FIELDS
 
 SOH = b"\x01"
 MAX_BODY_BYTES = 16 * 1024 * 1024
 
-_BEGIN = re.compile(rb"(?<![0-9])8=FIX")
+_BEGIN = re.compile(rb"8=FIX")
+_FOLLOWING = re.compile(rb"(?<![0-9])8=FIX")
 _ESCAPED = rb"\\x01 ?|\\u0001 ?|\\0?01 ?|<0x01> ?|<0?1> ?|&#x?0?1; ?|%01"
 _HEAD = re.compile(rb"8=(FIXT?\.[0-9]\.[0-9](?:SP[0-9])?)(" + _ESCAPED + rb"|[^0-9=]{1,16}?)(?=[0-9]{1,6}=)")
 _LENGTH = re.compile(rb"8=FIX[^\x01]{1,12}\x019=([0-9]{1,8})\x01")
@@ -56,41 +60,73 @@ def _narrow(data: bytes, encoding: str) -> bytes:
         return text.encode("utf-8")
 
 
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """What a log holds, column by column: as `Found`, one entry per piece."""
+
+    raws: list[bytes]
+    prefixes: list[bytes]
+    lines: list[int]
+    offsets: list[int]
+    are_messages: list[bool]
+
+
 def find_messages(data: bytes) -> Iterator[Found]:
     """Every message in the data in order, several per line if so, and every non-blank line that holds none.
 
     A message ends at its own CheckSum when its BodyLength proves it (line breaks inside text fields survive), else
     at the next `8=FIX` or at the end of its line.
     """
+    found = find_pieces(data)
+    yield from map(Found, found.raws, found.prefixes, found.lines, found.offsets, found.are_messages)
+
+
+def find_pieces(data: bytes) -> Pieces:
+    """As `find_messages`, all at once."""
     data = plain_bytes(data)
-    line, at, prefix_from = 1, 0, 0
-    for begin in _BEGIN.finditer(data):
-        start = begin.start()
+    octets = np.frombuffer(data, dtype=np.uint8)
+    starts = np.array([match.start() for match in _BEGIN.finditer(data)], dtype=np.int64)
+    # `108=FIX` is another tag; what starts the data has nothing before it.
+    starts = starts[(starts == 0) | (octets[starts - 1] - np.uint8(ord("0")) > 9)]
+    ends = proven_ends(octets, starts, MAX_BODY_BYTES)
+    found = Pieces([], [], [], [], [])
+    at = prefix_from = 0
+    for start, proven in zip(starts.tolist(), ends.tolist(), strict=True):
         if start < at:
             continue
         line_start = data.rfind(b"\n", at, start) + 1
         if line_start > 0:
-            yield from _other_lines(data, at, line_start, line)
+            # Nearly always a message is followed by its line's end and nothing else.
+            if line_start > at + 1 or not at:
+                _other_lines(data, at, line_start, found)
             prefix_from = line_start
-        line += data.count(b"\n", at, start)
-        end = _message_end(data, start)
-        yield Found(data[start:end], data[prefix_from:start], line, start, is_message=True)
-        line += data.count(b"\n", start, end)
+        end = proven if proven > 0 else _message_end(data, start)
+        _add(found, data[start:end], data[prefix_from:start], start, True)
         at = prefix_from = end
-    yield from _other_lines(data, at, len(data), line)
+    _other_lines(data, at, len(data), found)
+    newlines = np.flatnonzero(octets == ord("\n"))
+    found.lines.extend((np.searchsorted(newlines, np.array(found.offsets, dtype=np.int64)) + 1).tolist())
+    return found
 
 
-def _other_lines(data: bytes, start: int, end: int, line: int) -> Iterator[Found]:
+def _add(found: Pieces, raw: bytes, prefix: bytes, offset: int, is_message: bool) -> None:
+    found.raws.append(raw)
+    found.prefixes.append(prefix)
+    found.offsets.append(offset)
+    found.are_messages.append(is_message)
+
+
+def _other_lines(data: bytes, start: int, end: int, found: Pieces) -> None:
     """Lines without a message; what follows a message on its own line belongs to that line and is not repeated."""
     if start > 0 and data[start - 1 : start] != b"\n":
         newline = data.find(b"\n", start, end)
         if newline < 0:
             return
-        start, line = newline + 1, line + 1
+        start = newline + 1
     for text in data[start:end].split(b"\n"):
         if text.strip():
-            yield Found(text.rstrip(b"\r"), b"", line, start, is_message=False)
-        start, line = start + len(text) + 1, line + 1
+            _add(found, text.rstrip(b"\r"), b"", start, False)
+        start += len(text) + 1
 
 
 def _message_end(data: bytes, start: int) -> int:
@@ -100,7 +136,7 @@ def _message_end(data: bytes, start: int) -> int:
         if int(declared[1]) <= MAX_BODY_BYTES and _TRAILER.match(data, trailer):
             return trailer + 7
     # No further than the next message: data without a line end would be searched to its end for each of them.
-    following = _BEGIN.search(data, start + 5)
+    following = _FOLLOWING.search(data, start + 5)
     limit = following.start() if following else len(data)
     newline = data.find(b"\n", start, limit)
     if following and newline < 0:

@@ -2,12 +2,16 @@
 
 import re
 from calendar import timegm
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from functools import lru_cache
 
-from ingest.fix.sniff import Found
+import numpy as np
+import numpy.typing as npt
+
+from ingest.fix.index import Ints
+from ingest.fix.sniff import Pieces
 
 _STAMP = re.compile(
     rb"\s*(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9})\d*)?(Z|[+-]\d\d:?\d\d)?(?=[\s,;|]|$)[\s,;|]*"
@@ -15,20 +19,57 @@ _STAMP = re.compile(
 _SECOND_NS = 1_000_000_000
 
 
-def stamped(found: Iterable[Found]) -> tuple[list[Found], list[int]]:
-    """Every piece with its time of receipt in UTC ns, 0 where its line starts with none (no zone means UTC).
+def stamped(found: Pieces) -> tuple[Pieces, Ints]:
+    """The pieces, and for each its time of receipt in UTC ns, 0 where its line starts with none (no zone means UTC).
 
     Lines that hold no message lose their stamp: what was received is what follows it.
     """
-    pieces, times = [], []
-    for piece in found:
-        match = _STAMP.match(piece.prefix if piece.is_message else piece.raw)
-        at_ns = _nanoseconds(*match.groups()) if match else 0
-        if match and at_ns and not piece.is_message:
-            piece = replace(piece, raw=piece.raw[match.end() :], prefix=match[0])
-        pieces.append(piece)
-        times.append(at_ns)
-    return pieces, times
+    raws, prefixes = list(found.raws), list(found.prefixes)
+    times = _plain_times(prefixes)
+    for at in np.flatnonzero(times < 0).tolist():
+        is_message = found.are_messages[at]
+        match = _STAMP.match(prefixes[at] if is_message else raws[at])
+        times[at] = _nanoseconds(*match.groups()) if match else 0
+        if match and times[at] and not is_message:
+            raws[at], prefixes[at] = raws[at][match.end() :], match[0]
+    return replace(found, raws=raws, prefixes=prefixes), times
+
+
+def _plain_times(prefixes: Sequence[bytes]) -> Ints:
+    """Times written as nearly all logs write them, `2026-11-20T14:30:01.123456789Z `; -1 for any other text."""
+    times = np.full(len(prefixes), -1, dtype=np.int64)
+    lengths = np.fromiter(map(len, prefixes), dtype=np.int64, count=len(prefixes))
+    for length in np.unique(lengths).tolist():
+        if not len("2026-11-20T14:30:01Z ") <= length <= len("2026-11-20T14:30:01.123456789Z "):
+            continue
+        rows = np.flatnonzero(lengths == length)
+        text = np.frombuffer(b"".join([prefixes[row] for row in rows.tolist()]), dtype=np.uint8).reshape(-1, length)
+        times[rows] = _read_plain(text)
+    return times
+
+
+def _read_plain(text: npt.NDArray[np.uint8]) -> Ints:
+    form = b"0000-00-00T00:00:00" + (b"." + b"0" * (text.shape[1] - 22) if text.shape[1] > 21 else b"") + b"Z "
+    if len(form) != text.shape[1]:
+        return np.full(len(text), -1, dtype=np.int64)
+    wanted = np.frombuffer(form, dtype=np.uint8)
+    digit = wanted == ord("0")
+    digits = (text - np.uint8(ord("0"))).astype(np.int64)
+    fine = (digits[:, digit] <= 9).all(axis=1) & (text[:, ~digit] == wanted[~digit]).all(axis=1)
+
+    def number(first: int, last: int) -> Ints:
+        found: Ints = digits[:, first:last] @ 10 ** np.arange(last - first - 1, -1, -1, dtype=np.int64)
+        return found
+
+    days, codes = np.unique(number(0, 4) * 10_000 + number(5, 7) * 100 + number(8, 10), return_inverse=True)
+    midnights = [_midnight(*(b"%02d" % part for part in (n // 10_000, n // 100 % 100, n % 100))) for n in days.tolist()]
+    midnight = np.array([-1 if at is None else at for at in midnights], dtype=np.int64)[codes]
+    hour, minute, second = number(11, 13), number(14, 16), number(17, 19)
+    fine &= (midnight >= 0) & (hour <= 23) & (minute <= 59) & (second <= 59)
+    places = text.shape[1] - 22
+    fraction = number(20, 20 + places) * 10 ** (9 - places) if places > 0 else np.int64(0)
+    nanos = (midnight + (hour * 60 + minute) * 60 + second) * _SECOND_NS + fraction
+    return np.where(fine, nanos, -1)
 
 
 def _nanoseconds(

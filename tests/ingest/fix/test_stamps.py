@@ -2,7 +2,7 @@
 
 import pytest
 
-from ingest.fix.sniff import find_messages
+from ingest.fix.sniff import find_pieces
 from ingest.fix.stamps import stamped
 
 
@@ -19,5 +19,12 @@ from ingest.fix.stamps import stamped
     ],
 )
 def test_only_times_that_nanoseconds_hold_are_times_of_receipt(stamp: str, at_ns: int) -> None:
-    pieces, times = stamped(find_messages(f"{stamp} 8=FIX.4.4|35=8|\n".encode()))
-    assert times == [at_ns] and [piece.raw for piece in pieces] == [b"8=FIX.4.4|35=8|"]
+    pieces, times = stamped(find_pieces(f"{stamp} 8=FIX.4.4|35=8|\n".encode()))
+    assert times.tolist() == [at_ns] and pieces.raws == [b"8=FIX.4.4|35=8|"]
+
+
+@pytest.mark.parametrize("stamp", ["2026-11-20T14:30:01.123456789Z", "2026-11-20T14:30:01Z", "2026-11-20T23:59:60.5Z"])
+def test_a_plain_time_is_the_same_as_one_written_otherwise(stamp: str) -> None:
+    pieces = find_pieces(f"{stamp} 8=FIX.4.4|35=8|\n{stamp.replace('T', ' ')}, 8=FIX.4.4|35=8|\n".encode())
+    _, times = stamped(pieces)
+    assert times[0] == times[1] > 0
