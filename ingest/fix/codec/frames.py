@@ -12,15 +12,14 @@ _BEGIN, _BEGIN_MASK = np.uint64(int.from_bytes(b"8=FIX", "little")), np.uint64(0
 _TRAILER, _TRAILER_MASK = np.uint64(int.from_bytes(b"\x0110=", "little")), np.uint64(0xFFFFFFFF)
 _LENGTH, _LENGTH_MASK = np.uint64(int.from_bytes(b"9=", "little")), np.uint64(0xFFFF)
 _TYPE, _TYPE_MASK = np.uint64(int.from_bytes(b"35=", "little")), np.uint64(0xFFFFFF)
-_SOH, _LF = 1, 10
+_SOH, _LF, _EIGHT = 1, 10, 56
 _HEAD_BYTES = 22
 INCOMPLETE = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """Messages of a chunk and their fields: `owner` is the message of each field, `first` and `count`
-    each message's first field and how many it has.
+    """Messages of a chunk and their fields: `first` and `count` are each message's first field and how many it has.
 
     `position` is the first byte not dealt with: nothing whole begins there any more.
     """
@@ -29,11 +28,14 @@ class Frames:
     end: Ints
     first: Ints
     count: Ints
-    owner: Ints
     token_start: Ints
     token_end: Ints
     rejects: Ints
     position: int
+
+    def owner(self) -> Ints:
+        """The message of each field."""
+        return np.repeat(np.arange(len(self.start)), self.count)
 
 
 def cut_frames(octets: Octets, words: Words, start: int, limit: int, cap: int) -> Frames:
@@ -45,20 +47,24 @@ def cut_frames(octets: Octets, words: Words, start: int, limit: int, cap: int) -
     begin, finish = candidates[taken], ends_at[taken]
     if not len(begin):
         none = np.zeros(0, dtype=np.int64)
-        return Frames(none, none, none, none, none, none, none, rejects, position)
+        return Frames(none, none, none, none, none, none, rejects, position)
     first = np.searchsorted(ends, begin)
     count = np.searchsorted(ends, finish) - first
-    owner = np.repeat(np.arange(len(begin)), count)
     opens = np.cumsum(count) - count
-    token = np.arange(len(owner)) + np.repeat(first - opens, count)
-    token_start = ends[token - 1] + 1
+    if (finish[:-1] == begin[1:]).all():
+        token_end = ends[first[0] : first[0] + int(count.sum())]
+    else:
+        token_end = ends[np.arange(int(count.sum())) + np.repeat(first - opens, count)]
+    token_start = np.empty_like(token_end)
+    np.add(token_end[:-1], 1, out=token_start[1:])
     token_start[opens] = begin
-    return Frames(begin, finish, opens, count, owner, token_start, ends[token], rejects, position)
+    return Frames(begin, finish, opens, count, token_start, token_end, rejects, position)
 
 
 def _candidates(octets: Octets, words: Words, ends: Ints, start: int, limit: int) -> Ints:
     """Where `8=FIX` stands: at the start, behind a separator or behind a line feed."""
-    starts = np.append(start, ends + 1)
+    starts = ends + 1
+    starts = np.append(start, starts[octets[starts] == _EIGHT])
     feeds = np.flatnonzero(octets[start:limit] == _LF)
     if len(feeds):
         starts = np.unique(np.concatenate([starts, feeds + start + 1]))

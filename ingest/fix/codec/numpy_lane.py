@@ -4,6 +4,7 @@ import numpy as np
 
 from ingest.fix.codec.block import PAD_BYTES, Block, Bools, Ints, Octets, Words
 from ingest.fix.codec.frames import Frames, cut_frames
+from ingest.fix.codec.numpy_shapes import Shapes
 from ingest.fix.codec.plan import Level, Plan
 from ingest.fix.codec.values import read_columns
 from ingest.fix.index import _digits_to_int
@@ -20,6 +21,7 @@ class NumpyLane:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
+        self._shapes = Shapes(plan)
 
     def decode(self, octets: Octets, start: int, limit: int, cap: int) -> Block:
         """The messages that begin in the next chunk from `start` and end before `limit`."""
@@ -31,19 +33,18 @@ class NumpyLane:
             if frames.position > start or end == limit:
                 break
             size *= 2
-        columns, rows = place(octets, words, frames, self._plan)
-        first, length = columns
+        (first, length), rows = self._shapes.place(words, frames, lambda part: place(words, part, self._plan))
         messages = np.stack([frames.start, frames.end, rows], axis=1)
         read = read_columns(octets, words, start, self._plan, first, length)
         plain = not (octets[start : frames.position] > 127).any()
         return Block(messages, frames.rejects, read, plain, frames.position, end == limit)
 
 
-def place(octets: Octets, words: Words, frames: Frames, plan: Plan) -> tuple[tuple[Ints, Ints], Ints]:
+def place(words: Words, frames: Frames, plan: Plan) -> tuple[tuple[Ints, Ints], Ints]:
     """((start, size) of the value per column and row, rows per message: -1 for one left to the exact lane)."""
     count, columns = len(frames.start), len(plan.columns)
-    owner = frames.owner
-    key, value, regular = _keys(words, frames)
+    owner = frames.owner()
+    key, value, regular = _keys(words, frames, owner)
     hashed = ((key * plan.multiplier) >> plan.shift).view(np.int64)
     slot = plan.slots[hashed]
     wanted = np.flatnonzero((plan.keys[hashed] == key) & (slot != columns))
@@ -54,7 +55,7 @@ def place(octets: Octets, words: Words, frames: Frames, plan: Plan) -> tuple[tup
         regular[owner[wanted[slot == columns + 2]]] = False
         opens = wanted[slot == columns + 1]
         wanted, slot = wanted[~special], slot[~special]
-    entry, announced = _entries(words, frames, key, value, opens, wanted, regular)
+    entry, announced = _entries(words, frames, owner, key, value, opens, wanted, regular)
     rows = np.maximum(announced, 1)
     base = np.cumsum(rows) - rows
     total, whose = int(rows.sum()), owner[wanted]
@@ -84,7 +85,7 @@ def place(octets: Octets, words: Words, frames: Frames, plan: Plan) -> tuple[tup
     return (start, (end - start) * found), np.where(regular, rows, -1)
 
 
-def _keys(words: Words, frames: Frames) -> tuple[Words, Ints, Bools]:
+def _keys(words: Words, frames: Frames, owner: Ints) -> tuple[Words, Ints, Bools]:
     """Key and start of the value of every field, and which messages hold nothing but fields."""
     word = words[frames.token_start]
     match = word ^ _EQUALS
@@ -96,13 +97,13 @@ def _keys(words: Words, frames: Frames) -> tuple[Words, Ints, Bools]:
     odd = (match == 0) | (value > frames.token_end) | (lead > np.uint64(8))
     regular = np.ones(len(frames.start), dtype=np.bool_)
     if odd.any():
-        regular[frames.owner[odd]] = False
+        regular[owner[odd]] = False
         value = np.minimum(value, frames.token_end)
     return key, value, regular
 
 
 def _entries(
-    words: Words, frames: Frames, key: Words, value: Ints, counters: Ints, wanted: Ints, regular: Bools
+    words: Words, frames: Frames, whose: Ints, key: Words, value: Ints, counters: Ints, wanted: Ints, regular: Bools
 ) -> tuple[Ints, Ints]:
     """Entry per wanted field (-1 before the group or without one) and entries per message.
 
@@ -117,7 +118,7 @@ def _entries(
     readable &= (size >= 1) & (size <= 8)
     # The first count that is not zero opens the group, or spoils the message; those behind it count nothing.
     telling = counters[~readable | (number > 0)]
-    owner, first = np.unique(frames.owner[telling], return_index=True)
+    owner, first = np.unique(whose[telling], return_index=True)
     number, readable = number[~readable | (number > 0)][first], readable[~readable | (number > 0)][first]
     telling = telling[first]
     delimiter = key[telling + 1]
@@ -130,16 +131,16 @@ def _entries(
     behind[owner] = telling
     # A field of key 0 does not exist: messages without a group open nothing.
     opens = np.flatnonzero(key == np.repeat(opening, frames.count))
-    opens = opens[opens > behind[frames.owner[opens]]]
-    found = np.bincount(frames.owner[opens], minlength=len(announced))[owner]
+    opens = opens[opens > behind[whose[opens]]]
+    found = np.bincount(whose[opens], minlength=len(announced))[owner]
     regular[owner[found != number]] = False
     announced[owner[found == number]] = number[found == number]
-    whose = frames.owner[wanted]
+    message = whose[wanted]
     running = np.zeros(len(key) + 1, dtype=np.int64)
     running[opens + 1] = 1
     np.cumsum(running, out=running)
-    entry = running[wanted + 1] - running[frames.first][whose] - 1
-    return np.where(announced[whose] > 0, entry, -1), announced
+    entry = running[wanted + 1] - running[frames.first][message] - 1
+    return np.where(announced[message] > 0, entry, -1), announced
 
 
 def _share(own: Ints, shared: Ints, row_message: Ints, announced: Ints, plan: Plan, value: Ints, stop: Ints) -> None:

@@ -329,6 +329,19 @@ def test_many_shapes_of_message(jit: Jit | None) -> None:
     assert rows_of(decode(b"".join(messages), jit)) == [row for raw in messages for row in expected_rows(raw)]
 
 
+@_RELAXED
+@given(st.lists(st.tuples(*[st.sampled_from(["", "7", "12"])] * 6, st.integers(0, 3)), min_size=1, max_size=12))
+def test_one_shape_serves_only_those_that_have_it(
+    jit: Jit | None, values: list[tuple[str, str, str, str, str, str, int]]
+) -> None:
+    """Empty values and other counts under the same tags: together they read as each does alone."""
+    shape = "35=AE|34=1|1={}|552={}|54=1|32={}|1={}|54=2|32={}|1={}|58={}|"
+    messages = [message(shape.format(a, n, b, c, d, e, f)) for a, b, c, d, e, f, n in values]
+    together = decode(b"".join(messages), jit).table
+    alone = pa.concat_tables([decode(one, jit).table for one in messages])
+    assert together.to_pylist() == alone.to_pylist()
+
+
 @pytest.mark.parametrize(
     ("columns", "text"),
     [
