@@ -17,6 +17,7 @@ from matching import orders
 from matching.changes import BEFORE_FINISH, DIFF, GROUP_STEPS, TIMER_STEPS
 from matching.compare import SIDES, SINGLES, compile_comparison, compile_findings, compile_hits
 from matching.compile import ALLOCATIONS, FORGET_PAIRS, OPTIONAL_KEYS, TAKE_LEFT, TAKE_RIGHT, Statement, compile_passes
+from matching.decided import seat
 from matching.finish import finish, rows_of
 from matching.items import FREE_LEFT, FREE_RIGHT, compile_items
 from matching.levels.all import LEVELS
@@ -221,7 +222,7 @@ def _tie_orders(warehouse: Warehouse, rules: RuleSet) -> RollupPass | None:
 
 def _run_passes(warehouse: Warehouse, passes: Sequence[Statement], rollup: RollupPass | None) -> None:
     """Every pass that can find something: both sides have free records, and someone has the ids it keys on."""
-    left, right = warehouse.execute(FREE_LEFT), warehouse.execute(FREE_RIGHT)
+    left, right = seat(warehouse, warehouse.execute(FREE_LEFT), warehouse.execute(FREE_RIGHT))
     present = _present(warehouse)
     for statement in passes:
         if statement.last and rollup is not None and warehouse.execute(orders.UNALLOCATED):
@@ -257,7 +258,8 @@ def _present(warehouse: Warehouse) -> set[str]:
 
 def _unmatched(warehouse: Warehouse, execution: str) -> list[str]:
     sql = (
-        "select e.execution from (select execution from trade_event union select execution from raw_message) e"
+        "select e.execution from (select execution from trade_event union select execution from raw_message"
+        " union select execution from match_decision) e"
         " where not exists (select 1 from execution_log x where x.execution = e.execution)"
     )
     return sorted({*_column(warehouse, sql)} - {execution})

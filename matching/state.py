@@ -6,6 +6,7 @@ its new records belong to and the components those chains were or now are in.
 
 import pyarrow as pa
 
+from matching.decided import DECIDED_EDGES, take_up
 from warehouse.port import Warehouse
 
 # A chain longer than this (or a circle of references) stops here; its least id stands for the root.
@@ -203,7 +204,7 @@ WRITE_RELABELLED = _STATE.format(condition="exists (select 1 from work_block b w
 STEPS_BEFORE_BLOCKS = (
     FAMILY_ROOTS, FAMILY, PLACES, ROOTS, TOUCHED_BEFORE, FORGET_VERSIONS, FORGET_LINKS, FORGET_EDGES, FORGET_STATE,
     VERSIONS, LINKS,
-    EDGES, TOUCHED_AFTER,
+    EDGES, DECIDED_EDGES, TOUCHED_AFTER,
 )  # fmt: skip
 
 
@@ -212,7 +213,7 @@ def refresh_state(warehouse: Warehouse) -> int:
 
     Returns how many new records there were; fills work_component with every component to match again.
     """
-    new = warehouse.execute(NEW_VERSIONS)
+    new = warehouse.execute(NEW_VERSIONS) + take_up(warehouse)
     if new == 0:
         return 0
     for step in STEPS_BEFORE_BLOCKS:

@@ -6,6 +6,7 @@ from domain.derived import MATCH_GROUP, RECON_BREAK
 from domain.errors import PermanentError
 from domain.fields import Kind, Table, columns
 from domain.schema import TYPES, ddl
+from matching.decided import MATCH_DECIDED
 from warehouse.port import Warehouse
 
 MATCH_VERSION = Table(
@@ -66,7 +67,7 @@ MATCH_BLOCK = Table(
     """),
 )
 
-OWN_TABLES = (MATCH_VERSION, MATCH_LINK, MATCH_EDGE, MATCH_BLOCK)
+OWN_TABLES = (MATCH_VERSION, MATCH_LINK, MATCH_EDGE, MATCH_BLOCK, MATCH_DECIDED)
 
 # Derived tables of the shared schema that a rebuild wipes together with our own.
 SHARED_TABLES = (
