@@ -7,6 +7,7 @@ from domain.errors import PermanentError
 from domain.fields import Kind, Table, columns
 from domain.schema import TYPES, ddl
 from matching.decided import MATCH_DECIDED
+from matching.levels import marks
 from warehouse.port import Warehouse
 
 MATCH_VERSION = Table(
@@ -67,7 +68,7 @@ MATCH_BLOCK = Table(
     """),
 )
 
-OWN_TABLES = (MATCH_VERSION, MATCH_LINK, MATCH_EDGE, MATCH_BLOCK, MATCH_DECIDED)
+OWN_TABLES = (MATCH_VERSION, MATCH_LINK, MATCH_EDGE, MATCH_BLOCK, MATCH_DECIDED, *marks.TABLES)
 
 # Derived tables of the shared schema that a rebuild wipes together with our own.
 SHARED_TABLES = (
@@ -82,7 +83,7 @@ SHARED_TABLES = (
 
 _ITEM = """
     record_id varchar, component varchar, leg varchar, pb varchar, feed varchar, level varchar, root_id varchar,
-    live boolean, uid varchar, cross_uid varchar, order_id varchar, client_order_id varchar, account varchar,
+    live boolean, uid varchar, cross_uid varchar, order_id varchar, client_order_id varchar, order_ref varchar, account varchar,
     instrument varchar, symbol varchar, side varchar, direction varchar, qty number(28, 10), price number(28, 12),
     half_unit number(28, 12), trade_date date, settle_date date, ccy varchar, settle_ccy varchar,
     commission number(28, 6), net number(28, 6), multiplier number(28, 10), small_qty number(19, 8),
@@ -105,7 +106,8 @@ SIDE_FIELDS = tuple(name for name, _ in _SIDE_FIELDS)
 
 # What passes look at: the free records of one side.
 FREE_COLUMNS = (
-    "record_id", "component", "pb", "level", "uid", "cross_uid", "order_id", "client_order_id", "account",
+    "record_id", "component", "pb", "level", "uid", "cross_uid", "order_id", "client_order_id", "order_ref",
+    "account",
     "instrument", "side", "direction", "qty", "price", "half_unit", "trade_date", "settle_date", "ccy", "settle_ccy",
     "commission", "small_qty", "notional", "event_at", "event_precision",
 )  # fmt: skip
@@ -170,7 +172,9 @@ _SCRATCH = {
     "work_root": "node varchar, root varchar, depth bigint",
     "work_block": "block varchar, component varchar",
     "work_touched": "block varchar",
+    "work_line": "instrument_id varchar",
     "work_component": "component varchar",
+    **marks.SCRATCH,
     "work_item": _ITEM,
     "work_member": "record_id varchar, leg varchar, group_key varchar, pass_id varchar, code varchar, other_id varchar",
     "work_l": _free(),

@@ -10,12 +10,18 @@ from warehouse.port import Warehouse
 
 @dataclass(frozen=True, slots=True)
 class FeedTerms:
-    """What matching must know about a feed: whose it is and how long its records may take."""
+    """What matching must know about a feed: whose it is, what it brings and how long its records may take.
+
+    `slots` are the local times, as `HH:MM` and zone, at which a file is due on open days of `calendar`.
+    """
 
     feed: str
     role: str
     party: str
     grace_seconds: int
+    contents: str = "trades"
+    calendar: str = ""
+    slots: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

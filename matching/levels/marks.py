@@ -1,0 +1,50 @@
+"""What the status and ingest levels remember of facts: refusals, and records that bring a warning."""
+
+from domain.fields import Kind, Table, columns
+
+MATCH_REFUSAL = Table(
+    "match_refusal",
+    Kind.DERIVED,
+    columns("""
+        record_id str ! identity | the refused record, or the answer that refuses
+        pb str
+        uid str | our id of what is refused
+        own_uid str | the sender's id of what is refused
+        order_id str
+        client_order_id str
+        account str
+        instrument str
+        symbol str
+        side str
+        qty qty
+        price price
+        multiplier qty
+        ccy str
+        trade_date date !
+        settle_date date
+        block str | trade date and instrument, where the refusal says so
+        recv_at ts !
+        reason str | as sent
+        execution str !
+    """),
+)
+
+MATCH_MARK = Table(
+    "match_mark",
+    Kind.DERIVED,
+    columns("""
+        record_id str ! identity
+        code str ! identity | I02, I03, I04
+        component str ! | what is told together: a feed's day, an instrument, an account
+        feed str !
+        leg str !
+    """),
+)
+
+TABLES = (MATCH_REFUSAL, MATCH_MARK)
+
+# Scratch of these levels.
+SCRATCH = {
+    "work_cutoff": "trade_date date, due_at timestamp_ntz(9)",
+    "work_place_of": "record_id varchar, component varchar",
+}

@@ -1,0 +1,289 @@
+"""Names for lines that differ, P01 to P08: a pure function of the lines and of what is known about them."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from matching.levels.books import ZERO, BookFinding, Broken, money, plain, product, share
+
+Key = tuple[str, str, str]
+LEVEL = "POSITION"
+# An option symbol: root (a digit after the letters marks an adjusted series), expiry, right, strike.
+_OPTION = re.compile(r"([A-Z]{1,5})\d? *\d{6}([CP])\d{8}")
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A split that counts: `ratio` new for one old; `opening` is our position on the morning it took effect."""
+
+    ratio: Decimal
+    opening: Decimal
+
+
+@dataclass(slots=True)
+class Line:
+    """One account's holding of one instrument at one broker as both sides show it; lists are record ids."""
+
+    pb: str
+    account: str
+    instrument: str
+    day: date
+    row: Mapping[str, Any]
+    left: list[str] = field(default_factory=list)
+    right: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> "Line":
+        """A line from a row of LINES."""
+        return cls(row["pb_id"], row["account_id"], row["instrument_id"], row["as_of_date"], row)
+
+    @property
+    def key(self) -> Key:
+        """Broker, account, instrument."""
+        return self.pb, self.account, self.instrument
+
+    @property
+    def ours(self) -> Decimal:
+        """Our net quantity."""
+        made: Decimal = self.row["l_long"] - self.row["l_short"]
+        return made
+
+    @property
+    def theirs(self) -> Decimal:
+        """The broker's net quantity."""
+        made: Decimal = self.row["r_long"] - self.row["r_short"]
+        return made
+
+    @property
+    def ccy(self) -> str | None:
+        """The currency of its price, as we show it, else as they do."""
+        found: str | None = self.row["l_price_ccy"] or self.row["r_price_ccy"]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What may explain a difference; `pending` is unsettled quantity by source role, `renames` new id → ratio."""
+
+    broken: Mapping[tuple[str | None, str, str], Broken]
+    splits: Mapping[tuple[str, str | None, str], Split]
+    pending: Mapping[Key, Mapping[str, Decimal]]
+    renames: Mapping[str, Mapping[str, Decimal]]
+    instruments: Mapping[str, Mapping[str, Any]]
+    price_ratio: Decimal
+
+
+def classify(lines: Sequence[Line], known: Known, component: str) -> list[BookFinding]:
+    """One finding per difference: of quantity (a finding may take two lines together) and of value."""
+    desk = _Desk(known, component)
+    for line in lines:
+        if line.ours != line.theirs:
+            desk.off[line.key] = line
+        elif line.row["l_long"] != line.row["r_long"]:
+            desk.say("P04", [line], both(line, "l"), both(line, "r"), line.row["r_long"] - line.row["l_long"])
+        desk.value(line)
+    for step in (desk.explained, desk.renamed, desk.split, desk.unsettled, desk.exercised, desk.in_transit, desk.rest):
+        step()
+    return desk.found
+
+
+def both(line: Line, leg: str) -> str:
+    """Long and short quantity in words."""
+    return f"long {plain(line.row[f'{leg}_long'])}, short {plain(line.row[f'{leg}_short'])}"
+
+
+class _Desk:
+    """Lines whose quantity is still unnamed, and what was named."""
+
+    def __init__(self, known: Known, component: str) -> None:
+        self.known, self.component = known, component
+        self.off: dict[Key, Line] = {}
+        self.found: list[BookFinding] = []
+
+    def residual(self, line: Line) -> Decimal:
+        """What theirs is more than ours besides the effect of trade breaks."""
+        broken = self.known.broken.get(line.key)
+        return line.theirs - line.ours - (broken.qty if broken else ZERO)
+
+    def breaks(self, line: Line) -> tuple[str, ...]:
+        broken = self.known.broken.get(line.key)
+        return tuple(sorted(broken.breaks)) if broken else ()
+
+    def explained(self) -> None:
+        """P01 whose trades say it all: the money is counted there."""
+        for line in self._open():
+            if self.breaks(line) and self.residual(line) == 0:
+                self.say("P01", [line], amount=ZERO)
+
+    def renamed(self) -> None:
+        """P03: they still hold under the old name what we hold under the new one."""
+        for old in self._open():
+            if old.left:
+                continue
+            name = old.instrument.split(":", 1)[-1]
+            for new_id, ratio in sorted(self.known.renames.get(name, {}).items()):
+                new = self.off.get((old.pb, old.account, new_id))
+                if new is None or new.key == old.key:
+                    continue
+                if product(old.theirs, ratio) + self.residual(new) == 0:
+                    self.say("P03", [new, old], new.instrument, name, ZERO)
+                    break
+
+    def split(self) -> None:
+        """P02: one side has not applied the split yet."""
+        for line in self._open():
+            split = self.known.splits.get((line.pb, line.account, line.instrument))
+            if split is None or not split.opening:
+                continue
+            off, after = self.residual(line), split.opening
+            # Theirs unadjusted: their opening x ratio is ours; ours unadjusted: our opening x ratio is theirs.
+            theirs_late = abs(product(after + off, split.ratio) - after) < max(split.ratio, Decimal(1))
+            ours_late = abs(product(after, split.ratio) - (after + off)) < max(split.ratio, Decimal(1))
+            if theirs_late or ours_late:
+                told = f" before split {plain(split.ratio)}:1"
+                left = plain(line.ours) + (told if ours_late and not theirs_late else "")
+                right = plain(line.theirs) + (told if theirs_late else "")
+                self.say("P02", [line], left, right)
+
+    def unsettled(self) -> None:
+        """P05: one side shows by settlement date what the other shows by trade date."""
+        for line in self._open():
+            waiting = set(self.known.pending.get(line.key, {}).values()) - {ZERO}
+            off = self.residual(line)
+            if -off in waiting or off in waiting:
+                basis = "settlement date" if -off in waiting else "trade date"
+                self.say("P05", [line], plain(line.ours), f"{plain(line.theirs)} by {basis}", ZERO)
+
+    def exercised(self) -> None:
+        """P06: options are gone at the broker, and the shares came or went with them; or they have expired."""
+        for line in self._open():
+            about = self.known.instruments.get(line.instrument, {})
+            option = _OPTION.fullmatch(line.instrument)
+            if about.get("asset_class") != "OPTION" and option is None:
+                continue
+            gone = -self.residual(line)
+            if not gone or (gone > 0) != (line.ours > 0) or abs(gone) > abs(line.ours):
+                continue
+            shares = self._shares(line, gone, option, about)
+            if shares is not None:
+                self.say("P06", [line, shares])
+            elif self._expired(line, about) or self._share_in_dispute(line, option):
+                self.say("P06", [line])
+
+    def _shares(self, line: Line, gone: Decimal, option: re.Match[str] | None, about: Mapping[str, Any]) -> Line | None:
+        """The line that moved by what the exercise of `gone` options delivers."""
+        size = about.get("multiplier") or Decimal(100)
+        moved = product(gone, size)
+        for other in self._open():
+            if (other.pb, other.account) != (line.pb, line.account) or other is line:
+                continue
+            off = self.residual(other)
+            if option is not None:
+                expected = moved if option[2] == "C" else -moved
+                if self._symbol(other) == option[1] and off == expected:
+                    return other
+            elif abs(off) == abs(moved) and self._asset(other) in ("EQUITY", "ETF"):
+                return other
+        return None
+
+    def _share_in_dispute(self, line: Line, option: re.Match[str] | None) -> bool:
+        """Whether trade breaks cover what the shares of an exercise would do to their line."""
+        return option is not None and any(
+            self._symbol_of(key[2]) == option[1] and (key[0], key[1]) == (line.pb, line.account)
+            for key, broken in self.known.broken.items()
+            if broken.breaks and key[0] is not None
+        )
+
+    def _expired(self, line: Line, about: Mapping[str, Any]) -> bool:
+        until = about.get("valid_to")
+        return line.theirs == 0 and until is not None and until <= line.day
+
+    def in_transit(self) -> None:
+        """P08: equal and opposite at two brokers: moved in one side's books, on its way in the other's."""
+        sending: dict[tuple[str, Decimal], list[Line]] = {}
+        lines = [line for line in self._open() if not self.breaks(line)]
+        for line in lines:
+            if self.residual(line) > 0:
+                sending.setdefault((line.instrument, self.residual(line)), []).append(line)
+        for line in lines:
+            waiting = sending.get((line.instrument, -self.residual(line)), [])
+            other = next((one for one in waiting if one.pb != line.pb), None)
+            if other is not None:
+                waiting.remove(other)
+                self.say("P08", [other, line])
+
+    def rest(self) -> None:
+        """P01: nothing says why."""
+        for line in self._open():
+            off = self.residual(line) or line.theirs - line.ours
+            self.say("P01", [line], amount=product(abs(off), self._unit(line)))
+
+    def value(self, line: Line) -> None:
+        """P07: price, or value where quantities agree, further off than the rules allow."""
+        row = line.row
+        if not (line.left and line.right) or row["l_price_ccy"] != row["r_price_ccy"]:
+            return
+        ours, theirs = row["l_price"], row["r_price"]
+        if ours and theirs is not None and self._far(ours, theirs):
+            off = abs(row["r_value"] - row["l_value"]) if line.ours == line.theirs else None
+            self.say("P07", [line], plain(ours), plain(theirs), off, "price")
+        elif (
+            line.ours == line.theirs and row["l_value"] and row["r_value"] and self._far(row["l_value"], row["r_value"])
+        ):
+            left, right = plain(row["l_value"]), plain(row["r_value"])
+            self.say("P07", [line], left, right, abs(row["r_value"] - row["l_value"]), "price")
+
+    def _far(self, ours: Decimal, theirs: Decimal) -> bool:
+        return abs(theirs - ours) > product(abs(ours), self.known.price_ratio)
+
+    def say(
+        self, code: str, lines: Sequence[Line], left: str | None = None, right: str | None = None,
+        amount: Decimal | None = None, family: str = "qty",
+    ) -> None:  # fmt: skip
+        """Name the lines, which are then settled; without `amount` the exposure is the difference at its price."""
+        first = lines[0]
+        if family == "qty":
+            for line in lines:
+                self.off.pop(line.key, None)
+        if amount is None and family == "qty":
+            amount = product(abs(first.theirs - first.ours), self._unit(first))
+        elif amount is not None and code == "P04":
+            amount = product(abs(amount), self._unit(first))
+        about = self.known.instruments.get(first.instrument, {})
+        self.found.append(
+            BookFinding(
+                level=LEVEL, anchor="|".join(first.key), family=family, code=code, component=self.component,
+                rule_id=f"books-{code}", pb=first.pb, account=first.account, trade_date=first.day,
+                instrument=first.instrument, symbol=about.get("symbol"), ccy=first.ccy or about.get("ccy"),
+                exposure=money(amount), left_value=plain(first.ours) if left is None else left,
+                right_value=plain(first.theirs) if right is None else right,
+                delta=money(first.theirs - first.ours), qty=first.ours, price=first.row["l_price"],
+                left=tuple(one for line in lines for one in line.left),
+                right=tuple(one for line in lines for one in line.right),
+                explains=tuple(dict.fromkeys(one for line in lines for one in self.breaks(line))),
+            )
+        )  # fmt: skip
+
+    def _open(self) -> Iterator[Line]:
+        return (line for key, line in sorted(self.off.items()) if key in self.off)  # may be named meanwhile
+
+    def _unit(self, line: Line) -> Decimal:
+        """What one unit is worth; 0 where nobody says."""
+        for leg, held in (("l", line.ours), ("r", line.theirs)):
+            if line.row[f"{leg}_value"] and held:
+                return abs(share(line.row[f"{leg}_value"], Decimal(1), held))
+        return ZERO
+
+    def _asset(self, line: Line) -> str | None:
+        found: str | None = self.known.instruments.get(line.instrument, {}).get("asset_class")
+        return found
+
+    def _symbol(self, line: Line) -> str | None:
+        return self._symbol_of(line.instrument)
+
+    def _symbol_of(self, instrument: str) -> str | None:
+        found: str | None = self.known.instruments.get(instrument, {}).get("symbol")
+        return found or instrument

@@ -1,0 +1,126 @@
+"""What the position level asks the warehouse: lines that differ, yesterday's splits, unsettled trades, names."""
+
+# The newest day and kind of snapshot that both sides have, for each prime broker.
+_DATED = """
+select pb_id, as_of_date, snapshot_type from position_snapshot
+where snapshot_type in ('SOD', 'EOD') and pb_id is not null
+group by pb_id, as_of_date, snapshot_type
+having max(case when source_role = 'PB' then 1 else 0 end) + max(case when source_role = 'INTERNAL' then 1 else 0 end) = 2
+qualify row_number() over (partition by pb_id order by as_of_date desc, snapshot_type) = 1
+"""
+
+# A file sent again replaces what it said of an account; a line told by messages is told anew by the newest one.
+_KEPT = """
+select s.* from position_snapshot s
+  join dated d on d.pb_id = s.pb_id and d.as_of_date = s.as_of_date and d.snapshot_type = s.snapshot_type
+where s.source_role in ('PB', 'INTERNAL')
+qualify rank() over (
+  partition by s.feed, s.account_id, case when s.file is null then s.instrument_id end
+  order by s.recv_time_utc desc, s.file desc, case when s.file is null then s.record_id end) = 1
+"""
+
+
+def _sum(name: str, role: str, kind: str) -> str:
+    return f"cast(sum(case when source_role = '{role}' then coalesce({name}, 0) else 0 end) as {kind})"
+
+
+_SIDES = ", ".join(
+    f"{_sum(name, role, kind)} as {leg}_{short}"
+    for leg, role in (("l", "INTERNAL"), ("r", "PB"))
+    for name, short, kind in (
+        ("long_qty", "long", "number(38, 10)"), ("short_qty", "short", "number(38, 10)"),
+        ("market_value", "value", "number(38, 6)"),
+    )
+)  # fmt: skip
+_SHOWN = ", ".join(
+    f"max(case when source_role = '{role}' then {name} end) as {leg}_{name}"
+    for leg, role in (("l", "INTERNAL"), ("r", "PB"))
+    for name in ("price", "price_ccy", "basis")
+)
+
+# Lines on which the two sides differ in quantity, or in price or value by more than :price_ratio of ours.
+LINES = f"""
+with dated as ({_DATED}), kept as ({_KEPT}), line as (
+  select pb_id, account_id, instrument_id, as_of_date, {_SIDES}, {_SHOWN}
+  from kept group by pb_id, account_id, instrument_id, as_of_date
+), off as (
+  select * from line
+  where l_long <> r_long or l_short <> r_short
+    or (l_price_ccy = r_price_ccy
+      and (abs(l_price - r_price) * :of > abs(l_price) * :most
+        or (l_value <> 0 and r_value <> 0 and abs(l_value - r_value) * :of > abs(l_value) * :most)))
+)
+select k.record_id, k.source_role, o.* from off o
+  join kept k on k.pb_id = o.pb_id and k.account_id = o.account_id and k.instrument_id = o.instrument_id
+order by o.pb_id, o.account_id, o.instrument_id, k.record_id
+"""
+
+# Our opening of lines that were split lately, on the day of the split; newest split first.
+SPLITS = f"""
+with dated as ({_DATED}), split as (
+  select d.pb_id, d.as_of_date, c.instrument_id, c.ex_date, c.ratio from corporate_action c cross join dated d
+  where c.action_type = 'SPLIT' and c.ratio > 0 and c.ex_date <= d.as_of_date
+    and c.ex_date >= dateadd('day', -:days, d.as_of_date)
+  qualify row_number() over (partition by d.pb_id, c.instrument_id order by c.ex_date desc, c.action_id) = 1
+), opening as (
+  select s.* from position_snapshot s
+    join split p on p.pb_id = s.pb_id and p.instrument_id = s.instrument_id and p.ex_date = s.as_of_date
+  where s.snapshot_type = 'SOD' and s.source_role = 'INTERNAL'
+  qualify rank() over (
+    partition by s.feed, s.account_id, s.instrument_id order by s.recv_time_utc desc, s.file desc) = 1
+)
+select p.pb_id, o.account_id, p.instrument_id, p.ex_date, max(p.ratio) as ratio,
+  cast(sum(coalesce(o.long_qty, 0) - coalesce(o.short_qty, 0)) as number(38, 10)) as qty
+from split p left join opening o on o.pb_id = p.pb_id and o.instrument_id = p.instrument_id
+group by p.pb_id, o.account_id, p.instrument_id, p.ex_date
+order by 1, 2, 3
+"""
+
+# Old and new name of what was renamed or merged, by corporate action or by an identifier that ended.
+RENAMES = """
+select c.instrument_id as old_id, c.new_instrument_id as new_id, max(coalesce(c.ratio, 1)) as ratio
+from corporate_action c where c.action_type in ('RENAME', 'MERGER') and c.new_instrument_id is not null
+group by c.instrument_id, c.new_instrument_id
+union
+select h.id_value, h.instrument_id, 1 from identifier_history h where h.valid_to is not null
+"""
+
+# What live trades of either side have yet to settle after the day of the snapshot.
+PENDING = f"""
+with dated as ({_DATED})
+select coalesce(e.pb_id, f.party) as pb_id, e.account_id, e.instrument_id, e.source_role,
+  cast(sum(case when e.side in ('BUY', 'BUY_COVER') then e.qty else -e.qty end) as number(38, 10)) as qty
+from trade_event e join trade_state s on s.record_id = e.record_id and s.is_live
+  left join work_feed f on f.feed = e.feed
+  join dated d on d.pb_id = coalesce(e.pb_id, f.party)
+    and e.trade_date <= d.as_of_date and e.settle_date > d.as_of_date
+where e.source_role in ('INTERNAL', 'PB')
+group by coalesce(e.pb_id, f.party), e.account_id, e.instrument_id, e.source_role
+order by 1, 2, 3, 4
+"""
+
+# Size, class and shortest symbol of the instruments named in work_line.
+INSTRUMENTS = """
+with wanted as (select distinct instrument_id from work_line), size as (
+  select i.* from instrument i join wanted w on w.instrument_id = i.instrument_id
+  qualify row_number() over (partition by i.instrument_id order by i.valid_from desc) = 1
+), named as (
+  select h.instrument_id, h.id_value from identifier_history h join wanted w on w.instrument_id = h.instrument_id
+  where h.id_source = '8' and h.valid_to is null
+  qualify row_number() over (partition by h.instrument_id order by length(h.id_value), h.id_value) = 1
+)
+select w.instrument_id, s.asset_class, s.multiplier, s.price_unit, s.ccy, s.valid_to, n.id_value as symbol
+from wanted w left join size s on s.instrument_id = w.instrument_id
+  left join named n on n.instrument_id = w.instrument_id
+order by w.instrument_id
+"""
+
+NEW_POSITIONS = """
+select 1 as found from position_snapshot p
+where p.execution in (select x.execution from work_execution x) limit 1
+"""
+# Trades of a day whose positions are here already: they may explain what is off, or no longer.
+LATE_TRADES = """
+select 1 as found from work_version v
+where v.trade_date <= (select max(p.as_of_date) from position_snapshot p where p.source_role = 'PB') limit 1
+"""
