@@ -180,7 +180,6 @@ def _normalise_part(
     part, unframed = _open_part(batch, feed, positions, columns, reference)
     out.dialects[positions] = part.dialect
     _check_framing(part, unframed, batch, positions)
-    _note_prefixes(part, batch, positions)
     mark_messages(part)
     status = message_status(part)
     framed = frozenset(part.problems.found)
@@ -250,20 +249,25 @@ def _open_part(
         feed, dialect, reference, index, tags, rows, texts(index, rows.find(35)),
         columns.message_ids.take(here), columns.sessions.take(here), columns.sha256.take(here),
         np.asarray(batch.recv_ts, dtype=np.int64)[positions],
-        batch.file, columns.lines.take(here), reframed,
+        batch.file, columns.lines.take(here), reframed, _prefixes(batch, positions),
     )  # fmt: skip
+    if part.prefixes is not None:
+        index.flags[part.prefixes.is_valid().to_numpy(zero_copy_only=False)] |= int(Flag.LOG_PREFIX)
     return part, unframed
 
 
-def _note_prefixes(part: Part, batch: RawBatch, positions: Ints) -> None:
-    """What a log wrote before the message: its time of arrival, direction, session."""
-    if batch.prefixes is None:
-        return
-    for place, position in enumerate(positions.tolist()):
-        prefix = batch.prefixes[position].strip()
-        if prefix:
-            part.index.flags[place] |= int(Flag.LOG_PREFIX)
-            part.note(place, "prefix", as_text(prefix)[:_PREFIX_CHARS])
+def _prefixes(batch: RawBatch, positions: Ints) -> pa.Array | None:
+    """What a log wrote before each message: its time of arrival, direction, session; null where nothing."""
+    prefixes = batch.prefixes
+    if prefixes is None:
+        return None
+    told = pa.array([prefixes[position] for position in positions.tolist()], pa.binary())
+    try:
+        told = pc.ascii_trim_whitespace(told.cast(pa.string()))
+    except pa.ArrowInvalid:
+        told = pa.array([as_text(prefixes[position].strip()) for position in positions.tolist()], pa.string())
+    told = pc.utf8_slice_codeunits(told, 0, _PREFIX_CHARS)
+    return pc.if_else(pc.equal(told, ""), pa.scalar(None, pa.string()), told)
 
 
 def _check_framing(part: Part, unframed: Bools, batch: RawBatch, positions: Ints) -> None:

@@ -100,8 +100,12 @@ def master_terms(extract: Extract, instrument: pa.Array, trade_date: pa.Array) -
     reference = extract.part.reference
     if not reference.terms:
         return [None] * len(extract)
-    pairs = zip(instrument.to_pylist(), trade_date.to_pylist(), strict=True)
-    return [reference.terms_of(name, day) if name else None for name, day in pairs]
+    keys = joined([instrument, trade_date.cast(pa.string())]).dictionary_encode()
+    known = []
+    for key in keys.dictionary.to_pylist():
+        name, _, day = key.rpartition(KEY_SEPARATOR)
+        known.append(reference.terms_of(name, date.fromisoformat(day) if day else None) if name else None)
+    return [known[code] for code in keys.indices.to_pylist()]
 
 
 def asset_of_master(columns: dict[str, pa.Array], terms: Sequence[Terms | None]) -> pa.Array:

@@ -138,11 +138,19 @@ def gross_money(qty: pa.Array, price: pa.Array, multiplier: pa.Array, percent: p
 
     A product too large for the money type is null.
     """
-    plain = pc.all(pc.equal(multiplier, pa.scalar(Decimal(1), _QTY))).as_py() is not False
-    if plain and pc.any(percent).as_py() is not True:
-        found = _product(qty, price)
-        if found is not None:
-            return found
+    percent = pc.fill_null(percent, False)
+    other = pc.or_(percent, pc.fill_null(pc.not_equal(multiplier, pa.scalar(Decimal(1), _QTY)), True))
+    found = _product(qty, price)
+    if found is None:
+        return _one_by_one(qty, price, multiplier, percent)
+    if not pc.any(other).as_py():
+        return found
+    parts = [column.filter(other) for column in (qty, price, multiplier, percent)]
+    scaled = _scaled_product(*parts)
+    return pc.replace_with_mask(found, other, _one_by_one(*parts) if scaled is None else scaled)
+
+
+def _one_by_one(qty: pa.Array, price: pa.Array, multiplier: pa.Array, percent: pa.Array) -> pa.Array:
     rows = zip(qty.to_pylist(), price.to_pylist(), multiplier.to_pylist(), percent.to_pylist(), strict=True)
     values = [
         None
@@ -151,6 +159,18 @@ def gross_money(qty: pa.Array, price: pa.Array, multiplier: pa.Array, percent: p
         for q, p, m, hundredth in rows
     ]
     return pa.array(values, _MONEY)
+
+
+def _scaled_product(qty: pa.Array, price: pa.Array, multiplier: pa.Array, percent: pa.Array) -> pa.Array | None:
+    """None where a value has more digits than the exact product has room for."""
+    try:
+        plain = pc.multiply(qty.cast(pa.decimal128(18, 4)), price.cast(pa.decimal128(19, 8)))
+        part = pc.if_else(percent, pa.scalar(_CENT, pa.decimal128(3, 2)), pa.scalar(Decimal(1), pa.decimal128(3, 2)))
+        factor = pc.multiply(multiplier.cast(pa.decimal128(14, 4)), part)
+        whole = pc.multiply(plain.cast(pa.decimal256(38, 12)), factor.cast(pa.decimal256(18, 6)))
+        return pc.round(whole, 6, "half_to_even").cast(_MONEY)
+    except pa.ArrowInvalid:
+        return None
 
 
 def _product(left: pa.Array, right: pa.Array) -> pa.Array | None:

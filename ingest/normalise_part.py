@@ -37,6 +37,7 @@ class Part:
     file: str | None
     lines: pa.Array
     reframed: Bools
+    prefixes: pa.Array | None = None
     problems: Problems = field(default_factory=Problems)
     notes: dict[int, dict[str, str]] = field(default_factory=dict)
 
