@@ -18,6 +18,7 @@ from app.aws import client
 from app.files import read_json, write_json
 from app.paths import DataDir
 from app.settings import Settings, SettingsError
+from domain.address import Address
 from domain.clock import Clock
 from ingest.streams.kinesis import KinesisStream
 from ingest.streams.port import Stream
@@ -25,17 +26,34 @@ from ingest.streams.segment import SegmentStream
 from matching.rules import RuleError, RuleSet, load_rules
 from warehouse.duckdb import DuckDbWarehouse
 from warehouse.migrations import migrate
+from warehouse.port import Warehouse
+from warehouse.snowflake import SnowflakeWarehouse
+from warehouse.snowflake_session import SnowflakeLogin
+from warehouse.snowflake_settings import login_for
 
 SERVICE_USER = "tieout"
 
 
-def open_warehouse(settings: Settings, clock: Clock) -> DuckDbWarehouse:
+def open_warehouse(settings: Settings, clock: Clock) -> Warehouse:
     """The tenant's warehouse, migrated."""
-    address = settings.address("warehouse")
-    path = address.path or str(DataDir(settings.data_dir).warehouse)
-    warehouse = DuckDbWarehouse(path, clock=clock)
+    warehouse = _warehouse(settings, clock)
     migrate(warehouse)
     return warehouse
+
+
+def _warehouse(settings: Settings, clock: Clock) -> Warehouse:
+    address = settings.address("warehouse")
+    if address.scheme == "snowflake":
+        return SnowflakeWarehouse(snowflake_login(settings), clock=clock)
+    return DuckDbWarehouse(address.path or str(DataDir(settings.data_dir).warehouse), clock=clock)
+
+
+def snowflake_login(settings: Settings, address: Address | None = None) -> SnowflakeLogin:
+    """Account and sign-in of `address`, by default the warehouse's own. Raises SettingsError."""
+    try:
+        return login_for(address or settings.address("warehouse"), settings.snowflake, settings.tenant)
+    except ValueError as error:
+        raise SettingsError(f"warehouse: {error}") from None
 
 
 def open_stream(settings: Settings, clock: Clock) -> Stream:

@@ -34,7 +34,7 @@ from matching.tables import prepare
 from orchestrator.definition import load_shipped
 from orchestrator.embedded import EmbeddedEngine
 from orchestrator.ledger import SqliteLedger
-from warehouse.duckdb import DuckDbWarehouse
+from warehouse.port import Warehouse
 
 Json = dict[str, Any]
 SERIAL = ("tieout-match", "tieout-score", "tieout-ticket")
@@ -47,7 +47,7 @@ class Installation:
 
     settings: Settings
     clock: Clock
-    warehouse: DuckDbWarehouse
+    warehouse: Warehouse
     stream: Stream
     rules: RuleSet
     scorer: Scorer
@@ -133,7 +133,7 @@ class Installation:
 
     def _only(self, prefix: str) -> str:
         found = self.warehouse.query(
-            "SELECT break_id FROM recon_break WHERE starts_with(break_id, :p) ORDER BY break_id LIMIT 2", {"p": prefix}
+            "SELECT break_id FROM recon_break WHERE startswith(break_id, :p) ORDER BY break_id LIMIT 2", {"p": prefix}
         )["break_id"].to_pylist()
         if len(found) != 1:
             raise PermanentError(f"{'no break starts' if not found else 'several breaks start'} with {prefix!r}")

@@ -18,7 +18,7 @@ WHERE quarantine_id = :id ORDER BY retried_at, execution
 _FOUND = """
 SELECT q.quarantine_id, q.message_id, q.feed, q.recv_ts, q.code, q.reason, q.detail, q.raw, q.dialect,
   q.dialect_version, q.file, q.line, q.execution
-FROM quarantine q WHERE starts_with(q.quarantine_id, :id) ORDER BY q.quarantine_id LIMIT 2
+FROM quarantine q WHERE startswith(q.quarantine_id, :id) ORDER BY q.quarantine_id LIMIT 2
 """
 
 

@@ -16,6 +16,8 @@ from ingest.files.csv_map import parse_map
 from ingest.files.file_dialect import file_dialect, file_dialect_names, is_file_dialect
 from ingest.files.read import FileRefused
 from ingest.session.options import AcceptorTls, rebased
+from warehouse.snowflake_settings import EXAMPLE as SNOWFLAKE_EXAMPLE
+from warehouse.snowflake_settings import SnowflakeSettings, check_address
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Positive = Annotated[int, Field(gt=0)]
@@ -111,7 +113,7 @@ PROFILES: dict[str, dict[str, str]] = {
         "model": "inprocess://",
         "tickets": "embedded://",
     },
-    # The engine and the warehouse stay embedded until their AWS and Snowflake adapters can carry the service.
+    # The engine stays embedded until its AWS adapter can carry the service; the warehouse is DuckDB unless told.
     "aws": {
         "stream": "kinesis://tieout-raw",
         "engine": "embedded://",
@@ -124,7 +126,7 @@ PROFILES: dict[str, dict[str, str]] = {
 SCHEMES = {
     "stream": {"segment", "kinesis"},
     "engine": {"embedded"},
-    "warehouse": {"duckdb"},
+    "warehouse": {"duckdb", "snowflake"},
     "model": {"inprocess", "sagemaker", "http", "https"},
     "tickets": {"embedded", "servicenow"},
 }
@@ -134,6 +136,7 @@ NEEDS_HOST = {
     "servicenow": "servicenow://acme.service-now.com",
     "sagemaker": "sagemaker://tieout-break-scorer",
     "kinesis": "kinesis://tieout-raw",
+    "snowflake": SNOWFLAKE_EXAMPLE,
     "http": "http://127.0.0.1:8081",
     "https": "https://scorer.example",
 }
@@ -164,6 +167,7 @@ class Settings(BaseSettings):
     ticketing: TicketSettings = TicketSettings()
     worker: WorkerSettings = WorkerSettings()
     reference: ReferenceSettings = ReferenceSettings()
+    snowflake: SnowflakeSettings = SnowflakeSettings()
     feeds: tuple[Feed, ...] = ()
     # Compiled lanes where numba is installed; NumPy serves until they are ready.
     jit: bool = True
@@ -187,6 +191,10 @@ class Settings(BaseSettings):
                 raise ValueError(f"{port}: no adapter for {scheme!r} in {text!r}; known: {', '.join(sorted(schemes))}")
             if scheme in NEEDS_HOST and not Address.parse(text).host:
                 raise ValueError(f"{port}: {text!r} needs a name, as in {NEEDS_HOST[scheme]}")
+            if scheme == "snowflake":
+                check_address(Address.parse(text))
+                if not self.snowflake.signs_in:
+                    raise ValueError("snowflake: snowflake:// needs private_key, oauth_token or another way to sign in")
         for feed in self.feeds:
             if feed.session is None and feed.path_glob is None:
                 raise ValueError(f"feeds: {feed.name!r} has neither a session nor a path_glob")
@@ -367,6 +375,7 @@ def _resolve_paths(settings: Settings, base: Path) -> Settings:
             "dialects": base / settings.dialects if settings.dialects else None,
             "pyfixmsg": base / settings.pyfixmsg if settings.pyfixmsg else None,
             "reference": ReferenceSettings(**reference),
+            "snowflake": settings.snowflake.rebased(base),
             "acceptor": settings.acceptor.model_copy(
                 update={"tls": rebased(settings.acceptor.tls, base) if settings.acceptor.tls else None}
             ),

@@ -64,7 +64,7 @@ def still_held(warehouse: Warehouse, selection: Selection) -> list[dict[str, Any
         params["feed"] = selection.feed
     if selection.ids:
         names = [f"id{n}" for n in range(len(selection.ids))]
-        where.append("(" + " OR ".join(f"starts_with(q.quarantine_id, :{name})" for name in names) + ")")
+        where.append("(" + " OR ".join(f"startswith(q.quarantine_id, :{name})" for name in names) + ")")
         params |= dict(zip(names, selection.ids, strict=True))
     sql = _OPEN + " AND ".join(where) + " ORDER BY q.recv_ts, q.quarantine_id"
     found: list[dict[str, Any]] = warehouse.query(sql, params).to_pylist()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+from sqlglot.errors import SqlglotError
 
 from domain.clock import Clock, SystemClock
 from domain.errors import PermanentError, TransientError
@@ -15,7 +16,7 @@ from warehouse.sql import to_duckdb
 
 _LOCK_RETRY_SECONDS = 0.1
 _STAGING = "tieout_staging"
-_REFUSED = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException)
+_REFUSED = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, SqlglotError)
 
 
 class DuckDbWarehouse:

@@ -33,6 +33,10 @@ class Warehouse(Protocol):
         """All or nothing for the calling thread; rolls back on any exception. Nesting is an error."""
         ...
 
+    def checkpoint(self) -> None:
+        """Fold what was written into its lasting form, where the store has one; for idle gaps."""
+        ...
+
     def close(self) -> None:
         """Release the store; a second call does nothing."""
         ...
