@@ -28,6 +28,7 @@ from ingest.files.csv_map import CsvMap
 from ingest.files.read import FileRefused
 from ingest.normalise import Normalised
 from ingest.normalise_reference import load_reference
+from ingest.reference_rows import FED
 from warehouse.duckdb import DuckDbWarehouse
 from warehouse.migrations import migrate
 
@@ -96,9 +97,10 @@ def _by_settings(options: ReconcileOptions, config: Path) -> Report:
     rules = rule_set(options.rules or settings.rules, options.tolerances)
     with _in_memory() as warehouse:
         load_files(warehouse, settings)
-        given = read_feeds(
-            settings, config.resolve().parent, load_reference(warehouse, load_dialects(settings.dialects))
-        )
+        fed = [name for name in FED if any(feed.contents == "reference" for feed in settings.feeds)]
+        known = {name: warehouse.query(f"SELECT * FROM {name}") for name in fed}
+        dialects = load_dialects(settings.dialects)
+        given = read_feeds(settings, config.resolve().parent, load_reference(warehouse, dialects), known)
         batch, later = known_at(given.batch, as_of_ns)
         load_calendars(warehouse, datetime.fromtimestamp(latest(batch.trades) // _SECOND_NS, UTC).date())
         return tie_out(warehouse, replace(given, batch=batch, notes=(*given.notes, *later)), rules, as_of_ns)

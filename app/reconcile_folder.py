@@ -1,6 +1,6 @@
 """The feeds of the settings read from their files: each with its own role, dialect and column map, nothing guessed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -20,12 +20,15 @@ from ingest.files.file_dialect import file_dialect, is_file_dialect
 from ingest.files.manifest import EMPTY as EMPTY_FILE
 from ingest.files.manifest import LOADED, REPEATED, STOPPED, FileEntry, manifest_table
 from ingest.files.read import FileRefused, kind_of
+from ingest.files.sequence import with_gaps
 from ingest.normalise import MESSAGE_SCHEMA, QUARANTINE, QUARANTINE_SCHEMA, Normalised
-from ingest.normalise_reference import Reference
+from ingest.normalise_reference import Reference, extended
 from ingest.normalise_trades import FEE_SCHEMA, IDENTIFIER_SCHEMA, TRADE_SCHEMA
 from ingest.quarantine import quarantine_id
+from ingest.reference_conflicts import without_contradictions
 
 EMPTY, DRIFTED = "I06", "I07"
+REFERENCE = "reference"
 _EMPTY_SLUGS = frozenset({"empty_file", "no_rows", "no_file"})
 _KEPT_BYTES = 65_536
 
@@ -51,31 +54,45 @@ class _File:
     sha256: str
 
 
-def read_feeds(settings: Settings, base: Path, reference: Reference) -> Given:
+def read_feeds(
+    settings: Settings, base: Path, reference: Reference, known: Mapping[str, pa.Table] | None = None
+) -> Given:
     """Every file of every feed with a `path_glob` (from `base`), in feed order and file name order.
 
-    A file that cannot be used is told and set aside with its reason, and the rest goes on. Raises ReconcileError when
-    the settings name no file at all, a pattern is none, or two feeds claim one file.
+    Feeds of reference data come first: what they say counts for the others, unless it contradicts what is `known` (rows
+    of reference tables). A file that cannot be used is told and set aside with its reason, and the rest goes on. Raises
+    ReconcileError when the settings name no file at all, a pattern is none, or two feeds claim one file.
     """
     globbed = [feed for feed in settings.feeds if feed.path_glob is not None]
     if not globbed:
         raise ReconcileError("feeds: none has a path_glob, so there is no file to read")
-    found = _Found()
-    for feed in settings.feeds:
+    found, known_rows = _Found(), dict(known or {})
+    for feed in sorted(settings.feeds, key=lambda feed: feed.contents != REFERENCE):
         if feed.path_glob is None:
             found.notes.append(f"{feed.name}: no path_glob, nothing read")
         elif feed.contents == "trades" or is_file_dialect(feed.dialect):
+            before = len(found.parts)
             _read_files(feed, base, reference, found)
+            if feed.contents == REFERENCE:
+                told = without_contradictions(merge([_nothing(), *found.parts[before:]]), known_rows)
+                found.parts[before:] = [told]
+                known_rows |= {n: _more(known_rows.get(n), rows) for n, rows in told.facts.items()}
+                reference = extended(reference, told.facts)
         else:
             _leave_unread(feed, base, found)
     if not found.files:
         raise ReconcileError(f"feeds: no file matches any path_glob, looked in {base}")
     digest = sha256("".join(note.sha256 for note in found.files).encode()).hexdigest()[:40]
-    feeds = tuple(feed for feed in globbed if feed.contents == "trades")
+    feeds = tuple(globbed)
     return Given(
         merge([_nothing(), *found.parts]), tuple(found.files), found.places, feeds, digest, tuple(found.notes),
         manifest=manifest_table(found.manifest),
     )  # fmt: skip
+
+
+def _more(known: pa.Table | None, rows: pa.Table) -> pa.Table:
+    rows = rows.drop_columns(["message_id"])
+    return rows if known is None else pa.concat_tables([known.select(rows.column_names).cast(rows.schema), rows])
 
 
 def _read_files(feed: Feed, base: Path, reference: Reference, found: _Found) -> None:
@@ -103,7 +120,9 @@ def _read_files(feed: Feed, base: Path, reference: Reference, found: _Found) -> 
             continue
         if _read_one(file, mapping, reference, found):
             seen[file.sha256] = name
-    if feed.contents != "trades":
+    if feed.contents == REFERENCE:
+        found.notes.append(f"{feed.name}: reference data, {count(len(seen), 'file')} read")
+    elif feed.contents != "trades":
         found.notes.append(f"{feed.name}: {feed.contents}: {count(len(seen), 'file')} read and kept, not matched yet")
 
 
@@ -125,7 +144,7 @@ def _read_one(file: _File, mapping: CsvMap, reference: Reference, found: _Found)
     if not set(rows["outcome"].unique().to_pylist()) - {"IGNORED"}:
         _refused(file, FileRefused(file.name, 0, "no_rows", _no_rows(batch)), found)
         return False
-    batch, arrived = received(batch, feed)
+    batch, arrived = received(with_gaps(batch, feed, file.name), feed)
     found.parts.append(batch.normalised)
     found.manifest.append(
         replace(
@@ -169,7 +188,7 @@ def _set_aside(file: _File, error: FileRefused, found: _Found) -> None:
     bad = {
         "quarantine_id": quarantine_id(message_id, error.slug), "message_id": message_id, "feed": file.feed.name,
         "recv_ts": 0, "code": EMPTY if error.slug in _EMPTY_SLUGS else DRIFTED, "reason": error.slug,
-        "detail": str(error), "raw": raw, "execution": "",
+        "detail": str(error), "raw": raw, "execution": "", "file": file.name,
     }  # fmt: skip
     nothing = _nothing()
     found.parts.append(

@@ -2,11 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import pyarrow as pa
 
@@ -44,6 +44,13 @@ class Terms:
     until: date = date.max
 
 
+class _Dated(Protocol):
+    @property
+    def since(self) -> date: ...
+
+
+_K = TypeVar("_K")
+_V = TypeVar("_V", bound="_Dated")
 Accounts = Mapping[tuple[str, str], tuple[AccountMatch, ...]]
 Instruments = Mapping[tuple[str, str], tuple[Validity, ...]]
 
@@ -136,6 +143,43 @@ def build_reference(
         parties=frozenset(party for party, _ in accounts),
         own_accounts=frozenset(match.account_id for rows in accounts.values() for match in rows),
     )
+
+
+def extended(reference: Reference, tables: Mapping[str, pa.Table]) -> Reference:
+    """The reference with rows of files added, by table; what it knows already stays as it is."""
+    more = build_reference(
+        reference.dialects, tables.get("account_map"), tables.get("identifier_history"), tables.get("instrument")
+    )
+    accounts = _merged(reference.accounts, more.accounts)
+    return replace(
+        reference,
+        accounts=accounts,
+        instruments=_merged(reference.instruments, more.instruments),
+        terms=_merged(reference.terms, more.terms),
+        resolved={},
+        parties=reference.parties | more.parties,
+        own_accounts=reference.own_accounts | more.own_accounts,
+    )
+
+
+def _merged(known: Mapping[_K, tuple[_V, ...]], more: Mapping[_K, tuple[_V, ...]]) -> Mapping[_K, tuple[_V, ...]]:
+    """Both, each thing in the order of the days it holds from; of one day the known one counts."""
+    both = dict(known)
+    for key, rows in more.items():
+        known_here = both.get(key, ())
+        for row in rows:
+            if all(row.since != one.since or _other(row, one) for one in known_here):
+                both[key] = tuple(sorted((*both.get(key, ()), row), key=_since))
+    return MappingProxyType(both)
+
+
+def _since(row: _Dated) -> date:
+    return row.since
+
+
+def _other(row: object, known: object) -> bool:
+    """An identifier may name several instruments from one day on; an alias or an instrument is one thing."""
+    return isinstance(row, Validity) and isinstance(known, Validity) and row.answer != known.answer
 
 
 def load_reference(warehouse: Warehouse, dialects: Mapping[str, Dialect]) -> Reference:

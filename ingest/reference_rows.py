@@ -1,4 +1,7 @@
-"""Which rows of reference data are new: a row is known by its identity and the day it holds from."""
+"""Rows of reference data: the columns files may have of them, what tells one from another, and which are new."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -9,11 +12,35 @@ from domain.schema import TABLES
 from warehouse.port import Warehouse
 
 _SEPARATOR = "\x1f"
+IDENTIFIERS = ("isin", "cusip", "sedol", "figi", "symbol")
+# Tables that files may bring, and the columns that may stand for the instrument or the account.
+FED: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "instrument": IDENTIFIERS,
+        "identifier_history": (),
+        "account_map": (),
+        "corporate_action": (*IDENTIFIERS, "identifier", "identifier_type"),
+        "close_price": (*IDENTIFIERS, "identifier", "identifier_type"),
+        "fx_rate": (),
+        "ssi": ("account",),
+        "expected_cash": ("account", *IDENTIFIERS, "identifier", "identifier_type"),
+    }
+)
 
 
 def is_reference(table: str) -> bool:
     """Whether a table holds effective-dated reference data."""
     return table in TABLES and TABLES[table].kind is Kind.REFERENCE
+
+
+def file_columns(table: str) -> tuple[str, ...]:
+    """Columns that a file of this table may have; those with `!` must be there."""
+    others = FED[table]
+    spare = {"valid_from"}
+    spare |= {"instrument_id"} if "identifier" in others else set()
+    spare |= {"account_id"} if "account" in others else set()
+    own = [f"{f.name}!" if f.required and f.name not in spare else f.name for f in TABLES[table].fields]
+    return (*own, *others)
 
 
 def key_columns(table: Table) -> list[str]:

@@ -6,7 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from domain.schema import TABLES
 from ingest.normalise import DUPLICATE, FACT, Normalised
+from ingest.reference_rows import fresh_rows, is_reference
 from warehouse.port import Warehouse
 
 # Keys of the batch at hand, so that the warehouse compares them; empty between batches.
@@ -41,7 +43,8 @@ def store(warehouse: Warehouse, normalised: Normalised, execution: str) -> Count
     """Append the batch in one transaction and say what became of its messages.
 
     A message already stored is skipped whole. A trade whose event key is known, from the warehouse or from earlier in
-    the batch, is not stored again; nor is another fact whose record_id is known. A message that brings nothing new is
+    the batch, is not stored again; nor is another fact whose record_id is known, nor a row of reference data whose
+    identity and first day are. A message that brings nothing new is
     a DUPLICATE. The counts are read back by execution name, so running an execution again returns the same numbers.
     """
     warehouse.execute(_STAGE_DDL)
@@ -125,7 +128,9 @@ def _first_seen(warehouse: Warehouse, trades: pa.Table, execution: str) -> pa.Ch
 
 
 def _new_records(warehouse: Warehouse, table: str, rows: pa.Table, execution: str) -> pa.Table:
-    """The rows whose record_id is neither stored nor earlier in this batch."""
+    """The rows whose record_id is neither stored nor earlier in this batch; reference data as `fresh_rows` says."""
+    if is_reference(table):
+        return fresh_rows(warehouse, TABLES[table], rows)
     ids = rows["record_id"]
     if not len(ids):
         return rows
@@ -149,6 +154,8 @@ def _effective(messages: pa.Table, with_new_facts: pa.ChunkedArray) -> pa.Table:
 
 def _executed(table: pa.Table, execution: str) -> pa.Table:
     at = table.schema.get_field_index("execution")
+    if at < 0:
+        return table
     return table.set_column(at, table.schema.field(at), pa.array([execution] * table.num_rows, pa.string()))
 
 

@@ -20,6 +20,7 @@ from ingest.files.file_dialect import FileDialect, detected
 from ingest.files.layout import LaidOut, lay_out
 from ingest.files.read import FileKind, FileRefused, container_of, decode, kind_of
 from ingest.files.received import RawRow
+from ingest.files.reference_file import rows_of_reference
 from ingest.files.rows import CsvRows, rows_by_dialect, rows_from_csv
 from ingest.files.sheet import Problem
 from ingest.fix.index import Ints
@@ -198,7 +199,8 @@ def _by_dialect(data: bytes, file: str, feed: Feed, dialect: FileDialect, refere
     elif not laid.columns:
         batch = _books(None, laid, file, feed, kind)
     else:
-        batch = _books(rows_of_book(laid, file, feed, dialect, reference), laid, file, feed, kind)
+        read = rows_of_reference if dialect.contents == "reference" else rows_of_book
+        batch = _books(read(laid, file, feed, dialect, reference), laid, file, feed, kind)
     if laid.drift:
         problem = Problem("schema_drift", f"{file}: {'; '.join(laid.drift)}; its rows were read", "I07")
         header = laid.source.original(laid.table.header_raw)
@@ -230,6 +232,8 @@ def _books(rows: BookRows | None, laid: LaidOut, file: str, feed: Feed, kind: Fi
         at = rows.facts.schema.get_field_index("message_id")
         mine = pa.array([f"{session}:{position + 1}" for position in rows.fact_rows], pa.string())
         facts[rows.table] = rows.facts.set_column(at, "message_id", mine)
+        for name, (others, fact) in rows.beside.items():
+            facts[name] = others.append_column("message_id", mine.take(fact))
     normalised = Normalised(
         TRADE_SCHEMA.empty_table(), FEE_SCHEMA.empty_table(), IDENTIFIER_SCHEMA.empty_table(),
         *_received_rows(received, session, feed), facts,

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from types import MappingProxyType
 
@@ -68,7 +68,8 @@ _AFFIRMS = MappingProxyType({
 class BookRows:
     """What a file gave: `facts` in row order with an empty `message_id`, `fact_rows` their positions in `received`.
 
-    recv_time_utc and, where a row tells no time, event_time_utc are null for the caller to fill.
+    `beside` are rows of other tables, and by position the fact each came with. recv_time_utc and, where a row tells no
+    time, event_time_utc are null for the caller to fill.
     """
 
     table: str
@@ -77,6 +78,7 @@ class BookRows:
     received: tuple[RawRow, ...]
     notes: tuple[str, ...]
     latest: date | None
+    beside: Mapping[str, tuple[pa.Table, pa.Array]] = field(default_factory=dict)
 
 
 def rows_of_book(laid: LaidOut, file: str, feed: Feed, dialect: FileDialect, reference: Reference) -> BookRows:

@@ -14,9 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from domain.errors import PermanentError
 from ingest.files.aliases import aliases, key_of
 from ingest.files.csv_map import REQUIRED, Conventions
+from ingest.reference_rows import FED, file_columns
 
 Kind = Literal["csv", "tab", "fixed", "xml", "xls"]
-FileContents = Literal["trades", "positions", "cash", "settlement", "affirmations"]
+FileContents = Literal["trades", "positions", "cash", "settlement", "affirmations", "reference"]
 
 _INSTRUMENT = ("isin", "cusip", "sedol", "figi", "symbol", "identifier")
 # Columns of the files that are not trades; those with `!` must be there.
@@ -104,7 +105,8 @@ class FileDialect(Conventions):
 
     `columns` canonical → header, or the headers it may have, in the order of the file. `other_columns` are headers
     nobody needs; with `fixed_columns` a header that is new, or in another place, is told (I07). `detect` finds
-    files of this kind where nobody names it, `date_in_file` the business date in the first lines (group 1).
+    files of this kind where nobody names it, `date_in_file` the business date in the first lines (group 1). `table` is
+    the reference table of a file of reference data.
     """
 
     name: str
@@ -112,6 +114,7 @@ class FileDialect(Conventions):
     version: str = "1"
     kind: Kind = "csv"
     contents: FileContents = "trades"
+    table: str = ""
     columns: dict[str, tuple[str, ...]]
     other_columns: tuple[str, ...] = ()
     fixed_columns: bool = False
@@ -140,7 +143,9 @@ class FileDialect(Conventions):
 
     @model_validator(mode="after")
     def _consistent(self) -> "FileDialect":
-        known = aliases() if self.contents == "trades" else [n.rstrip("!") for n in BOOK_COLUMNS[self.contents]]
+        if (self.table in FED) != (self.contents == "reference") or (self.table and self.table not in FED):
+            raise ValueError(f"table: needed for contents reference and no other, one of {', '.join(FED)}")
+        known = aliases() if self.contents == "trades" else [name.rstrip("!") for name in self.book_columns()]
         for name in (*self.columns, *self.constants):
             if name not in known:
                 raise ValueError(f"columns: {name!r} is not a column of {self.contents}; known: {', '.join(known)}")
@@ -159,10 +164,14 @@ class FileDialect(Conventions):
                 raise ValueError(f"columns: {strange!r} is not a field of the layout")
         return self
 
+    def book_columns(self) -> tuple[str, ...]:
+        """Columns of contents that are not trades; those with `!` must be there."""
+        return file_columns(self.table) if self.contents == "reference" else BOOK_COLUMNS[self.contents]
+
     def required(self) -> list[str]:
         """Columns without which nothing of the file can be used."""
         if self.contents != "trades":
-            return [name.rstrip("!") for name in BOOK_COLUMNS[self.contents] if name.endswith("!")]
+            return [name.rstrip("!") for name in self.book_columns() if name.endswith("!")]
         optional = {"side"} if self.signed_quantity else set()
         optional |= {"trade_date"} if "event_time" in self.columns else set()
         return [name for name in REQUIRED if name not in optional]
