@@ -82,7 +82,11 @@ RECON_BREAK = Table(
         group_id str
         component str !
         superseded_by str
-        explains str
+        explains str | ids of the breaks this one follows from
+        detail str | what else the rule saw: a fee's type, a term's name, the asset class
+        profile str | tolerance profile that judged
+        exception_type int | MatchExceptionType(2773)
+        element_type int | MatchExceptionElementType(2774)
     """),
 )
 
@@ -93,6 +97,27 @@ RECON_BREAK_MEMBER = Table(
         break_id str ! identity
         side str !
         record_id str !
+    """),
+)
+
+BREAK_ACCEPTANCE = Table(
+    "break_acceptance",
+    Kind.DERIVED,
+    columns("""
+        break_id str ! identity
+        generation int ! identity
+        code str !
+        pb_id str !
+        trade_date date !
+        amount_base money ! | what was accepted, in base currency
+        limit_base money ! | the most one break may be
+        cap_base money ! | the most of one prime broker's trade date
+        running_base money ! | accepted of that prime broker and date, this one included
+        profile str
+        rule_set_hash str !
+        reason str !
+        accepted_as_of ts !
+        execution str !
     """),
 )
 

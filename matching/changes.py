@@ -18,6 +18,8 @@ _PLUMBING = (
     "symbol",
     "trade_date",
     "explains",
+    "detail",
+    "profile",
 )
 _NOW = "cast(:as_of as timestamp_ntz(9))"
 _BREAK_COLUMNS = ", ".join(RECON_BREAK.columns)
@@ -37,8 +39,9 @@ with o as (
   select f.break_id, f.level, f.pb as pb_id, f.anchor, f.family as field_family, f.code, f.severity, f.due_at,
     f.instrument as instrument_id, f.symbol, f.account as account_id, f.side, f.trade_date, f.settle_date, f.ccy,
     f.exposure, f.left_value, f.right_value, f.delta, f.rule_id, cast(:rule_set_hash as varchar) as rule_set_hash,
-    f.pass_id, f.group_id, f.component, f.qty, f.price, f.explains
-  from work_finding f
+    f.pass_id, f.group_id, f.component, f.qty, f.price, f.explains, f.detail, f.profile,
+    k.exception_type, k.element_type
+  from work_finding f left join work_code k on k.code = f.code
 ), j as (
   select n.*, case when o.state is null then 1 when o.state = 'CURED' then o.generation + 1 else o.generation end
       as generation,
@@ -55,7 +58,7 @@ select break_id, generation, level, pb_id, anchor, field_family, code, kept_seve
   case when state = 'OPEN' then deadline_at end, instrument_id, symbol, account_id, side, trade_date, settle_date, ccy,
   exposure, case when state = 'OPEN' then exposure_base end, left_value, right_value, delta,
   case when state = 'OPEN' then headline end, case when state = 'OPEN' then next_step end, rule_id, rule_set_hash,
-  pass_id, group_id, component, superseded_by, explains,
+  pass_id, group_id, component, superseded_by, explains, detail, profile, exception_type, element_type,
   case when (was is null or was = 'CURED') and state = 'EXPECTED' then 'EXPECTED'
     when state = 'OPEN' and (was is null or was <> 'OPEN') then case when generation > 1 then 'REOPENED' else 'OPENED'
     end when was = 'OPEN' and content_moved then 'CHANGED' else 'SAME' end,

@@ -6,14 +6,16 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from matching.tables import SIDE_FIELDS
+from matching.tables import MEASURED, SIDE_FIELDS
 
-_SIDE = frozenset({*SIDE_FIELDS, "pb", "qty", "price", "commission", "net", "n"})
+_SIDE = frozenset({
+    *SIDE_FIELDS, "pb", "qty", "price", "commission", "net", "n", "asset", "gross", "accrued", "fees", "fee_lines",
+})  # fmt: skip
 COLUMNS: Mapping[str, frozenset[str]] = {
     "l": _SIDE,
     "r": _SIDE,
-    "d": frozenset({"qty", "price", "commission", "net"}),
-    "t": frozenset({"price", "commission", "net"}),
+    "d": frozenset({"qty", "scaled", *MEASURED}),
+    "t": frozenset(MEASURED),
 }
 
 _ALLOWED = (

@@ -15,7 +15,7 @@ from domain.ids import digest128
 from domain.taxonomy import taxonomy
 from matching import orders
 from matching.changes import BEFORE_FINISH, DIFF, GROUP_STEPS, TIMER_STEPS
-from matching.compare import SIDES, SINGLES, compile_comparison, compile_findings, compile_hits
+from matching.compare import SINGLES, compile_findings, compile_hits
 from matching.compile import ALLOCATIONS, FORGET_PAIRS, OPTIONAL_KEYS, TAKE_LEFT, TAKE_RIGHT, Statement, compile_passes
 from matching.decided import seat
 from matching.finish import finish, rows_of
@@ -23,6 +23,7 @@ from matching.items import FREE_LEFT, FREE_RIGHT, compile_items
 from matching.levels.all import LEVELS
 from matching.levels.port import FeedTerms, Run
 from matching.rules import AggregatePass, NearMissPass, Pass, RollupPass, RuleSet
+from matching.sides import SIDES, compile_comparison
 from matching.state import refresh_state
 from matching.tables import LASTING_SCRATCH, OWN_TABLES, clear_scratch, prepare
 from warehouse.port import Warehouse
@@ -303,7 +304,15 @@ def _load_terms(warehouse: Warehouse, compiled: Compiled, feeds: Sequence[FeedTe
     warehouse.append("work_feed", pa.table({name: [getattr(feed, name) for feed in feeds] for name in columns}))
     codes = taxonomy()
     warehouse.append(
-        "work_code", pa.table({"code": [*codes], "severity": [int(code.severity) for code in codes.values()]})
+        "work_code",
+        pa.table(
+            {
+                "code": [*codes],
+                "severity": [int(code.severity) for code in codes.values()],
+                "exception_type": pa.array([code.fix_exception_type for code in codes.values()], pa.int64()),
+                "element_type": pa.array([code.fix_element_type for code in codes.values()], pa.int64()),
+            }
+        ),
     )
     passes = compiled.rules.passes
     sure = [_WAITING_CONFIDENCE if _waits(rule) and rule.kind == "aggregate" else _CONFIDENCE.get(rule.kind, "0")

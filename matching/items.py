@@ -2,16 +2,44 @@
 
 from matching.rules import RuleSet
 from matching.tables import FREE_COLUMNS
-from matching.tolerance import price_tolerance
+from matching.tolerance import literal, price_tolerance
 
 # Wider values keep their exact columns and lose only the product: an average they enter is judged by its price band.
 WIDEST_QTY = 10**10
 WIDEST_PRICE = 10**8
 WIDEST_MULTIPLIER = 10**4
 
+# Money that is not in the net amount: futures are margined, a non-deliverable forward is fixed later.
+_UNPAID = "('FUTURE', 'FX_NDF')"
+_PAYERS = "('BUY', 'SUBSCRIBE', 'BORROW')"
+
+
+# MiscFeeType(139) by what a fee is for; TOTAL is all of them in one amount. The rest counts in the total alone.
+_FEES = """select f.record_id, count(*) as lines,
+    sum(case when f.fee_type = 'TOTAL' then 1 else 0 end) as totals, min(f.ccy) as ccy, max(f.ccy) as ccy_top,
+    cast(sum(f.amount) as number(28, 6)) as amount,
+    cast(sum(case when f.fee_type = '1' then f.amount else 0 end) as number(28, 6)) as regulatory,
+    cast(sum(case when f.fee_type = '4' then f.amount else 0 end) as number(28, 6)) as exchange,
+    cast(sum(case when f.fee_type in ('2', '5', '9') then f.amount else 0 end) as number(28, 6)) as tax
+  from trade_fee f where f.record_id in (select w.terms_id from wanted w) group by f.record_id"""
+
+
+def _broker(rules: RuleSet) -> str:
+    """The executing broker under its first name; case and blanks at the ends do not matter."""
+    shown = "upper(trim(e.exec_broker_id))"
+    cases = " ".join(
+        f"when {shown} in ({', '.join(literal(alias.strip().upper()) for alias in aliases)})"
+        f" then {literal(name.upper())}"
+        for name, aliases in sorted(rules.broker_aliases.items())
+        if aliases
+    )
+    return f"case {cases} else {shown} end" if cases else shown
+
 
 def compile_items(rules: RuleSet) -> str:
     """Fill work_item for the components in work_component; parameters `:only_pb` and `:default_grace` (seconds)."""
+    # From the account's view, + receive: a buyer pays price and accrued interest.
+    principal = f"(i.gross + coalesce(i.accrued_interest, 0)) * case when i.direction in {_PAYERS} then -1 else 1 end"
     half_unit = price_tolerance(rules.tolerances.price, "i.price_scale", "i.trade_ccy")
     return f"""
 insert into work_item
@@ -24,8 +52,13 @@ with grace as (
 ), known_as as (
   select leg, uid, trade_date, min(root_uid) as root_uid from match_version
   where uid <> root_uid and not held group by leg, uid, trade_date
+), wanted as (
+  select v.*, b.component from match_block b join match_version v on v.block = b.block and v.is_tip and not v.held
+  where b.component in (select c.component from work_component c)
+), fee as (
+  {_FEES}
 ), item as (
-  select v.record_id, b.component, v.leg, e.feed, e.level, v.root_id, v.status <> 'CANCEL' as live,
+  select v.record_id, v.component, v.leg, e.feed, e.level, v.root_id, v.status <> 'CANCEL' as live,
     case when v.leg = 'L' and e.level = 'ALLOCATION' then coalesce(e.alloc_id, v.root_uid) else v.root_uid end as uid,
     coalesce(k.root_uid, e.cross_uid) as cross_uid, e.order_id, e.client_order_id,
     case when v.leg = 'L' then coalesce(e.pb_id, cast(:only_pb as varchar))
@@ -36,11 +69,17 @@ with grace as (
     e.qty, e.price, e.price_scale, e.trade_date, e.settle_date, e.trade_ccy, coalesce(e.settle_ccy, e.trade_ccy)
       as settle_ccy, e.commission, e.net_money, coalesce(e.multiplier, 1) as multiplier,
     abs(e.qty) < {WIDEST_QTY} as fits_qty, abs(e.qty) < {WIDEST_QTY} and abs(e.price) < {WIDEST_PRICE} as fits,
-    v.event_at, e.event_time_precision, v.recv_at
-  from match_block b
-    join match_version v on v.block = b.block and v.is_tip and not v.held
-      and b.component in (select c.component from work_component c)
+    v.event_at, e.event_time_precision, v.recv_at, e.asset_class, {_broker(rules)} as exec_broker, e.uti, e.coupon,
+    e.fx_rate,
+    case when e.gross_money is not null then abs(e.gross_money) when e.price_type <> 'PERCENT_PAR'
+      or e.price_type is null then {product("e.qty", "e.price", "coalesce(e.multiplier, 1)")} end as gross,
+    e.accrued_interest, coalesce(n.lines, 0) as fee_lines, coalesce(n.totals, 0) as fee_totals,
+    case when n.lines is null then 0 when n.ccy = n.ccy_top and n.ccy <> e.trade_ccy then null else n.amount end
+      as fees, coalesce(n.regulatory, 0) as fee_regulatory, coalesce(n.exchange, 0) as fee_exchange,
+    coalesce(n.tax, 0) as fee_tax
+  from wanted v
     join trade_event e on e.record_id = v.terms_id
+    left join fee n on n.record_id = v.terms_id
     left join work_feed f on f.feed = e.feed
     left join known_as k on k.uid = e.cross_uid and k.leg <> v.leg and k.trade_date = e.trade_date
 )
@@ -51,7 +90,11 @@ select i.record_id, i.component, i.leg, i.pb, i.feed, i.level, i.root_id, i.live
   case when i.fits then cast(cast(i.qty as number(19, 8)) * cast(i.price as number(18, 8)) as number(38, 12)) end,
   i.event_at, i.event_time_precision, i.recv_at,
   dateadd('second', case when i.leg = 'L' then coalesce(g.seconds, n.pb_seconds, :default_grace)
-    else coalesce(n.internal_seconds, :default_grace) end, i.recv_at)
+    else coalesce(n.internal_seconds, :default_grace) end, i.recv_at),
+  i.asset_class, i.exec_broker, i.uti, i.coupon, i.fx_rate, i.gross, i.accrued_interest, i.fees, i.fee_lines,
+  i.fee_totals, i.fee_regulatory, i.fee_exchange, i.fee_tax,
+  i.net_money + {_settled("coalesce(i.commission, 0) + i.fees")},
+  case when i.asset_class in {_UNPAID} then 0 else {_settled(principal)} end
 from item i cross join longest n left join grace g on i.leg = 'L' and g.party = i.pb
 """
 
@@ -88,6 +131,15 @@ def money_product(amount: str, multiplier: str) -> str:
     return (
         f"case when abs({amount}) < {10**18} and abs({multiplier}) < {WIDEST_MULTIPLIER}"
         f" then cast(cast({amount} as number(24, 6)) * cast({multiplier} as number(9, 4)) as number(28, 6)) end"
+    )
+
+
+def _settled(amount: str) -> str:
+    """`amount` of the trade currency in the settlement currency, where the record says at what rate."""
+    converted = f"cast(cast({amount} as number(20, 6)) * cast(i.fx_rate as number(18, 8)) as number(28, 6))"
+    return (
+        f"case when i.fx_rate is null or i.settle_ccy = i.trade_ccy then cast({amount} as number(28, 6))"
+        f" when abs({amount}) < {10**14} and abs(i.fx_rate) < {10**10} then {converted} end"
     )
 
 

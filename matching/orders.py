@@ -104,7 +104,7 @@ select {digest("'break'", ":tenant", "'ORDER'", "n.anchor", "n.family")}, 'ORDER
   case when n.code <> 'T06' and n.qty < {10**20} and coalesce(n.r_qty, 0) < {10**20}
     then cast(coalesce(n.r_qty, 0) - n.qty as number(28, 6)) end,
   :pass_id, :pass_id, case when n.code <> 'T01' then n.group_id end, n.group_key, n.component, n.qty, n.price,
-  k.severity, cast(null as varchar)
+  k.severity, cast(null as varchar), cast(null as varchar), cast(null as varchar)
 from n join work_code k on k.code = n.code
 """
 MEMBERS = """

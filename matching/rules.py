@@ -3,16 +3,18 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from domain.taxonomy import Severity, taxonomy
 from matching.conditions import parse
+from matching.profiles import Acceptance, Exact, MoneyTolerance, Profile, Tolerances
+from matching.profiles import Strict as _Strict
 
 # What a pass may key on: columns of a matchable trade. A key `a=b` compares the left a with the right b.
 KEY_FIELDS = frozenset({
@@ -21,21 +23,12 @@ KEY_FIELDS = frozenset({
 })  # fmt: skip
 FAMILIES = frozenset({
     "existence", "qty", "price", "side", "account", "instrument", "settle_date", "trade_date", "ccy", "commission",
-    "net",
+    "net", "fees", "accrued", "fx_rate", "multiplier", "exec_broker", "terms",
 })  # fmt: skip
 
 
 class RuleError(ValueError):
     """A rule file that cannot be used; the message has one line per fault, each with its line number and key."""
-
-
-def _decimal(value: object) -> Decimal:
-    if not isinstance(value, str):
-        raise ValueError(f'write {value!r} as a quoted decimal, such as "{value}"')
-    try:
-        return Decimal(value)
-    except InvalidOperation:
-        raise ValueError(f"{value!r} is not a decimal") from None
 
 
 def _key(value: str) -> str:
@@ -45,13 +38,8 @@ def _key(value: str) -> str:
     return value
 
 
-Exact = Annotated[Decimal, BeforeValidator(_decimal)]
 Key = Annotated[str, BeforeValidator(_key)]
 Keys = Annotated[tuple[Key, ...], Field(min_length=1)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class ExactPass(_Strict):
@@ -157,12 +145,13 @@ Pass = Annotated[
 
 
 class BreakRule(_Strict):
-    """When a compared group is a break, and which."""
+    """When a compared group is a break, and which; it follows from breaks of `explained_by` in the same group."""
 
     id: str
     code: str
     family: str
     when: str
+    explained_by: tuple[str, ...] = ()
 
     @field_validator("code")
     @classmethod
@@ -178,40 +167,16 @@ class BreakRule(_Strict):
             raise ValueError(f"unknown family {value!r}; known: {', '.join(sorted(FAMILIES))}")
         return value
 
+    @field_validator("explained_by")
+    @classmethod
+    def _known_families(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(cls._known_family(name) for name in value)
+
     @field_validator("when")
     @classmethod
     def _readable(cls, value: str) -> str:
         parse(value)
         return value
-
-
-class PriceTolerance(_Strict):
-    """Half a unit of the coarser precision shown, or the absolute amount per currency, whichever is greater."""
-
-    least_scale: int = Field(ge=0, le=12)
-    absolute: Mapping[str, Exact]
-
-
-class MoneyTolerance(_Strict):
-    """The greater of an absolute amount per currency and a ratio of our own amount."""
-
-    absolute: Mapping[str, Exact]
-    ratio: Exact
-
-
-class Tolerances(_Strict):
-    """All tolerances; each `absolute` map needs a `default`."""
-
-    price: PriceTolerance
-    commission: MoneyTolerance
-    net: MoneyTolerance
-
-    @model_validator(mode="after")
-    def _defaults(self) -> "Tolerances":
-        for name in ("price", "commission", "net"):
-            if "default" not in getattr(self, name).absolute:
-                raise ValueError(f"tolerances.{name}.absolute has no default")
-        return self
 
 
 class BookRules(_Strict):
@@ -258,6 +223,9 @@ class RuleSet(_Strict):
     base_ccy: str = Field(pattern=r"^[A-Z]{3}$")
     default_grace_seconds: int = Field(ge=0)
     tolerances: Tolerances
+    profiles: tuple[Profile, ...] = ()
+    acceptance: Acceptance = Acceptance()
+    broker_aliases: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
     severity: SeverityRule
     books: BookRules = BookRules()
     passes: Annotated[tuple[Pass, ...], Field(min_length=1)]
@@ -265,7 +233,7 @@ class RuleSet(_Strict):
 
     @model_validator(mode="after")
     def _complete(self) -> "RuleSet":
-        names = [item.id for item in (*self.passes, *self.breaks)]
+        names = [*(item.id for item in (*self.passes, *self.breaks)), *(profile.name for profile in self.profiles)]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"id used twice: {', '.join(twice)}")

@@ -78,6 +78,7 @@ SHARED_TABLES = (
     "recon_break",
     "recon_break_member",
     "break_change",
+    "break_acceptance",
     "timer",
 )
 
@@ -88,7 +89,10 @@ _ITEM = """
     half_unit number(28, 12), trade_date date, settle_date date, ccy varchar, settle_ccy varchar,
     commission number(28, 6), net number(28, 6), multiplier number(28, 10), small_qty number(19, 8),
     notional number(38, 12), event_at timestamp_ntz(9), event_precision varchar, recv_at timestamp_ntz(9),
-    due_at timestamp_ntz(9)
+    due_at timestamp_ntz(9), asset varchar, exec_broker varchar, uti varchar, coupon number(28, 12),
+    fx_rate number(28, 12), gross number(28, 6), accrued number(28, 6), fees number(28, 6), fee_lines bigint,
+    fee_totals bigint, fee_regulatory number(28, 6), fee_exchange number(28, 6), fee_tax number(28, 6),
+    paid number(28, 6), principal number(28, 6)
 """
 
 _SIDE_FIELDS = (
@@ -100,6 +104,11 @@ _SIDE_FIELDS = (
     ("settle_date", "date"),
     ("ccy", "varchar"),
     ("settle_ccy", "varchar"),
+    ("multiplier", "number(28, 10)"),
+    ("exec_broker", "varchar"),
+    ("uti", "varchar"),
+    ("coupon", "number(28, 12)"),
+    ("fx_rate", "number(28, 12)"),
 )
 SIDE_FIELDS = tuple(name for name, _ in _SIDE_FIELDS)
 
@@ -122,18 +131,29 @@ _SIDE = (
     ", ".join(f"{name} {kind}, {name}_top {kind}" for name, kind in _SIDE_FIELDS)
     + ", n bigint, blocks bigint, qty number(38, 10), small_qty number(38, 8), price number(28, 12),"
     " price_top number(28, 12), half_unit number(28, 12), notional number(38, 12), commission number(38, 6),"
-    " net number(38, 6), pb varchar, root_id varchar, order_key varchar, symbol varchar, multiplier number(28, 10),"
-    " due_at timestamp_ntz(9)"
+    " net number(38, 6), pb varchar, root_id varchar, order_key varchar, symbol varchar,"
+    " due_at timestamp_ntz(9), asset varchar, gross number(38, 6), accrued number(38, 6), fees number(38, 6),"
+    " fee_lines bigint, fee_totals bigint, fee_regulatory number(38, 6), fee_exchange number(38, 6),"
+    " fee_tax number(38, 6), paid number(38, 6), principal number(38, 6)"
 )
 SIDE_COLUMNS = tuple(part.strip().split(" ")[0] for part in re.split(r",(?![^(]*\))", _SIDE))
+
+
+# What has a difference and a tolerance, besides the quantity, which has none.
+MEASURED = ("price", "money", "commission", "fees", "accrued", "fx_rate", "net", "residual")
 
 
 def _comparison() -> str:
     parts = [part.strip() for part in re.split(r",(?![^(]*\))", _SIDE)]
     return (
         "group_key varchar, group_id varchar, pass_id varchar, component varchar, level varchar, anchor varchar,"
-        " amount number(28, 6), d_qty number(38, 10), d_price number(38, 12), t_price number(38, 12),"
-        " d_commission number(38, 6), t_commission number(38, 6), d_net number(38, 6), t_net number(38, 6), "
+        " profile varchar, value_ccy varchar, amount number(28, 6), d_qty number(38, 10), d_scaled bigint, "
+        + ", ".join(
+            f"{kind}_{name} number(38, {12 if name in {'price', 'fx_rate'} else 6})"
+            for name in MEASURED
+            for kind in ("d", "t")
+        )
+        + ", "
     ) + ", ".join(f"{leg}_{part}" for leg in ("l", "r") for part in parts)
 
 
@@ -142,7 +162,7 @@ _FINDING = """
     instrument varchar, symbol varchar, account varchar, side varchar, trade_date date, settle_date date, ccy varchar,
     exposure number(28, 6), left_value varchar, right_value varchar, delta number(28, 6), rule_id varchar,
     pass_id varchar, group_id varchar, group_key varchar, component varchar, qty number(38, 10), price number(28, 12),
-    severity bigint, explains varchar
+    severity bigint, explains varchar, detail varchar, profile varchar
 """
 
 
@@ -162,7 +182,7 @@ _SCRATCH = {
     "work_execution": "execution varchar",
     "work_feed": "feed varchar, role varchar, party varchar, grace_seconds bigint",
     "work_pass": "pass_id varchar, waits boolean, confidence number(28, 12)",
-    "work_code": "code varchar, severity bigint",
+    "work_code": "code varchar, severity bigint, exception_type bigint, element_type bigint",
     "work_terms": "terms_key varchar",
     "work_version": "record_id varchar, feed varchar, leg varchar, uid varchar, ref_uid varchar, trade_date date,"
     " status varchar, version bigint, event_at timestamp_ntz(9), sent_at timestamp_ntz(9), recv_at timestamp_ntz(9),"

@@ -50,6 +50,18 @@ def _decisions(warehouse: Warehouse) -> None:
         warehouse.execute(f"ALTER TABLE action ADD COLUMN IF NOT EXISTS {column} {kind}")
 
 
+def _judgement_of_breaks(warehouse: Warehouse) -> None:
+    """What else a rule saw, the tolerance profile and FIX's exception codes; what was accepted without a person."""
+    _create_tables(warehouse)
+    for column, kind in (
+        ("detail", "VARCHAR"),
+        ("profile", "VARCHAR"),
+        ("exception_type", "BIGINT"),
+        ("element_type", "BIGINT"),
+    ):
+        warehouse.execute(f"ALTER TABLE recon_break ADD COLUMN IF NOT EXISTS {column} {kind}")
+
+
 MIGRATIONS: tuple[tuple[str, Callable[[Warehouse], None]], ...] = (
     ("tables", _create_tables),
     ("quarantine place", _quarantine_place),
@@ -57,6 +69,7 @@ MIGRATIONS: tuple[tuple[str, Callable[[Warehouse], None]], ...] = (
     ("calendar overrides", _create_tables),
     ("flags of books", _flags_of_books),
     ("decisions", _decisions),
+    ("judgement of breaks", _judgement_of_breaks),
 )
 
 

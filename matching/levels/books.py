@@ -12,7 +12,7 @@ from domain.ids import digest128
 from domain.schema import TYPES
 from domain.taxonomy import taxonomy
 from matching.levels.port import Run
-from matching.rules import MoneyTolerance
+from matching.profiles import MoneyTolerance
 
 Row = dict[str, Any]
 ZERO = Decimal(0)
