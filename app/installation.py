@@ -13,13 +13,15 @@ from alerting.port import Ticketing
 from alerting.triage import TriagePolicy
 from anomaly.port import Scorer
 from app import build
+from app.audit import Auditor
 from app.evidence import evidence_of
+from app.feed_terms import feed_terms
 from app.paths import DataDir
 from app.reference import load_all
 from app.reference_cache import ReferenceCache
 from app.settings import Settings
 from app.summary import Completeness, summary
-from app.tasks import Tasks, feed_terms
+from app.tasks import Tasks
 from domain.clock import Clock, SystemClock
 from domain.derived import BREAK_CHANGE, MATCH_GROUP, MATCH_MEMBER, RECON_BREAK, RECON_BREAK_MEMBER, TRADE_STATE
 from domain.errors import PermanentError
@@ -58,6 +60,7 @@ class Installation:
     ledger: SqliteLedger
     definition: Json
     reference: ReferenceCache
+    auditor: Auditor
 
     def completeness(self) -> Completeness:
         """The three equations: messages, live facts, tickets."""
@@ -129,7 +132,8 @@ class Installation:
             "SELECT min(due_at) AS first, max(due_at) AS last FROM recon_break WHERE state = 'EXPECTED'"
         )
         first, last = (row[name].cast("int64")[0].as_py() for name in ("first", "last"))
-        return first, last
+        decided: int | None = self.warehouse.query(DECIDED_DUE)["due"].cast("int64")[0].as_py()
+        return min((at for at in (first, decided) if at is not None), default=None), last
 
     def _only(self, prefix: str) -> str:
         found = self.warehouse.query(
@@ -140,6 +144,14 @@ class Installation:
         return str(found[0])
 
 
+# Decisions that no Match run has taken up, and suppressions that end.
+DECIDED_DUE = """
+SELECT CAST(min(x.due) AS TIMESTAMP_NTZ(9)) AS due FROM (
+  SELECT decided_at AS due FROM match_decision d
+  WHERE NOT EXISTS (SELECT 1 FROM execution_log e WHERE e.execution = d.execution)
+  UNION ALL
+  SELECT suppressed_until FROM break_queue WHERE state = 'SUPPRESSED') x
+"""
 OUTCOMES = ("SESSION", "DUPLICATE", "FACT", "QUARANTINE", "IGNORED")
 
 
@@ -175,9 +187,13 @@ def open_installation(settings: Settings, clock: Clock | None = None) -> Iterato
         engine = EmbeddedEngine(
             data.engine, definition, tasks.functions(), clock, serial=SERIAL, synchronous=settings.worker.synchronous
         )
+        auditor = Auditor(
+            warehouse, clock, settings.audit.key or data.audit_key, settings.audit.roots or data.audit_roots
+        )
+        auditor.uses_rules(rules.hash)
         yield Installation(
             settings, clock, warehouse, stream, rules, scorer, policy, ticketing, set_fault, engine,
-            SqliteLedger(engine), definition, reference,
+            SqliteLedger(engine), definition, reference, auditor,
         )  # fmt: skip
     finally:
         if engine is not None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from app.feed_terms import feed_terms
 from app.reconcile_inputs import ReconcileError
 from app.report import Context, FileNote, Report, build_report
 from app.report_rows import Places
@@ -14,12 +15,14 @@ from ingest.files.batch import FileBatch
 from ingest.normalise import Normalised
 from ingest.store import Counts, store
 from matching.engine import match
-from matching.levels.port import FeedTerms
+from matching.levels.status_sql import HOLD_SECONDS
 from matching.rules import RuleSet
 from warehouse.port import Warehouse
 
 _SECOND_NS = 1_000_000_000
 _IGNORED = "IGNORED"
+_ARRIVED = "recv_time_utc"
+_CHANGES = pa.array(["CORRECT", "CANCEL"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +49,23 @@ def tie_out(warehouse: Warehouse, given: Given, rules: RuleSet, as_of_ns: int | 
     batch = replace(
         batch, messages=_received_at(batch.messages, latest_ns), quarantine=_received_at(batch.quarantine, latest_ns)
     )
-    grace = max([rules.default_grace_seconds, *(feed.grace_seconds for feed in given.feeds)])
-    until_ns = as_of_ns if as_of_ns is not None else latest_ns + (grace + 1) * _SECOND_NS
-    terms = [FeedTerms(feed.name, feed.role, feed.party, feed.grace_seconds) for feed in given.feeds]
+    hold = HOLD_SECONDS if pc.any(pc.is_in(batch.trades["status"], _CHANGES)).as_py() else 0
+    grace = max([rules.default_grace_seconds, hold, *(feed.grace_seconds for feed in given.feeds)])
+    until_ns = as_of_ns if as_of_ns is not None else _last(batch, latest_ns) + (grace + 1) * _SECOND_NS
+    terms = feed_terms(given.feeds)
     if given.manifest is not None and given.manifest.num_rows:
         warehouse.append("file_manifest", given.manifest)
     counts = store(warehouse, batch, given.execution)
     result = match(warehouse, execution=given.execution, as_of=until_ns, rules=rules, feeds=terms)
     inside = _expected(warehouse) if result.expected else 0
     return build_report(warehouse, _context(given, counts, batch.messages.num_rows, rules, until_ns, inside))
+
+
+def _last(batch: Normalised, latest_ns: int) -> int:
+    """When the last fact of any kind was received, UTC ns."""
+    timed = [rows[_ARRIVED] for rows in batch.facts.values() if _ARRIVED in rows.schema.names]
+    known: list[int | None] = [pc.max(column.cast(pa.int64())).as_py() for column in timed]
+    return max([latest_ns, *(at for at in known if at is not None)])
 
 
 def merge(parts: Sequence[Normalised]) -> Normalised:

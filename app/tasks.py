@@ -15,6 +15,7 @@ from alerting.task import run_ticket
 from alerting.triage import TriagePolicy
 from anomaly.port import Scorer
 from anomaly.score import score_changes
+from app.feed_terms import feed_terms
 from app.reference_cache import ReferenceCache
 from app.settings import Settings
 from domain.clock import Clock
@@ -28,7 +29,6 @@ from ingest.store import store
 from ingest.streams.marks import accept
 from ingest.streams.port import Envelope, Stream
 from matching.engine import match
-from matching.levels.port import FeedTerms
 from matching.rules import RuleSet
 from warehouse.port import Warehouse
 
@@ -175,8 +175,3 @@ def _cause_text(cause: str) -> str:
         return str(json.loads(cause)["errorMessage"])
     except (ValueError, KeyError, TypeError):
         return cause
-
-
-def feed_terms(feeds: Sequence[Feed]) -> list[FeedTerms]:
-    """What matching must know about each feed."""
-    return [FeedTerms(feed.name, feed.role, feed.party, feed.grace_seconds) for feed in feeds]

@@ -284,3 +284,36 @@ PARKED_BATCH = Table(
         as_of ts !
     """),
 )
+
+SEQUENCE_GAP = Table(
+    "sequence_gap",
+    Kind.FACT,
+    columns("""
+        record_id str ! identity
+        feed str !
+        sender str ! | SenderCompID(49) of the log
+        gap_first int ! | first MsgSeqNum(34) that never came
+        gap_last int !
+        seen_at ts ! | when a later number came
+        file str
+        line int | of the message after the gap
+        recv_time_utc ts !
+        execution str !
+    """),
+)
+
+DAY_CLOSE = Table(
+    "day_close",
+    Kind.FACT,
+    columns("""
+        close_id str ! identity
+        market str ! | calendar
+        day date !
+        actor str ! | who signed
+        principal str
+        reason str
+        proof json ! | the numbers that were signed
+        closed_at ts !
+        as_of ts ! | what was known then
+    """),
+)

@@ -301,7 +301,9 @@ def _load_terms(warehouse: Warehouse, compiled: Compiled, feeds: Sequence[FeedTe
     for table in LASTING_SCRATCH:
         warehouse.execute(f"delete from {table}")
     columns = ("feed", "role", "party", "grace_seconds")
-    warehouse.append("work_feed", pa.table({name: [getattr(feed, name) for feed in feeds] for name in columns}))
+    # How long a file of positions may take says nothing about trades.
+    trading = [feed for feed in feeds if feed.contents == "trades"]
+    warehouse.append("work_feed", pa.table({name: [getattr(feed, name) for feed in trading] for name in columns}))
     codes = taxonomy()
     warehouse.append(
         "work_code",

@@ -69,6 +69,7 @@ MIGRATIONS: tuple[tuple[str, Callable[[Warehouse], None]], ...] = (
     ("calendar overrides", _create_tables),
     ("flags of books", _flags_of_books),
     ("decisions", _decisions),
+    ("sequence gaps, closed days", _create_tables),
     ("judgement of breaks", _judgement_of_breaks),
 )
 

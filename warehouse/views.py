@@ -87,4 +87,28 @@ LEFT JOIN ticket t ON t.break_id = b.break_id AND t.generation = b.generation
 WHERE b.state <> 'EXPECTED'
 """
 
-VIEWS = (DECISION, BREAK_QUEUE)
+# What a break can name besides trades, each under the sender's own id of it: a message by the hash of its bytes, a
+# file by its name, a holding by account and instrument, lost messages by their numbers.
+MEMBER_FACT = """
+CREATE OR REPLACE VIEW member_fact AS
+SELECT record_id, feed, account_id || '|' || instrument_id AS trade_uid, file, line FROM position_snapshot
+UNION ALL
+SELECT record_id, feed, CASE WHEN entry_type = 'BALANCE' THEN account_id || '|' || ccy ELSE entry_uid END, file, line
+FROM cash_entry
+UNION ALL
+SELECT record_id, feed, trade_uid, file, line FROM settlement_status
+UNION ALL
+SELECT record_id, feed, coalesce(trade_uid, confirm_id), CAST(NULL AS VARCHAR), CAST(NULL AS BIGINT) FROM affirmation
+UNION ALL
+SELECT record_id, feed, coalesce(trade_uid, client_order_id, record_id), CAST(NULL AS VARCHAR), CAST(NULL AS BIGINT)
+FROM acknowledgement
+UNION ALL
+SELECT record_id, feed, 'seq:' || CAST(gap_first AS VARCHAR) || '-' || CAST(gap_last AS VARCHAR), file, line
+FROM sequence_gap
+UNION ALL
+SELECT q.quarantine_id, q.feed,
+  CASE WHEN q.code IN ('I06', 'I07') THEN coalesce(q.file, q.message_id) ELSE 'sha256:' || m.sha256 END, q.file, q.line
+FROM quarantine q JOIN raw_message m ON m.message_id = q.message_id
+"""
+
+VIEWS = (DECISION, BREAK_QUEUE, MEMBER_FACT)

@@ -38,6 +38,7 @@ MATCH_MARK = Table(
         component str ! | what is told together: a feed's day, an instrument, an account
         feed str !
         leg str !
+        execution str !
     """),
 )
 
@@ -46,5 +47,7 @@ TABLES = (MATCH_REFUSAL, MATCH_MARK)
 # Scratch of these levels.
 SCRATCH = {
     "work_cutoff": "trade_date date, due_at timestamp_ntz(9)",
+    "work_source": "feed varchar, role varchar, party varchar",
+    "work_refused": "record_id varchar, break_id varchar, group_key varchar, kept boolean",
     "work_place_of": "record_id varchar, component varchar",
 }

@@ -49,7 +49,8 @@ class StatusLevel:
             _each(
                 run,
                 (
-                    sql.REFUSED_MEMBERS, sql.RENAME_MEMBERS, sql.RENAME, sql.FIND_REFUSED, sql.FIND_REFUSED_MEMBERS,
+                    sql.REFUSED, sql.REFUSED_FINDINGS, sql.REFUSED_MEMBERS, sql.FORGET_MISSING, sql.FIND_REFUSED,
+                    sql.FIND_REFUSED_MEMBERS,
                 ),
             )  # fmt: skip
         if touched["f"]:

@@ -1,6 +1,6 @@
 """SQL of the status level: orphans (T24), refusals (T25), affirmations (T27)."""
 
-from matching.items import digest, product
+from matching.items import digest, plain, product
 
 NOW = "cast(:as_of as timestamp_ntz(9))"
 # How long a version may wait for the one it refers to.
@@ -100,23 +100,51 @@ _ABOUT = """
     or (i.instrument = r.instrument and left(i.side, 1) = left(r.side, 1) and i.account = r.account
       and (i.order_id = r.order_id or i.client_order_id = r.client_order_id or i.qty = r.qty)))
 """
+# What was not booked because it was refused: a break per refusal, under the identity of the first of those it replaces.
+REFUSED = f"""
+insert into work_refused (record_id, break_id, group_key, kept)
+with pair as (
+  select distinct r.record_id, f.break_id, f.group_key
+  from match_refusal r join work_item i on {_ABOUT}
+    join work_member m on m.record_id = i.record_id
+    join work_finding f on f.group_key = m.group_key and f.code = 'T01' and f.component = i.component
+  where 'A|r|' || r.record_id in ({_NEW})
+), once as (
+  select p.* from pair p
+  qualify row_number() over (partition by p.break_id order by p.record_id) = 1
+)
+select p.record_id, p.break_id, p.group_key, row_number() over (partition by p.record_id order by p.break_id) = 1
+from once p
+union all
+select p.record_id, cast(null as varchar), cast(null as varchar), false
+from pair p where not exists (select 1 from once o where o.record_id = p.record_id)
+"""
+REFUSED_FINDINGS = f"""
+insert into work_finding ({_FINDING}, delta)
+with whole as (
+  select w.record_id, sum(f.qty) as qty, count(*) as n, cast(sum(f.exposure) as number(28, 6)) as exposure,
+    count(f.exposure) as known, min(f.price) as least, max(f.price) as most
+  from work_refused w join work_finding f on f.break_id = w.break_id group by w.record_id
+)
+select f.break_id, f.level, f.pb, f.anchor, f.family, 'T25', cast(null as timestamp_ntz(9)), f.instrument, f.symbol,
+  f.account, f.side, f.trade_date, f.settle_date, f.ccy, case when t.known = t.n then t.exposure end,
+  case when t.least = t.most then {plain("t.qty")} || ' @ ' || {plain("f.price")} else {plain("t.qty")} end,
+  'REJECTED' || coalesce(': ' || r.reason, ''), 'refused', f.pass_id, 'refused|' || r.record_id, f.component, t.qty,
+  f.price, k.severity, case when abs(t.qty) < 100000000000000000000 then cast(-t.qty as number(28, 6)) end
+from work_refused w join work_finding f on f.break_id = w.break_id join whole t on t.record_id = w.record_id
+  join match_refusal r on r.record_id = w.record_id join work_code k on k.code = 'T25'
+where w.kept
+"""
 REFUSED_MEMBERS = f"""
-insert into work_place_of (record_id, component)
-select distinct r.record_id, 'f|' || f.break_id
-from match_refusal r join work_item i on {_ABOUT}
-  join work_member m on m.record_id = i.record_id
-  join work_finding f on f.group_key = m.group_key and f.code = 'T01' and f.component = i.component
-where 'A|r|' || r.record_id in ({_NEW})
-"""
-RENAME = """
-update work_finding set code = 'T25', due_at = null, severity = (select k.severity from work_code k where k.code = 'T25'),
-  right_value = 'REJECTED', rule_id = 'refused'
-where 'f|' || break_id in (select p.component from work_place_of p)
-"""
-RENAME_MEMBERS = f"""
 {_MEMBER}
-select p.record_id, 'R', f.group_key, 'status', 'T25'
-from work_place_of p join work_finding f on 'f|' || f.break_id = p.component
+select m.record_id, m.leg, 'refused|' || w.record_id, 'status', 'T25'
+from work_refused w join work_member m on m.group_key = w.group_key
+union
+select w.record_id, 'R', 'refused|' || w.record_id, 'status', 'T25' from work_refused w where w.kept
+"""
+FORGET_MISSING = """
+delete from work_finding
+where code = 'T01' and break_id in (select w.break_id from work_refused w where w.break_id is not null)
 """
 # A refusal nobody here knows the trade of. Of ours that is booked after all, it is history.
 FIND_REFUSED = f"""
@@ -128,7 +156,7 @@ select {_key("r.record_id", "refusal")}, 'STATUS', r.pb, r.record_id, 'refusal',
   'A|r|' || r.record_id, r.qty, r.price, k.severity
 from match_refusal r join work_code k on k.code = 'T25'
 where 'A|r|' || r.record_id in ({_NEW})
-  and not exists (select 1 from work_place_of p where p.record_id = r.record_id and p.component like 'f|%')
+  and not exists (select 1 from work_refused w where w.record_id = r.record_id)
   and not exists (select 1 from work_item i where {_ABOUT})
 """
 FIND_REFUSED_MEMBERS = f"""

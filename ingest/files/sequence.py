@@ -1,0 +1,141 @@
+"""Numbers a FIX log skips: what its sender sent and this log never shows, by MsgSeqNum(34)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from domain.facts import SEQUENCE_GAP
+from domain.ids import digest128
+from domain.schema import arrow_schema
+from ingest.feeds import Feed
+from ingest.files.batch import FileBatch
+from ingest.files.read import FileKind
+
+# Separators a log may have; a number is whole only where one follows it.
+_END = r"(?:\x01|\||;|#|\^A|\^)"
+_SENDER = rf"{_END}\s?49=(?P<value>[^\x01|;#^]{{1,64}}){_END}"
+_NUMBER = rf"{_END}\s?34=0*(?P<value>[0-9]{{1,15}})\s?{_END}"
+_NEXT = rf"{_END}\s?36=0*(?P<value>[0-9]{{1,15}})\s?{_END}"
+_SEQUENCE_RESET = rf"{_END}\s?35=4\s?{_END}"
+_SENT_BEFORE = rf"{_END}\s?(?:43|97)=Y\s?{_END}"
+
+SCHEMA = pa.schema([*arrow_schema(SEQUENCE_GAP), pa.field("message_id", pa.string())])
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Numbers `first` to `last` never came; `at` is the place in the log of the message that showed it."""
+
+    first: int
+    last: int
+    at: int
+
+
+def with_gaps(batch: FileBatch, feed: Feed, file: str) -> FileBatch:
+    """The batch with the gaps in its numbers as facts, where it is a log of FIX messages."""
+    if batch.kind is not FileKind.FIX:
+        return batch
+    gaps = sequence_gaps(batch.normalised.messages, feed.name, file, batch.lines)
+    if not gaps.num_rows:
+        return batch
+    facts = {**batch.normalised.facts, SEQUENCE_GAP.name: gaps}
+    return replace(batch, normalised=replace(batch.normalised, facts=facts))
+
+
+def sequence_gaps(messages: pa.Table, feed: str, file: str, lines: Mapping[str, int]) -> pa.Table:
+    """Rows of `sequence_gap`, with the message that showed each gap, for the messages of one log in their order.
+
+    Numbers are those of each sender on its own. Before the first number of a log there is no gap; a number 1 that is
+    not sent again begins anew. A damaged message whose number cannot be read stands for the number missing there, and
+    SequenceReset(4) for those it skips.
+    """
+    # Lines of log text between the messages are no messages, whatever number they quote.
+    spoken = messages.filter(
+        pc.or_(pc.equal(messages["outcome"], "QUARANTINE"), pc.match_substring(messages["raw"], "8=FIX"))
+    )
+    if not spoken.num_rows:
+        return SCHEMA.empty_table()
+    raw = spoken["raw"].combine_chunks()
+    numbers = _numbers(raw, _NUMBER)
+    if not (numbers >= 0).any():
+        return SCHEMA.empty_table()
+    senders = _values(raw, _SENDER)
+    rows = []
+    for sender in pc.unique(senders).drop_null().to_pylist():
+        mine = pc.fill_null(pc.or_(pc.equal(senders, sender), pc.is_null(senders)), False)
+        places = np.flatnonzero(mine.to_numpy(zero_copy_only=False))
+        for gap in _gaps(raw.take(pa.array(places)), numbers[places]):
+            rows.append(_row(spoken, int(places[gap.at]), gap, feed, sender, file, lines))
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def _values(raw: pa.Array, pattern: str) -> pa.Array:
+    return pc.struct_field(pc.extract_regex(raw, pattern), "value").cast(pa.string(), safe=False)
+
+
+def _numbers(raw: pa.Array, pattern: str) -> Ints:
+    """The number of each message, -1 where none can be read."""
+    found = pc.struct_field(pc.extract_regex(raw, pattern), "value").cast(pa.string(), safe=False)
+    values: Ints = pc.fill_null(found.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
+    return values
+
+
+def _gaps(raw: pa.Array, numbers: Ints) -> list[Gap]:
+    known = np.flatnonzero(numbers >= 0)
+    if not len(known):
+        return []
+    seen = numbers[known]
+    highest = np.maximum.accumulate(seen)
+    again = np.flatnonzero((seen[1:] == 1) & (highest[:-1] > 1)) + 1
+    if len(again):
+        repeated = pc.match_substring_regex(raw.take(pa.array(known[again])), _SENT_BEFORE)
+        again = again[~repeated.to_numpy(zero_copy_only=False)]
+    unread = np.cumsum(numbers < 0, dtype=np.int64)
+    found: list[Gap] = []
+    for part in np.split(np.arange(len(known)), again):
+        found += _within(raw, numbers, known[part], unread)
+    return found
+
+
+def _within(raw: pa.Array, numbers: Ints, places: Ints, unread: Ints) -> list[Gap]:
+    """The gaps of one run of numbers, `places` in log order."""
+    values, first = np.unique(numbers[places], return_index=True)
+    holes = np.flatnonzero(np.diff(values) > 1)
+    if not len(holes):
+        return []
+    filled = _told(raw.take(pa.array(places)), numbers[places])
+    found = []
+    for hole in holes.tolist():
+        before, after = int(places[first[hole]]), int(places[first[hole + 1]])
+        low, high = int(values[hole]) + 1, int(values[hole + 1]) - 1
+        spoiled = abs(int(unread[after]) - int(unread[before]))
+        if spoiled >= high - low + 1 or any(start <= low and high < end for start, end in filled):
+            continue
+        found.append(Gap(low, high, after))
+    return found
+
+
+def _told(raw: pa.Array, numbers: Ints) -> list[tuple[int, int]]:
+    """What SequenceReset(4) says: from its own number to before NewSeqNo(36)."""
+    resets = np.flatnonzero(pc.match_substring_regex(raw, _SEQUENCE_RESET).to_numpy(zero_copy_only=False))
+    if not len(resets):
+        return []
+    until = _numbers(raw.take(pa.array(resets)), _NEXT)
+    return [(int(numbers[at]), int(end)) for at, end in zip(resets.tolist(), until.tolist(), strict=True) if end > 0]
+
+
+def _row(
+    messages: pa.Table, at: int, gap: Gap, feed: str, sender: str, file: str, lines: Mapping[str, int]
+) -> dict[str, object]:
+    message_id = messages["message_id"][at].as_py()
+    moment = messages["recv_ts"].cast(pa.int64())[at].as_py()
+    return {
+        "record_id": digest128("gap", feed, file, sender, str(gap.first), str(gap.last)),
+        "feed": feed, "sender": sender, "gap_first": gap.first, "gap_last": gap.last, "seen_at": moment, "file": file,
+        "line": lines.get(message_id), "recv_time_utc": moment, "execution": "", "message_id": message_id,
+    }  # fmt: skip

@@ -1,0 +1,65 @@
+"""The ingest level: quarantine, integrity warnings, unknown names, lost messages and silent feeds as breaks (I01-I07).
+
+Its components begin with `I|`: `q` a feed's quarantine of a day, `w` its warnings, `n` an instrument and `a` an account
+nobody knows, `g` a gap, `f` a feed and a date.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from matching.levels import ingest_sql as sql
+from matching.levels.port import Run
+
+
+@dataclass(frozen=True, slots=True)
+class IngestLevel:
+    """I01 to I07; reads nothing where no such fact exists."""
+
+    name: str = "ingest"
+
+    def touch(self, run: Run) -> None:
+        """What new facts, or the time, say about feeds."""
+        _execute(run, sql.NEW_MARKS)
+        if _any(run, "match_mark"):
+            _execute(run, sql.TOUCH_MARKS)
+        if _any(run, "quarantine"):
+            _execute(run, sql.TOUCH_QUARANTINE)
+        if _any(run, "sequence_gap"):
+            _execute(run, sql.TOUCH_GAPS)
+
+    def find(self, run: Run) -> None:
+        """The breaks of this level's components."""
+        if not _any(run, "work_component where component like 'I|%'"):
+            return
+        _load_sources(run)
+        kinds = {
+            "q": sql.QUARANTINED, "w": sql.INTEGRITY, "n": sql.STRANGE_INSTRUMENT, "a": sql.STRANGE_ACCOUNT,
+            "g": sql.LOST,
+        }  # fmt: skip
+        for letter, told in kinds.items():
+            if _any(run, f"work_component where component like 'I|{letter}|%'"):
+                _each(run, told.statements())
+
+
+def _load_sources(run: Run) -> None:
+    """Every feed, those of positions and cash among them: who sent what could not be read."""
+    columns = ("feed", "role", "party")
+    run.warehouse.append(
+        "work_source",
+        pa.table({name: pa.array([getattr(f, name) for f in run.feeds], pa.string()) for name in columns}),
+    )
+
+
+def _any(run: Run, what: str) -> bool:
+    return bool(run.warehouse.query(f"select 1 as found from {what} limit 1").num_rows)
+
+
+def _each(run: Run, statements: Sequence[str]) -> None:
+    for statement in statements:
+        _execute(run, statement)
+
+
+def _execute(run: Run, statement: str) -> int:
+    return run.warehouse.execute(statement, {"tenant": run.tenant} if ":tenant" in statement else {})

@@ -1,0 +1,133 @@
+"""SQL of the ingest level: what could not be read, proved nothing, named strangers, or never came (I01 to I07)."""
+
+from dataclasses import dataclass
+
+from matching.items import digest, product
+
+# So many messages of one feed and day are told one by one; more are one break that names them all.
+TOLD_ONE_BY_ONE = 200
+NOW = "cast(:as_of as timestamp_ntz(9))"
+GAP_SECONDS = 60
+_RUN = "(select x.execution from work_execution x)"
+_NEW = "select c.component from work_component c"
+_FINDING = (
+    "break_id, level, pb, anchor, family, code, due_at, instrument, symbol, account, side, trade_date, settle_date,"
+    " ccy, exposure, left_value, right_value, rule_id, pass_id, group_key, component, qty, price, severity"
+)
+_NO_TEXT, _NO_TIME = "cast(null as varchar)", "cast(null as timestamp_ntz(9))"
+
+# Flags on trades, looked for once when the trade comes; `_` stands for any letter in a pattern.
+_WRONG = "(e.flags like '%I02_CHECKSUM%' or e.flags like '%I02_LENGTH%')"
+NEW_MARKS = f"""
+insert into match_mark (record_id, code, component, feed, leg, execution)
+with flagged as (
+  select e.record_id, e.feed, case when e.source_role = 'INTERNAL' then 'L' else 'R' end as leg, e.execution,
+    e.trade_date, e.instrument_id, coalesce(e.account_raw, e.account_id) as account, coalesce(f.party, e.feed) as party,
+    {_WRONG} as wrong, e.flags like '%I03_%' as unnamed, e.flags like '%I04_%' as unmapped
+  from trade_event e left join work_feed f on f.feed = e.feed
+  where e.execution in {_RUN} and ({_WRONG} or e.flags like '%I03_%' or e.flags like '%I04_%')
+    and not exists (select 1 from match_mark m where m.record_id = e.record_id)
+)
+select record_id, 'I02', 'I|w|' || feed || '|' || cast(trade_date as varchar), feed, leg, execution
+from flagged where wrong
+union all
+select record_id, 'I03', 'I|n|' || instrument_id, feed, leg, execution from flagged where unnamed
+union all
+select record_id, 'I04', 'I|a|' || party || '|' || account, feed, leg, execution from flagged where unmapped
+"""
+TOUCH_MARKS = f"""
+insert into work_component
+select distinct m.component from match_mark m where m.execution in {_RUN} and m.component not in ({_NEW})
+"""
+
+_HELD_DAY = "'I|q|' || q.feed || '|' || cast(cast(q.recv_ts as date) as varchar) || '|' || q.code"
+TOUCH_QUARANTINE = f"""
+insert into work_component
+select distinct {_HELD_DAY} from quarantine q
+where q.execution in {_RUN} or q.quarantine_id in (
+  select r.quarantine_id from quarantine_retry r where r.execution in {_RUN})
+"""
+_GAP = "'I|g|' || g.record_id"
+TOUCH_GAPS = f"insert into work_component select {_GAP} from sequence_gap g where g.execution in {_RUN}"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is told alike: a query of items with their terms, the field it is about, and how many one by one."""
+
+    family: str
+    items: str
+    one_by_one: int
+
+    def statements(self) -> tuple[str, str]:
+        """The findings and their members."""
+        single, whole = _key("t.item", self.family), _key("t.component", self.family)
+        told = f"with t as (\n  select i.*, count(*) over (partition by i.component) as n from ({self.items}) i\n)"
+        findings = f"""
+insert into work_finding ({_FINDING})
+{told}
+select {single}, 'INGEST', t.pb, t.item, '{self.family}', t.code, t.due_at, t.instrument, t.symbol, t.account, t.side,
+  t.trade_date, t.settle_date, t.ccy, t.exposure, case when t.leg = 'L' then t.shown end,
+  case when t.leg = 'R' then t.shown end, 'ingest', 'ingest', {single}, t.component, t.qty, t.price, k.severity
+from t join work_code k on k.code = t.code where t.n <= {self.one_by_one}
+union all
+select {whole}, 'INGEST', case when min(t.pb) = max(t.pb) then min(t.pb) end, t.component, '{self.family}', min(t.code),
+  max(t.due_at), min(t.instrument), min(t.symbol), case when min(t.account) = max(t.account) then min(t.account) end,
+  {_NO_TEXT}, min(t.trade_date), cast(null as date), {_NO_TEXT}, cast(null as number(28, 6)),
+  case when min(t.leg) = 'L' then min(t.summary) end, case when max(t.leg) = 'R' then min(t.summary) end,
+  'ingest', 'ingest', {whole}, t.component, cast(null as number(38, 10)), cast(null as number(28, 12)),
+  max(k.severity)
+from t join work_code k on k.code = t.code where t.n > {self.one_by_one} group by t.component
+"""
+        members = f"""
+insert into work_member (record_id, leg, group_key, pass_id, code)
+{told}
+select t.item, t.leg, case when t.n <= {self.one_by_one} then {single} else {whole} end, 'ingest', t.code from t
+"""
+        return findings, members
+
+
+def _key(anchor: str, family: str) -> str:
+    return digest("'break'", ":tenant", "'INGEST'", anchor, f"'{family}'")
+
+
+def _marked(code: str, shown: str, summary: str) -> str:
+    return f"""
+    select m.record_id as item, m.component, m.leg, m.code, e.pb_id as pb, {_NO_TIME} as due_at,
+      e.instrument_id as instrument, e.symbol, coalesce(e.account_id, e.account_raw) as account, e.side, e.trade_date,
+      e.settle_date, e.trade_ccy as ccy, {product("e.qty", "e.price", "coalesce(e.multiplier, 1)")} as exposure,
+      {shown} as shown, {summary} as summary, e.qty, e.price
+    from match_mark m join trade_event e on e.record_id = m.record_id
+    where m.code = '{code}' and m.component in ({_NEW})"""
+
+
+_NOTHING_TRADED = (
+    f"{_NO_TEXT} as instrument, {_NO_TEXT} as symbol, {_NO_TEXT} as account, {_NO_TEXT} as side, {{day}} as trade_date,"
+    f" cast(null as date) as settle_date, {_NO_TEXT} as ccy, cast(null as number(28, 6)) as exposure"
+)
+_UNTRADED = "cast(null as number(38, 10)) as qty, cast(null as number(28, 12)) as price"
+_LEG = "case when f.role = 'INTERNAL' then 'L' else 'R' end as leg"
+_PB = "case when f.role = 'PB' then f.party end as pb"
+
+_QUARANTINED = f"""
+    select q.quarantine_id as item, {_HELD_DAY} as component, {_LEG}, q.code, {_PB}, {_NO_TIME} as due_at,
+      {_NOTHING_TRADED.format(day="cast(q.recv_ts as date)")}, q.detail as shown,
+      cast(count(*) over (partition by {_HELD_DAY}) as varchar) || ' messages' as summary, {_UNTRADED}
+    from quarantine q left join work_source f on f.feed = q.feed
+    where {_HELD_DAY} in ({_NEW}) and q.code <> 'I02' and not exists (
+      select 1 from quarantine_retry r where r.quarantine_id = q.quarantine_id and r.healed)"""
+
+_LOST = f"""
+    select g.record_id as item, {_GAP} as component, {_LEG}, 'I05' as code, {_PB},
+      dateadd('second', {GAP_SECONDS}, g.seen_at) as due_at, {_NOTHING_TRADED.format(day="cast(g.seen_at as date)")},
+      cast(g.gap_last - g.gap_first + 1 as varchar) || ' messages, ' || cast(g.gap_first as varchar) || ' to '
+        || cast(g.gap_last as varchar) as shown, {_NO_TEXT} as summary, {_UNTRADED}
+    from sequence_gap g left join work_source f on f.feed = g.feed
+    where {_GAP} in ({_NEW})"""
+
+_HOW_MANY = "cast(count(*) over (partition by m.component) as varchar)"
+INTEGRITY = Told("integrity", _marked("I02", "e.flags", f"{_HOW_MANY} || ' messages'"), TOLD_ONE_BY_ONE)
+STRANGE_INSTRUMENT = Told("instrument", _marked("I03", "e.instrument_id", "e.instrument_id"), 0)
+STRANGE_ACCOUNT = Told("account", _marked("I04", "e.account_raw", "coalesce(e.account_raw, e.account_id)"), 0)
+QUARANTINED = Told("message", _QUARANTINED, TOLD_ONE_BY_ONE)
+LOST = Told("sequence", _LOST, 1)
