@@ -63,7 +63,8 @@ def _lines(run: Run) -> list[Line]:
 def _known(run: Run, lines: list[Line]) -> Known:
     """What may explain the differences."""
     warehouse = run.warehouse
-    instruments = sorted({line.instrument for line in lines})
+    broken = books.by_line(books.trade_effects(run))
+    instruments = sorted({*(line.instrument for line in lines), *(key[2] for key in broken)})
     warehouse.append("work_line", pa.table({"instrument_id": instruments}))
     splits: dict[tuple[str, str | None, str], Split] = {}
     for row in warehouse.query(SPLITS, {"days": run.rules.books.action_days}).to_pylist():
@@ -77,7 +78,7 @@ def _known(run: Run, lines: list[Line]) -> Known:
     for row in warehouse.query(RENAMES).to_pylist():
         renames[row["old_id"]] = {**renames.get(row["old_id"], {}), row["new_id"]: row["ratio"]}
     return Known(
-        broken=books.by_line(books.trade_effects(run)),
+        broken=broken,
         splits=splits,
         pending=pending,
         renames=renames,

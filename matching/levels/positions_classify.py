@@ -82,6 +82,7 @@ def classify(lines: Sequence[Line], known: Known, component: str) -> list[BookFi
     for line in lines:
         if line.ours != line.theirs:
             desk.off[line.key] = line
+            desk.differing.add(line.key)
         elif line.row["l_long"] != line.row["r_long"]:
             desk.say("P04", [line], both(line, "l"), both(line, "r"), line.row["r_long"] - line.row["l_long"])
         desk.value(line)
@@ -101,12 +102,17 @@ class _Desk:
     def __init__(self, known: Known, component: str) -> None:
         self.known, self.component = known, component
         self.off: dict[Key, Line] = {}
+        self.differing: set[Key] = set()
         self.found: list[BookFinding] = []
 
     def residual(self, line: Line) -> Decimal:
         """What theirs is more than ours besides the effect of trade breaks."""
         broken = self.known.broken.get(line.key)
         return line.theirs - line.ours - (broken.qty if broken else ZERO)
+
+    def amounts(self, line: Line) -> tuple[Decimal, ...]:
+        """What theirs may be more than ours for another reason: besides the effect of trade breaks, and as it is."""
+        return tuple(dict.fromkeys((self.residual(line), line.theirs - line.ours)))
 
     def breaks(self, line: Line) -> tuple[str, ...]:
         broken = self.known.broken.get(line.key)
@@ -128,7 +134,7 @@ class _Desk:
                 new = self.off.get((old.pb, old.account, new_id))
                 if new is None or new.key == old.key:
                     continue
-                if product(old.theirs, ratio) + self.residual(new) == 0:
+                if -product(old.theirs, ratio) in self.amounts(new):
                     self.say("P03", [new, old], new.instrument, name, ZERO)
                     break
 
@@ -138,10 +144,11 @@ class _Desk:
             split = self.known.splits.get((line.pb, line.account, line.instrument))
             if split is None or not split.opening:
                 continue
-            off, after = self.residual(line), split.opening
+            after, offs = split.opening, self.amounts(line)
             # Theirs unadjusted: their opening x ratio is ours; ours unadjusted: our opening x ratio is theirs.
-            theirs_late = abs(product(after + off, split.ratio) - after) < max(split.ratio, Decimal(1))
-            ours_late = abs(product(after, split.ratio) - (after + off)) < max(split.ratio, Decimal(1))
+            fraction = max(split.ratio, Decimal(1))
+            theirs_late = any(abs(product(after + off, split.ratio) - after) < fraction for off in offs)
+            ours_late = any(abs(product(after, split.ratio) - (after + off)) < fraction for off in offs)
             if theirs_late or ours_late:
                 told = f" before split {plain(split.ratio)}:1"
                 left = plain(line.ours) + (told if ours_late and not theirs_late else "")
@@ -152,9 +159,9 @@ class _Desk:
         """P05: one side shows by settlement date what the other shows by trade date."""
         for line in self._open():
             waiting = set(self.known.pending.get(line.key, {}).values()) - {ZERO}
-            off = self.residual(line)
-            if -off in waiting or off in waiting:
-                basis = "settlement date" if -off in waiting else "trade date"
+            offs = self.amounts(line)
+            if any(off in waiting or -off in waiting for off in offs):
+                basis = "settlement date" if any(-off in waiting for off in offs) else "trade date"
                 self.say("P05", [line], plain(line.ours), f"{plain(line.theirs)} by {basis}", ZERO)
 
     def exercised(self) -> None:
@@ -164,14 +171,16 @@ class _Desk:
             option = _OPTION.fullmatch(line.instrument)
             if about.get("asset_class") != "OPTION" and option is None:
                 continue
-            gone = -self.residual(line)
-            if not gone or (gone > 0) != (line.ours > 0) or abs(gone) > abs(line.ours):
-                continue
-            shares = self._shares(line, gone, option, about)
-            if shares is not None:
-                self.say("P06", [line, shares])
-            elif self._expired(line, about) or self._share_in_dispute(line, option):
-                self.say("P06", [line])
+            for gone in (-off for off in self.amounts(line)):
+                if not gone or (gone > 0) != (line.ours > 0) or abs(gone) > abs(line.ours):
+                    continue
+                shares = self._shares(line, gone, option, about)
+                if shares is not None:
+                    self.say("P06", [line, shares])
+                    break
+            else:
+                if self._gone(line, about, option):
+                    self.say("P06", [line])
 
     def _shares(self, line: Line, gone: Decimal, option: re.Match[str] | None, about: Mapping[str, Any]) -> Line | None:
         """The line that moved by what the exercise of `gone` options delivers."""
@@ -180,40 +189,41 @@ class _Desk:
         for other in self._open():
             if (other.pb, other.account) != (line.pb, line.account) or other is line:
                 continue
-            off = self.residual(other)
+            offs = self.amounts(other)
             if option is not None:
                 expected = moved if option[2] == "C" else -moved
-                if self._symbol(other) == option[1] and off == expected:
+                if self._symbol(other) == option[1] and expected in offs:
                     return other
-            elif abs(off) == abs(moved) and self._asset(other) in ("EQUITY", "ETF"):
+            elif self._asset(other) in ("EQUITY", "ETF") and (moved in offs or -moved in offs):
                 return other
         return None
 
-    def _share_in_dispute(self, line: Line, option: re.Match[str] | None) -> bool:
-        """Whether trade breaks cover what the shares of an exercise would do to their line."""
-        return option is not None and any(
-            self._symbol_of(key[2]) == option[1] and (key[0], key[1]) == (line.pb, line.account)
-            for key, broken in self.known.broken.items()
-            if broken.breaks and key[0] is not None
-        )
-
-    def _expired(self, line: Line, about: Mapping[str, Any]) -> bool:
+    def _gone(self, line: Line, about: Mapping[str, Any], option: re.Match[str] | None) -> bool:
+        """Expired, or fewer while what the shares did cannot be seen, because their line is disputed as well."""
         until = about.get("valid_to")
-        return line.theirs == 0 and until is not None and until <= line.day
+        if line.theirs == 0 and until is not None and until <= line.day:
+            return True
+        fewer = any(off and (off < 0) == (line.ours > 0) and abs(off) <= abs(line.ours) for off in self.amounts(line))
+        broken = self.known.broken.get(line.key)
+        if option is None or not fewer or (broken and broken.qty):
+            return False
+        disputed = {*self.differing, *(key for key, other in self.known.broken.items() if other.breaks and key[0])}
+        return any(key[:2] == line.key[:2] and self._symbol_of(key[2]) == option[1] for key in disputed)
 
     def in_transit(self) -> None:
         """P08: equal and opposite at two brokers: moved in one side's books, on its way in the other's."""
         sending: dict[tuple[str, Decimal], list[Line]] = {}
-        lines = [line for line in self._open() if not self.breaks(line)]
+        lines = list(self._open())
         for line in lines:
-            if self.residual(line) > 0:
-                sending.setdefault((line.instrument, self.residual(line)), []).append(line)
+            for off in self.amounts(line):
+                if off > 0:
+                    sending.setdefault((line.instrument, off), []).append(line)
         for line in lines:
-            waiting = sending.get((line.instrument, -self.residual(line)), [])
-            other = next((one for one in waiting if one.pb != line.pb), None)
-            if other is not None:
-                waiting.remove(other)
-                self.say("P08", [other, line])
+            for off in self.amounts(line):
+                waiting = sending.get((line.instrument, -off), [])
+                other = next((one for one in waiting if one.pb != line.pb and one.key in self.off), None)
+                if other is not None and line.key in self.off:
+                    self.say("P08", [other, line])
 
     def rest(self) -> None:
         """P01: nothing says why."""

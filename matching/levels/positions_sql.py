@@ -5,7 +5,8 @@ _DATED = """
 select pb_id, as_of_date, snapshot_type from position_snapshot
 where snapshot_type in ('SOD', 'EOD') and pb_id is not null
 group by pb_id, as_of_date, snapshot_type
-having max(case when source_role = 'PB' then 1 else 0 end) + max(case when source_role = 'INTERNAL' then 1 else 0 end) = 2
+having max(case when source_role = 'PB' then 1 else 0 end) = 1
+  and max(case when source_role = 'INTERNAL' then 1 else 0 end) = 1
 qualify row_number() over (partition by pb_id order by as_of_date desc, snapshot_type) = 1
 """
 
