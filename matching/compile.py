@@ -15,22 +15,26 @@ from matching.rules import (
     ExactPass,
     NearMissPass,
     OneSidedPass,
+    OrderPass,
     Pass,
     RollupPass,
     RuleSet,
     TolerancePass,
 )
+from matching.units import order_members, order_pairs
 
 _AGREEMENT = ("account", "instrument", "direction", "qty", "price")
 # Precisions at which two equal times are evidence of one event rather than of a busy second.
 _FINE = "('ms', 'us', 'ns')"
 # Keys a feed may not know at all: a pass on one that no free record has is skipped.
-OPTIONAL_KEYS = ("uid", "cross_uid", "order_id", "client_order_id")
+OPTIONAL_KEYS = ("uid", "cross_uid", "order_id", "client_order_id", "order_ref")
 # A pass that wants allocations on a side is skipped where there are none.
 ALLOCATIONS = "allocations"
 _PAIR = "insert into work_pair (left_id, right_id)\n"
 _SINGLE = "insert into work_member (record_id, leg, group_key, pass_id, code, other_id)\n"
 _SAME_PB = "l.component = r.component and (l.pb = r.pb or l.pb is null)"
+# A record that quotes an order of ours is no record of another order, and all of an order is no part of it.
+_ORDER_FITS = "(r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole)"
 _TWIN_GAP = "abs(l.twin - r.twin)"
 
 
@@ -59,6 +63,9 @@ def compile_passes(rules: RuleSet) -> tuple[Statement, ...]:
 
 def _compile(rule: Pass) -> tuple[Statement, ...]:
     match rule:
+        case OrderPass():
+            needs = ("l.order_ref", "r.order_ref", *([f"r.{ALLOCATIONS}"] if rule.blocks else []))
+            return (Statement(rule.id, order_pairs(rule), order_members(rule), repeat=True, needs=needs),)
         case RollupPass():
             return ()  # before the free lists are made: matching/orders.py
         case ExactPass():
@@ -179,6 +186,10 @@ def _economics(rule: EconomicsPass, *, unknown_pb: bool) -> str:
     order = [*rule.pair_by, "uid", "record_id"]
     left = _numbered("work_l", ["component", "pb", *(a for a, _ in _sides(rule.keys))], order)
     right = _numbered("work_r", ["component", *pb, *(b for _, b in _sides(rule.keys))], order)
+    # What quotes an order of ours is no record of another order, and all of an order is left to its totals.
+    right = right.removesuffix(")") + (
+        " where not x.whole)" if "order_ref" in rule.keys else " where x.order_ref is null)"
+    )
     same_pb = "l.pb is null" if unknown_pb else "l.pb = r.pb"
     return (
         f"{_PAIR}select l.record_id, r.record_id\nfrom {left} l\njoin {right} r\n"
@@ -248,7 +259,8 @@ def _tolerance(rule: TolerancePass) -> str:
         "commission": "abs(coalesce(l.commission, 0) - coalesce(r.commission, 0))",
         "settle_date": _OTHER_SETTLE_DATE,
     }
-    joined = f"{_SAME_PB} and {_equal(rule.keys)}\n    and abs(l.price - r.price) <= greatest(l.half_unit, r.half_unit)"
+    joined = f"{_SAME_PB} and {_ORDER_FITS} and {_equal(rule.keys)}"
+    joined += "\n    and abs(l.price - r.price) <= greatest(l.half_unit, r.half_unit)"
     return _nearest(joined, [*(near[name] for name in rule.nearest), _TWIN_GAP])
 
 
@@ -256,7 +268,7 @@ def _near_miss(rule: NearMissPass) -> str:
     [(left, right)] = _sides([rule.differs])
     same_pb = "l.component = r.component" if left == "pb" else _SAME_PB
     near = [f"abs(l.{left} - r.{right})"] if left in {"qty", "price"} else []
-    joined = f"{same_pb} and {_equal(rule.keys)} and l.{left} <> r.{right}"
+    joined = f"{same_pb} and {_ORDER_FITS} and {_equal(rule.keys)} and l.{left} <> r.{right}"
     return _nearest(joined, [*near, _OTHER_SETTLE_DATE, _TWIN_GAP])
 
 

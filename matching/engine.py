@@ -22,7 +22,7 @@ from matching.finish import finish, rows_of
 from matching.items import FREE_LEFT, FREE_RIGHT, compile_items
 from matching.levels.all import LEVELS
 from matching.levels.port import FeedTerms, Run
-from matching.rules import AggregatePass, NearMissPass, Pass, RollupPass, RuleSet
+from matching.rules import AggregatePass, NearMissPass, OrderPass, Pass, RollupPass, RuleSet
 from matching.sides import SIDES, compile_comparison
 from matching.state import refresh_state
 from matching.tables import LASTING_SCRATCH, OWN_TABLES, clear_scratch, prepare
@@ -214,10 +214,9 @@ def _tie_orders(warehouse: Warehouse, rules: RuleSet) -> RollupPass | None:
     rollup = next((rule for rule in rules.passes if rule.kind == "rollup"), None)
     if rollup is None or not _any(warehouse, orders.PRESENT):
         return None
-    for key in rollup.keys:
-        if warehouse.execute(orders.tie(key)):
-            warehouse.execute(orders.TIE_FILE)
-            warehouse.execute(FORGET_PAIRS)
+    if warehouse.execute(orders.TIE):
+        warehouse.execute(orders.TIE_FILE)
+        warehouse.execute(FORGET_PAIRS)
     return rollup
 
 
@@ -317,16 +316,21 @@ def _load_terms(warehouse: Warehouse, compiled: Compiled, feeds: Sequence[FeedTe
         ),
     )
     passes = compiled.rules.passes
-    sure = [_WAITING_CONFIDENCE if _waits(rule) and rule.kind == "aggregate" else _CONFIDENCE.get(rule.kind, "0")
-            for rule in passes]  # fmt: skip
+    sure = [_confidence(rule) for rule in passes]
     ids, waits = [rule.id for rule in passes], [_waits(rule) for rule in passes]
     warehouse.append("work_pass", pa.table({"pass_id": ids, "waits": waits, "confidence": sure}))
     warehouse.append("work_terms", pa.table({"terms_key": [key]}))
 
 
+def _confidence(rule: Pass) -> str:
+    if _waits(rule) and rule.kind in ("aggregate", "order"):
+        return _WAITING_CONFIDENCE
+    return _CONFIDENCE.get(rule.kind, "0")
+
+
 def _waits(rule: Pass) -> bool:
     """Whether this pass names what is left over, so that its breaks open only when grace has passed."""
-    return isinstance(rule, NearMissPass) or (isinstance(rule, AggregatePass) and rule.waits)
+    return isinstance(rule, NearMissPass) or (isinstance(rule, (AggregatePass, OrderPass)) and rule.waits)
 
 
 def _add_due(warehouse: Warehouse, as_of_ns: int) -> None:

@@ -63,7 +63,8 @@ with grace as (
     coalesce(k.root_uid, e.cross_uid) as cross_uid, e.order_id, e.client_order_id,
     case when v.leg = 'L' then coalesce(e.pb_id, cast(:only_pb as varchar))
       else coalesce(f.party, e.pb_id, e.source_id) end as pb,
-    coalesce(e.account_id, e.account_raw) as account, e.instrument_id, e.symbol, e.side,
+    coalesce(e.account_id, e.account_raw) as account, e.instrument_id, e.symbol,
+    case when e.side = 'SELL_SHORT_EXEMPT' then 'SELL_SHORT' else e.side end as side,
     case when e.side in ('BUY', 'BUY_COVER') then 'BUY'
       when e.side in ('SELL', 'SELL_SHORT', 'SELL_SHORT_EXEMPT') then 'SELL' else e.side end as direction,
     e.qty, e.price, e.price_scale, e.trade_date, e.settle_date, e.trade_ccy, coalesce(e.settle_ccy, e.trade_ccy)
@@ -82,10 +83,14 @@ with grace as (
     left join fee n on n.record_id = v.terms_id
     left join work_feed f on f.feed = e.feed
     left join known_as k on k.uid = e.cross_uid and k.leg <> v.leg and k.trade_date = e.trade_date
+), ordered as (
+  select component, order_id, min(coalesce(client_order_id, order_id)) as ref from item
+  where leg = 'L' and (order_id is not null or client_order_id is not null) group by component, order_id
 )
 select i.record_id, i.component, i.leg, i.pb, i.feed, i.level, i.root_id, i.live, i.uid, i.cross_uid, i.order_id,
-  i.client_order_id, i.account, i.instrument_id, i.symbol, i.side, i.direction, i.qty, i.price, {half_unit},
-  i.trade_date, i.settle_date, i.trade_ccy, i.settle_ccy, i.commission, i.net_money, i.multiplier,
+  i.client_order_id, case when i.leg = 'L' then coalesce(i.client_order_id, o.ref) else coalesce(c.ref, o.ref) end,
+  i.account, i.instrument_id, i.symbol, i.side, i.direction, i.qty, i.price, {half_unit}, i.trade_date,
+  i.settle_date, i.trade_ccy, i.settle_ccy, i.commission, i.net_money, i.multiplier,
   case when i.fits_qty then cast(i.qty as number(19, 8)) end,
   case when i.fits then cast(cast(i.qty as number(19, 8)) * cast(i.price as number(18, 8)) as number(38, 12)) end,
   i.event_at, i.event_time_precision, i.recv_at,
@@ -95,21 +100,33 @@ select i.record_id, i.component, i.leg, i.pb, i.feed, i.level, i.root_id, i.live
   i.fee_totals, i.fee_regulatory, i.fee_exchange, i.fee_tax,
   i.net_money + {_settled("coalesce(i.commission, 0) + i.fees")},
   case when i.asset_class in {_UNPAID} then 0 else {_settled(principal)} end
-from item i cross join longest n left join grace g on i.leg = 'L' and g.party = i.pb
+from item i cross join longest n
+  left join ordered o on o.component = i.component and o.order_id = i.order_id
+  left join (select distinct component, ref from ordered) c on c.component = i.component and c.ref = i.client_order_id
+  left join grace g on i.leg = 'L' and g.party = i.pb
 """
 
 
 def _fill(leg: str) -> str:
-    """The free records of one side; records equal in all terms are numbered 1, 2, 3 (twins)."""
+    """The free records of one side; records equal in all terms are numbered 1, 2, 3 (twins).
+
+    `whole`: a broker's only allocation of an order in an account stands for all of it; `part`: an execution of ours
+    that is one of several. The two are no pair.
+    """
     names = ", ".join(FREE_COLUMNS)
     free = (
         "\n  and not exists (select 1 from work_order o where o.record_id = work_item.record_id and o.taken)"
         if leg == "L" else ""
     )  # fmt: skip
+    lone = "level = 'ALLOCATION'" if leg == "R" else "level = 'FILL'"
     return (
-        f"insert into work_{leg.lower()} ({names}, twin)\nselect {names}, row_number() over (\n"
+        f"insert into work_{leg.lower()} ({names}, twin, {'whole' if leg == 'R' else 'part'})\n"
+        f"select {names}, row_number() over (\n"
         "  partition by component, pb, account, instrument, side, qty, price, trade_date, settle_date, ccy"
-        f" order by uid, record_id)\nfrom work_item where leg = '{leg}' and live{free}"
+        f" order by uid, record_id),\n  {lone} and order_ref is not null and count(*) over (\n"
+        f"  partition by component, pb, order_ref, account, instrument, side, trade_date)"
+        f" {'= 1' if leg == 'R' else '> 1'}"
+        f"\nfrom work_item where leg = '{leg}' and live{free}"
     )
 
 

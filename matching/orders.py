@@ -11,21 +11,19 @@ PRESENT = "select 1 as found from work_item where leg = 'L' and (level = 'ALLOCA
 _SAME = "f.component = s.component and f.instrument = s.instrument and f.side = s.side and f.trade_date = s.trade_date"
 
 
-def tie(key: str) -> str:
-    """Executions and shares of one order by one of its ids, as pairs (record, least share) for those not tied yet."""
-    free = "not exists (select 1 from work_order o where o.record_id = {0}.record_id)"
-    return f"""
+# Executions and shares of one order, as pairs (record, least share).
+TIE = f"""
 insert into work_pair (left_id, right_id)
 with share as (
-  select i.record_id, i.component, i.{key} as order_key, i.instrument, i.side, i.trade_date,
-    min(i.record_id) over (partition by i.component, i.{key}, i.instrument, i.side, i.trade_date) as first_id
+  select i.record_id, i.component, i.order_ref, i.instrument, i.side, i.trade_date,
+    min(i.record_id) over (partition by i.component, i.order_ref, i.instrument, i.side, i.trade_date) as first_id
   from work_item i
-  where i.leg = 'L' and i.live and i.level = 'ALLOCATION' and i.{key} is not null and {free.format("i")}
+  where i.leg = 'L' and i.live and i.level = 'ALLOCATION' and i.order_ref is not null
 ), block as (
-  select distinct component, order_key, instrument, side, trade_date, first_id from share
+  select distinct component, order_ref, instrument, side, trade_date, first_id from share
 ), fill as (
-  select f.record_id, s.first_id from work_item f join block s on f.{key} = s.order_key and {_SAME}
-  where f.leg = 'L' and f.live and f.level = 'FILL' and {free.format("f")}
+  select f.record_id, s.first_id from work_item f join block s on f.order_ref = s.order_ref and {_SAME}
+  where f.leg = 'L' and f.live and f.level = 'FILL'
 )
 select record_id, first_id from fill
 union all
@@ -55,10 +53,10 @@ from part p left join quoted q on q.group_id = p.group_id
 UNALLOCATED = """
 insert into work_order (record_id, leg, group_key, taken)
 select l.record_id, 'L', 'U|' || min(l.record_id) over (
-    partition by l.component, coalesce(l.client_order_id, l.order_id), l.account, l.instrument, l.side, l.trade_date),
+    partition by l.component, l.order_ref, l.account, l.instrument, l.side, l.trade_date),
   true
 from work_l l
-where l.pb is null and l.level = 'FILL' and coalesce(l.client_order_id, l.order_id) is not null
+where l.pb is null and l.level = 'FILL' and l.order_ref is not null
   and not exists (select 1 from work_item r where r.leg = 'R' and r.account = l.account)
 """
 TAKE_UNALLOCATED = (
@@ -70,7 +68,7 @@ SIDES = f"""
 insert into work_order_side
 select o.group_key, o.leg, max(case when o.taken then 1 else 0 end) = 1,
   {digest("'group'", "listagg(o.record_id, ',') within group (order by o.record_id)")}, min(i.component), min(i.feed),
-  min(i.trade_date), coalesce(min(i.client_order_id), min(i.order_id)), min(i.account), min(i.instrument),
+  min(i.trade_date), min(i.order_ref), min(i.account), min(i.instrument),
   min(i.symbol), min(i.side), min(i.settle_date), min(i.ccy), count(*), sum(i.qty),
   case when count(i.small_qty) = count(*) then sum(i.small_qty) end, min(i.price), max(i.half_unit),
   case when count(i.notional) = count(*) then sum(i.notional) end, max(i.multiplier), max(i.recv_at), max(i.due_at)
@@ -134,8 +132,8 @@ STEPS = (SIDES, FINDINGS, MEMBERS, GROUPS)
 
 def statements(rule: RollupPass) -> Mapping[str, str]:
     """Every statement of this level by name."""
-    ties = {f"{rule.id}/{key}": tie(key) for key in rule.keys}
-    return ties | {
-        f"{rule.id}/file": TIE_FILE, f"{rule.id}/unallocated": UNALLOCATED, f"{rule.id}/sides": SIDES,
-        f"{rule.id}/findings": FINDINGS, f"{rule.id}/members": MEMBERS, f"{rule.id}/groups": GROUPS,
+    return {
+        f"{rule.id}/tie": TIE, f"{rule.id}/file": TIE_FILE, f"{rule.id}/unallocated": UNALLOCATED,
+        f"{rule.id}/sides": SIDES, f"{rule.id}/findings": FINDINGS, f"{rule.id}/members": MEMBERS,
+        f"{rule.id}/groups": GROUPS,
     }  # fmt: skip

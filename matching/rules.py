@@ -19,7 +19,7 @@ from matching.profiles import Strict as _Strict
 # What a pass may key on: columns of a matchable trade. A key `a=b` compares the left a with the right b.
 KEY_FIELDS = frozenset({
     "account", "instrument", "side", "direction", "qty", "price", "trade_date", "settle_date", "ccy", "settle_ccy",
-    "order_id", "client_order_id", "uid", "cross_uid", "event_at", "commission", "pb",
+    "order_id", "client_order_id", "order_ref", "uid", "cross_uid", "event_at", "commission", "pb",
 })  # fmt: skip
 FAMILIES = frozenset({
     "existence", "qty", "price", "side", "account", "instrument", "settle_date", "trade_date", "ccy", "commission",
@@ -78,15 +78,30 @@ class AggregatePass(_Strict):
     several: bool = False
 
 
+class OrderPass(_Strict):
+    """Pairs what is left of an order in one account with what is left of it at a prime broker.
+
+    Both are equal in `keys`, differ in `differs`, and their totals agree unless listed in `allow`. With `blocks` all of
+    the broker's records must be allocations. Its breaks open only when grace has passed.
+    """
+
+    id: str
+    kind: Literal["order"]
+    keys: Keys
+    differs: tuple[Key, ...] = ()
+    allow: tuple[Literal["qty", "price"], ...] = ()
+    blocks: bool = False
+    waits: bool = True
+
+
 class RollupPass(_Strict):
     """Holds our executions of an order against our own allocations of it, which then meet the prime brokers.
 
-    `keys` are order ids, tried in turn. Executions not allocated within `grace_seconds` are one break per order.
+    Executions not allocated within `grace_seconds` are one break per order.
     """
 
     id: str
     kind: Literal["rollup"]
-    keys: Annotated[tuple[Literal["client_order_id", "order_id"], ...], Field(min_length=1)]
     grace_seconds: int = Field(ge=0)
 
 
@@ -138,7 +153,7 @@ class OneSidedPass(_Strict):
 
 
 Pass = Annotated[
-    RollupPass | ExactPass | EconomicsPass | AggregatePass | TolerancePass | CancelledPass | DuplicatePass
+    RollupPass | OrderPass | ExactPass | EconomicsPass | AggregatePass | TolerancePass | CancelledPass | DuplicatePass
     | NearMissPass | OneSidedPass,
     Field(discriminator="kind"),
 ]  # fmt: skip

@@ -12,6 +12,10 @@ from warehouse.port import Warehouse
 # A chain longer than this (or a circle of references) stops here; its least id stands for the root.
 _LONGEST_CHAIN = 200
 
+# Records of one order id on different trade dates meet when their lines agree and the dates are this close: some
+# sources start their ids again every day.
+_DAYS_APART = 5
+
 _MATCHABLE = (
     "e.source_role in ('INTERNAL', 'PB') and e.level in ('FILL', 'ALLOCATION')"
     " and e.status in ('NEW', 'CORRECT', 'CANCEL')"
@@ -139,26 +143,27 @@ insert into match_link
 with part as (
   select v.record_id, v.leg, v.uid, v.trade_date, v.block, e.cross_uid, e.order_id, e.client_order_id,
     case when v.leg = 'L' and e.level = 'ALLOCATION' then e.alloc_id end as alloc_id,
-    e.instrument_id || '|' || left(e.side, 1) || '|' || cast(e.qty as varchar) as fit
+    e.instrument_id || '|' || left(e.side, 1) as line, cast(e.qty as varchar) as size
   from work_version w join match_version v on v.record_id = w.record_id join trade_event e on e.record_id = w.record_id
   where not v.held
 )
-select record_id, leg, 'x|' || uid, trade_date, fit, block from part
+select record_id, leg, 'x|' || uid, trade_date, line || '|' || size, block from part
 union all
-select record_id, leg, 'x|' || alloc_id, trade_date, fit, block from part where alloc_id is not null
+select record_id, leg, 'x|' || alloc_id, trade_date, line || '|' || size, block from part where alloc_id is not null
 union all
-select record_id, leg, 'x|' || cross_uid, trade_date, fit, block from part where cross_uid is not null
+select record_id, leg, 'x|' || cross_uid, trade_date, line || '|' || size, block from part where cross_uid is not null
 union all
-select record_id, leg, 'o|' || order_id, trade_date, '', block from part where order_id is not null
+select record_id, leg, 'o|' || order_id, trade_date, line, block from part where order_id is not null
 union all
-select record_id, leg, 'c|' || client_order_id, trade_date, '', block from part where client_order_id is not null
+select record_id, leg, 'c|' || client_order_id, trade_date, line, block from part where client_order_id is not null
 """
 
-_EDGE = """
+_EDGE = f"""
 select l.record_id, r.record_id, l.block, r.block
 from match_link l join match_link r on r.leg = 'R' and r.link_key = l.link_key and r.block <> l.block
-  join work_version w on w.record_id = {new}.record_id
-where l.leg = 'L' and (r.trade_date = l.trade_date or (r.fit = l.fit and l.fit <> ''))
+  join work_version w on w.record_id = {{new}}.record_id
+where l.leg = 'L' and (r.trade_date = l.trade_date or (r.fit = l.fit and (l.link_key like 'x|%'
+  or abs(datediff('day', l.trade_date, r.trade_date)) <= {_DAYS_APART})))
 """
 EDGES = f"insert into match_edge {_EDGE.format(new='l')} union {_EDGE.format(new='r')}"
 

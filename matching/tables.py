@@ -84,9 +84,9 @@ SHARED_TABLES = (
 
 _ITEM = """
     record_id varchar, component varchar, leg varchar, pb varchar, feed varchar, level varchar, root_id varchar,
-    live boolean, uid varchar, cross_uid varchar, order_id varchar, client_order_id varchar, order_ref varchar, account varchar,
-    instrument varchar, symbol varchar, side varchar, direction varchar, qty number(28, 10), price number(28, 12),
-    half_unit number(28, 12), trade_date date, settle_date date, ccy varchar, settle_ccy varchar,
+    live boolean, uid varchar, cross_uid varchar, order_id varchar, client_order_id varchar, order_ref varchar,
+    account varchar, instrument varchar, symbol varchar, side varchar, direction varchar, qty number(28, 10),
+    price number(28, 12), half_unit number(28, 12), trade_date date, settle_date date, ccy varchar, settle_ccy varchar,
     commission number(28, 6), net number(28, 6), multiplier number(28, 10), small_qty number(19, 8),
     notional number(38, 12), event_at timestamp_ntz(9), event_precision varchar, recv_at timestamp_ntz(9),
     due_at timestamp_ntz(9), asset varchar, exec_broker varchar, uti varchar, coupon number(28, 12),
@@ -122,9 +122,9 @@ FREE_COLUMNS = (
 )  # fmt: skip
 
 
-def _free() -> str:
+def _free(own: str) -> str:
     kinds = dict(part.strip().split(" ", 1) for part in re.split(r",(?![^(]*\))", _ITEM))
-    return ", ".join(f"{name} {kinds[name]}" for name in FREE_COLUMNS) + ", twin bigint"
+    return ", ".join(f"{name} {kinds[name]}" for name in FREE_COLUMNS) + f", twin bigint, {own} boolean"
 
 
 _SIDE = (
@@ -197,8 +197,8 @@ _SCRATCH = {
     **marks.SCRATCH,
     "work_item": _ITEM,
     "work_member": "record_id varchar, leg varchar, group_key varchar, pass_id varchar, code varchar, other_id varchar",
-    "work_l": _free(),
-    "work_r": _free(),
+    "work_l": _free("part"),
+    "work_r": _free("whole"),
     "work_order": "record_id varchar, leg varchar, group_key varchar, taken boolean",
     "work_order_side": _ORDER_SIDE,
     "work_pair": "left_id varchar, right_id varchar",

@@ -9,65 +9,77 @@ with grace as (
 ), known_as as (
   select leg, uid, trade_date, min(root_uid) as root_uid from match_version
   where uid <> root_uid and not held group by leg, uid, trade_date
+), wanted as (
+  select v.*, b.component from match_block b join match_version v on v.block = b.block and v.is_tip and not v.held
+  where b.component in (select c.component from work_component c)
+), fee as (
+  select f.record_id, count(*) as lines,
+    sum(case when f.fee_type = 'TOTAL' then 1 else 0 end) as totals, min(f.ccy) as ccy, max(f.ccy) as ccy_top,
+    cast(sum(f.amount) as number(28, 6)) as amount,
+    cast(sum(case when f.fee_type = '1' then f.amount else 0 end) as number(28, 6)) as regulatory,
+    cast(sum(case when f.fee_type = '4' then f.amount else 0 end) as number(28, 6)) as exchange,
+    cast(sum(case when f.fee_type in ('2', '5', '9') then f.amount else 0 end) as number(28, 6)) as tax
+  from trade_fee f where f.record_id in (select w.terms_id from wanted w) group by f.record_id
 ), item as (
-  select v.record_id, b.component, v.leg, e.feed, e.level, v.root_id, v.status <> 'CANCEL' as live,
+  select v.record_id, v.component, v.leg, e.feed, e.level, v.root_id, v.status <> 'CANCEL' as live,
     case when v.leg = 'L' and e.level = 'ALLOCATION' then coalesce(e.alloc_id, v.root_uid) else v.root_uid end as uid,
     coalesce(k.root_uid, e.cross_uid) as cross_uid, e.order_id, e.client_order_id,
     case when v.leg = 'L' then coalesce(e.pb_id, cast(:only_pb as varchar))
       else coalesce(f.party, e.pb_id, e.source_id) end as pb,
-    coalesce(e.account_id, e.account_raw) as account, e.instrument_id, e.symbol, e.side,
+    coalesce(e.account_id, e.account_raw) as account, e.instrument_id, e.symbol,
+    case when e.side = 'SELL_SHORT_EXEMPT' then 'SELL_SHORT' else e.side end as side,
     case when e.side in ('BUY', 'BUY_COVER') then 'BUY'
       when e.side in ('SELL', 'SELL_SHORT', 'SELL_SHORT_EXEMPT') then 'SELL' else e.side end as direction,
     e.qty, e.price, e.price_scale, e.trade_date, e.settle_date, e.trade_ccy, coalesce(e.settle_ccy, e.trade_ccy)
       as settle_ccy, e.commission, e.net_money, coalesce(e.multiplier, 1) as multiplier,
     abs(e.qty) < 10000000000 as fits_qty, abs(e.qty) < 10000000000 and abs(e.price) < 100000000 as fits,
-    v.event_at, e.event_time_precision, v.recv_at
-  from match_block b
-    join match_version v on v.block = b.block and v.is_tip and not v.held
-      and b.component in (select c.component from work_component c)
+    v.event_at, e.event_time_precision, v.recv_at, e.asset_class, upper(trim(e.exec_broker_id)) as exec_broker, e.uti, e.coupon,
+    e.fx_rate,
+    case when e.gross_money is not null then abs(e.gross_money) when e.price_type <> 'PERCENT_PAR'
+      or e.price_type is null then case when abs(e.qty) < 10000000000 and abs(e.price) < 100000000 and abs(coalesce(e.multiplier, 1)) < 10000 then cast(abs(cast(cast(e.qty as number(19, 8)) * cast(coalesce(e.multiplier, 1) as number(9, 4)) as number(20, 6)) * cast(e.price as number(18, 8))) as number(28, 6)) end end as gross,
+    e.accrued_interest, coalesce(n.lines, 0) as fee_lines, coalesce(n.totals, 0) as fee_totals,
+    case when n.lines is null then 0 when n.ccy = n.ccy_top and n.ccy <> e.trade_ccy then null else n.amount end
+      as fees, coalesce(n.regulatory, 0) as fee_regulatory, coalesce(n.exchange, 0) as fee_exchange,
+    coalesce(n.tax, 0) as fee_tax
+  from wanted v
     join trade_event e on e.record_id = v.terms_id
+    left join fee n on n.record_id = v.terms_id
     left join work_feed f on f.feed = e.feed
     left join known_as k on k.uid = e.cross_uid and k.leg <> v.leg and k.trade_date = e.trade_date
+), ordered as (
+  select component, order_id, min(coalesce(client_order_id, order_id)) as ref from item
+  where leg = 'L' and (order_id is not null or client_order_id is not null) group by component, order_id
 )
 select i.record_id, i.component, i.leg, i.pb, i.feed, i.level, i.root_id, i.live, i.uid, i.cross_uid, i.order_id,
-  i.client_order_id, i.account, i.instrument_id, i.symbol, i.side, i.direction, i.qty, i.price, case greatest(coalesce(i.price_scale, 12), 2) when 2 then 0.005 when 3 then 0.0005 when 4 then 0.00005 when 5 then 0.000005 when 6 then 0.0000005 when 7 then 0.00000005 when 8 then 0.000000005 when 9 then 0.0000000005 when 10 then 0.00000000005 when 11 then 0.000000000005 else 0.0000000000005 end,
-  i.trade_date, i.settle_date, i.trade_ccy, i.settle_ccy, i.commission, i.net_money, i.multiplier,
+  i.client_order_id, case when i.leg = 'L' then coalesce(i.client_order_id, o.ref) else coalesce(c.ref, o.ref) end,
+  i.account, i.instrument_id, i.symbol, i.side, i.direction, i.qty, i.price, case greatest(coalesce(i.price_scale, 12), 2) when 2 then 0.005 when 3 then 0.0005 when 4 then 0.00005 when 5 then 0.000005 when 6 then 0.0000005 when 7 then 0.00000005 when 8 then 0.000000005 when 9 then 0.0000000005 when 10 then 0.00000000005 when 11 then 0.000000000005 else 0.0000000000005 end, i.trade_date,
+  i.settle_date, i.trade_ccy, i.settle_ccy, i.commission, i.net_money, i.multiplier,
   case when i.fits_qty then cast(i.qty as number(19, 8)) end,
   case when i.fits then cast(cast(i.qty as number(19, 8)) * cast(i.price as number(18, 8)) as number(38, 12)) end,
   i.event_at, i.event_time_precision, i.recv_at,
   dateadd('second', case when i.leg = 'L' then coalesce(g.seconds, n.pb_seconds, :default_grace)
-    else coalesce(n.internal_seconds, :default_grace) end, i.recv_at)
-from item i cross join longest n left join grace g on i.leg = 'L' and g.party = i.pb;
+    else coalesce(n.internal_seconds, :default_grace) end, i.recv_at),
+  i.asset_class, i.exec_broker, i.uti, i.coupon, i.fx_rate, i.gross, i.accrued_interest, i.fees, i.fee_lines,
+  i.fee_totals, i.fee_regulatory, i.fee_exchange, i.fee_tax,
+  i.net_money + case when i.fx_rate is null or i.settle_ccy = i.trade_ccy then cast(coalesce(i.commission, 0) + i.fees as number(28, 6)) when abs(coalesce(i.commission, 0) + i.fees) < 100000000000000 and abs(i.fx_rate) < 10000000000 then cast(cast(coalesce(i.commission, 0) + i.fees as number(20, 6)) * cast(i.fx_rate as number(18, 8)) as number(28, 6)) end,
+  case when i.asset_class in ('FUTURE', 'FX_NDF') then 0 else case when i.fx_rate is null or i.settle_ccy = i.trade_ccy then cast((i.gross + coalesce(i.accrued_interest, 0)) * case when i.direction in ('BUY', 'SUBSCRIBE', 'BORROW') then -1 else 1 end as number(28, 6)) when abs((i.gross + coalesce(i.accrued_interest, 0)) * case when i.direction in ('BUY', 'SUBSCRIBE', 'BORROW') then -1 else 1 end) < 100000000000000 and abs(i.fx_rate) < 10000000000 then cast(cast((i.gross + coalesce(i.accrued_interest, 0)) * case when i.direction in ('BUY', 'SUBSCRIBE', 'BORROW') then -1 else 1 end as number(20, 6)) * cast(i.fx_rate as number(18, 8)) as number(28, 6)) end end
+from item i cross join longest n
+  left join ordered o on o.component = i.component and o.order_id = i.order_id
+  left join (select distinct component, ref from ordered) c on c.component = i.component and c.ref = i.client_order_id
+  left join grace g on i.leg = 'L' and g.party = i.pb;
 
--- P01-order-allocated/client_order_id
+-- P01-order-allocated/tie
 insert into work_pair (left_id, right_id)
 with share as (
-  select i.record_id, i.component, i.client_order_id as order_key, i.instrument, i.side, i.trade_date,
-    min(i.record_id) over (partition by i.component, i.client_order_id, i.instrument, i.side, i.trade_date) as first_id
+  select i.record_id, i.component, i.order_ref, i.instrument, i.side, i.trade_date,
+    min(i.record_id) over (partition by i.component, i.order_ref, i.instrument, i.side, i.trade_date) as first_id
   from work_item i
-  where i.leg = 'L' and i.live and i.level = 'ALLOCATION' and i.client_order_id is not null and not exists (select 1 from work_order o where o.record_id = i.record_id)
+  where i.leg = 'L' and i.live and i.level = 'ALLOCATION' and i.order_ref is not null
 ), block as (
-  select distinct component, order_key, instrument, side, trade_date, first_id from share
+  select distinct component, order_ref, instrument, side, trade_date, first_id from share
 ), fill as (
-  select f.record_id, s.first_id from work_item f join block s on f.client_order_id = s.order_key and f.component = s.component and f.instrument = s.instrument and f.side = s.side and f.trade_date = s.trade_date
-  where f.leg = 'L' and f.live and f.level = 'FILL' and not exists (select 1 from work_order o where o.record_id = f.record_id)
-)
-select record_id, first_id from fill
-union all
-select s.record_id, s.first_id from share s where s.first_id in (select f.first_id from fill f);
-
--- P01-order-allocated/order_id
-insert into work_pair (left_id, right_id)
-with share as (
-  select i.record_id, i.component, i.order_id as order_key, i.instrument, i.side, i.trade_date,
-    min(i.record_id) over (partition by i.component, i.order_id, i.instrument, i.side, i.trade_date) as first_id
-  from work_item i
-  where i.leg = 'L' and i.live and i.level = 'ALLOCATION' and i.order_id is not null and not exists (select 1 from work_order o where o.record_id = i.record_id)
-), block as (
-  select distinct component, order_key, instrument, side, trade_date, first_id from share
-), fill as (
-  select f.record_id, s.first_id from work_item f join block s on f.order_id = s.order_key and f.component = s.component and f.instrument = s.instrument and f.side = s.side and f.trade_date = s.trade_date
-  where f.leg = 'L' and f.live and f.level = 'FILL' and not exists (select 1 from work_order o where o.record_id = f.record_id)
+  select f.record_id, s.first_id from work_item f join block s on f.order_ref = s.order_ref and f.component = s.component and f.instrument = s.instrument and f.side = s.side and f.trade_date = s.trade_date
+  where f.leg = 'L' and f.live and f.level = 'FILL'
 )
 select record_id, first_id from fill
 union all
@@ -91,17 +103,17 @@ from part p left join quoted q on q.group_id = p.group_id;
 -- P01-order-allocated/unallocated
 insert into work_order (record_id, leg, group_key, taken)
 select l.record_id, 'L', 'U|' || min(l.record_id) over (
-    partition by l.component, coalesce(l.client_order_id, l.order_id), l.account, l.instrument, l.side, l.trade_date),
+    partition by l.component, l.order_ref, l.account, l.instrument, l.side, l.trade_date),
   true
 from work_l l
-where l.pb is null and l.level = 'FILL' and coalesce(l.client_order_id, l.order_id) is not null
+where l.pb is null and l.level = 'FILL' and l.order_ref is not null
   and not exists (select 1 from work_item r where r.leg = 'R' and r.account = l.account);
 
 -- P01-order-allocated/sides
 insert into work_order_side
 select o.group_key, o.leg, max(case when o.taken then 1 else 0 end) = 1,
   left(sha2('group' || chr(31) || listagg(o.record_id, ',') within group (order by o.record_id), 256), 32), min(i.component), min(i.feed),
-  min(i.trade_date), coalesce(min(i.client_order_id), min(i.order_id)), min(i.account), min(i.instrument),
+  min(i.trade_date), min(i.order_ref), min(i.account), min(i.instrument),
   min(i.symbol), min(i.side), min(i.settle_date), min(i.ccy), count(*), sum(i.qty),
   case when count(i.small_qty) = count(*) then sum(i.small_qty) end, min(i.price), max(i.half_unit),
   case when count(i.notional) = count(*) then sum(i.notional) end, max(i.multiplier), max(i.recv_at), max(i.due_at)
@@ -132,7 +144,7 @@ select left(sha2('break' || chr(31) || :tenant || chr(31) || 'ORDER' || chr(31) 
   case when n.code <> 'T06' and n.qty < 100000000000000000000 and coalesce(n.r_qty, 0) < 100000000000000000000
     then cast(coalesce(n.r_qty, 0) - n.qty as number(28, 6)) end,
   :pass_id, :pass_id, case when n.code <> 'T01' then n.group_id end, n.group_key, n.component, n.qty, n.price,
-  k.severity, cast(null as varchar)
+  k.severity, cast(null as varchar), cast(null as varchar), cast(null as varchar)
 from n join work_code k on k.code = n.code;
 
 -- P01-order-allocated/members
@@ -284,57 +296,31 @@ select left_id, 'L', left_id, 'P13-exec-id-other-date', null, null from work_pai
 union all
 select right_id, 'R', left_id, 'P13-exec-id-other-date', null, null from work_pair;
 
--- P20-client-order-economics
+-- P20-order-economics
 insert into work_pair (left_id, right_id)
 select l.record_id, r.record_id
-from (select x.*, row_number() over (partition by component, pb, client_order_id, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_l x) l
-join (select x.*, row_number() over (partition by component, pb, client_order_id, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_r x) r
-  on l.component = r.component and l.pb = r.pb and l.nth = r.nth and l.client_order_id = r.client_order_id and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.settle_date = r.settle_date and l.ccy = r.ccy;
+from (select x.*, row_number() over (partition by component, pb, order_ref, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_l x) l
+join (select x.*, row_number() over (partition by component, pb, order_ref, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_r x where not x.whole) r
+  on l.component = r.component and l.pb = r.pb and l.nth = r.nth and l.order_ref = r.order_ref and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.settle_date = r.settle_date and l.ccy = r.ccy;
 
--- P20-client-order-economics/file
+-- P20-order-economics/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
-select left_id, 'L', left_id, 'P20-client-order-economics', null, null from work_pair
+select left_id, 'L', left_id, 'P20-order-economics', null, null from work_pair
 union all
-select right_id, 'R', left_id, 'P20-client-order-economics', null, null from work_pair;
+select right_id, 'R', left_id, 'P20-order-economics', null, null from work_pair;
 
--- P20-client-order-economics/any-pb
+-- P20-order-economics/any-pb
 insert into work_pair (left_id, right_id)
 select l.record_id, r.record_id
-from (select x.*, row_number() over (partition by component, pb, client_order_id, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_l x) l
-join (select x.*, row_number() over (partition by component, client_order_id, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_r x) r
-  on l.component = r.component and l.pb is null and l.nth = r.nth and l.client_order_id = r.client_order_id and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.settle_date = r.settle_date and l.ccy = r.ccy;
+from (select x.*, row_number() over (partition by component, pb, order_ref, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_l x) l
+join (select x.*, row_number() over (partition by component, order_ref, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_r x where not x.whole) r
+  on l.component = r.component and l.pb is null and l.nth = r.nth and l.order_ref = r.order_ref and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.settle_date = r.settle_date and l.ccy = r.ccy;
 
--- P20-client-order-economics/any-pb/file
+-- P20-order-economics/any-pb/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
-select left_id, 'L', left_id, 'P20-client-order-economics', null, null from work_pair
+select left_id, 'L', left_id, 'P20-order-economics', null, null from work_pair
 union all
-select right_id, 'R', left_id, 'P20-client-order-economics', null, null from work_pair;
-
--- P21-order-economics
-insert into work_pair (left_id, right_id)
-select l.record_id, r.record_id
-from (select x.*, row_number() over (partition by component, pb, order_id, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_l x) l
-join (select x.*, row_number() over (partition by component, pb, order_id, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_r x) r
-  on l.component = r.component and l.pb = r.pb and l.nth = r.nth and l.order_id = r.order_id and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.settle_date = r.settle_date and l.ccy = r.ccy;
-
--- P21-order-economics/file
-insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
-select left_id, 'L', left_id, 'P21-order-economics', null, null from work_pair
-union all
-select right_id, 'R', left_id, 'P21-order-economics', null, null from work_pair;
-
--- P21-order-economics/any-pb
-insert into work_pair (left_id, right_id)
-select l.record_id, r.record_id
-from (select x.*, row_number() over (partition by component, pb, order_id, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_l x) l
-join (select x.*, row_number() over (partition by component, order_id, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_r x) r
-  on l.component = r.component and l.pb is null and l.nth = r.nth and l.order_id = r.order_id and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.settle_date = r.settle_date and l.ccy = r.ccy;
-
--- P21-order-economics/any-pb/file
-insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
-select left_id, 'L', left_id, 'P21-order-economics', null, null from work_pair
-union all
-select right_id, 'R', left_id, 'P21-order-economics', null, null from work_pair;
+select right_id, 'R', left_id, 'P20-order-economics', null, null from work_pair;
 
 -- P25-quoted-again
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -352,155 +338,89 @@ from work_l f join work_item x on x.leg = 'L' and f.component = x.component and 
   join work_member m on m.record_id = x.record_id and m.code is null
 group by f.record_id;
 
--- P30-client-order-block
+-- P30-order-block
 insert into work_pair (left_id, right_id)
 select l.first_id, r.first_id
 from (
-  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+  select component, pb, order_ref, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
     sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
-  from work_l group by component, pb, client_order_id, account, instrument, side, trade_date
+  from work_l group by component, pb, order_ref, account, instrument, side, trade_date
 ) l join (
-  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+  select component, pb, order_ref, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
     sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
-  from work_r group by component, pb, client_order_id, account, instrument, side, trade_date
+  from work_r group by component, pb, order_ref, account, instrument, side, trade_date
 ) r
-  on l.component = r.component and l.pb = r.pb and l.client_order_id = r.client_order_id and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date
+  on l.component = r.component and l.pb = r.pb and l.order_ref = r.order_ref and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date
 where (l.n = 1 or r.n = 1 or r.blocks = r.n)
   and l.total_qty = r.total_qty
   and l.sized = l.n and r.sized = r.n
   and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
 qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
 
--- P30-client-order-block/file
+-- P30-order-block/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
-select i.record_id, 'L', p.left_id, 'P30-client-order-block', null, null from (
-  select record_id, min(record_id) over (partition by component, pb, client_order_id, account, instrument, side, trade_date) as first_id from work_l
+select i.record_id, 'L', p.left_id, 'P30-order-block', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date) as first_id from work_l
 ) i join work_pair p on p.left_id = i.first_id
 union all
-select i.record_id, 'R', p.left_id, 'P30-client-order-block', null, null from (
-  select record_id, min(record_id) over (partition by component, pb, client_order_id, account, instrument, side, trade_date) as first_id from work_r
+select i.record_id, 'R', p.left_id, 'P30-order-block', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date) as first_id from work_r
 ) i join work_pair p on p.right_id = i.first_id;
 
--- P30-client-order-block/any-pb
+-- P30-order-block/any-pb
 insert into work_pair (left_id, right_id)
 select l.first_id, r.first_id
 from (
-  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+  select component, pb, order_ref, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
     sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
-  from work_l group by component, pb, client_order_id, account, instrument, side, trade_date
+  from work_l group by component, pb, order_ref, account, instrument, side, trade_date
 ) l join (
-  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+  select component, pb, order_ref, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
     sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
-  from work_r group by component, pb, client_order_id, account, instrument, side, trade_date
+  from work_r group by component, pb, order_ref, account, instrument, side, trade_date
 ) r
-  on l.component = r.component and l.pb is null and l.client_order_id = r.client_order_id and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date
+  on l.component = r.component and l.pb is null and l.order_ref = r.order_ref and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date
 where (l.n = 1 or r.n = 1 or r.blocks = r.n)
   and l.total_qty = r.total_qty
   and l.sized = l.n and r.sized = r.n
   and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
 qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
 
--- P30-client-order-block/any-pb/file
+-- P30-order-block/any-pb/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
-select i.record_id, 'L', p.left_id, 'P30-client-order-block', null, null from (
-  select record_id, min(record_id) over (partition by component, pb, client_order_id, account, instrument, side, trade_date) as first_id from work_l
+select i.record_id, 'L', p.left_id, 'P30-order-block', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date) as first_id from work_l
 ) i join work_pair p on p.left_id = i.first_id
 union all
-select i.record_id, 'R', p.left_id, 'P30-client-order-block', null, null from (
-  select record_id, min(record_id) over (partition by component, pb, client_order_id, account, instrument, side, trade_date) as first_id from work_r
+select i.record_id, 'R', p.left_id, 'P30-order-block', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date) as first_id from work_r
 ) i join work_pair p on p.right_id = i.first_id;
 
--- P31-order-block
+-- P35-order-block-repeated
 insert into work_pair (left_id, right_id)
 select l.first_id, r.first_id
 from (
-  select component, pb, order_id, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+  select component, pb, order_ref, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
     sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
-  from work_l group by component, pb, order_id, account, instrument, side, trade_date
+  from work_l group by component, pb, order_ref, account, instrument, side, trade_date
 ) l join (
-  select component, pb, order_id, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+  select component, pb, order_ref, account, instrument, side, trade_date, record_id, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
     sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
-  from work_r group by component, pb, order_id, account, instrument, side, trade_date
+  from work_r group by component, pb, order_ref, account, instrument, side, trade_date, record_id
 ) r
-  on l.component = r.component and l.pb = r.pb and l.order_id = r.order_id and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date
-where (l.n = 1 or r.n = 1 or r.blocks = r.n)
-  and l.total_qty = r.total_qty
-  and l.sized = l.n and r.sized = r.n
-  and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
-qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
-
--- P31-order-block/file
-insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
-select i.record_id, 'L', p.left_id, 'P31-order-block', null, null from (
-  select record_id, min(record_id) over (partition by component, pb, order_id, account, instrument, side, trade_date) as first_id from work_l
-) i join work_pair p on p.left_id = i.first_id
-union all
-select i.record_id, 'R', p.left_id, 'P31-order-block', null, null from (
-  select record_id, min(record_id) over (partition by component, pb, order_id, account, instrument, side, trade_date) as first_id from work_r
-) i join work_pair p on p.right_id = i.first_id;
-
--- P31-order-block/any-pb
-insert into work_pair (left_id, right_id)
-select l.first_id, r.first_id
-from (
-  select component, pb, order_id, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
-    count(notional) as sized,
-    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
-    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
-  from work_l group by component, pb, order_id, account, instrument, side, trade_date
-) l join (
-  select component, pb, order_id, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
-    count(notional) as sized,
-    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
-    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
-  from work_r group by component, pb, order_id, account, instrument, side, trade_date
-) r
-  on l.component = r.component and l.pb is null and l.order_id = r.order_id and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date
-where (l.n = 1 or r.n = 1 or r.blocks = r.n)
-  and l.total_qty = r.total_qty
-  and l.sized = l.n and r.sized = r.n
-  and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
-qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
-
--- P31-order-block/any-pb/file
-insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
-select i.record_id, 'L', p.left_id, 'P31-order-block', null, null from (
-  select record_id, min(record_id) over (partition by component, pb, order_id, account, instrument, side, trade_date) as first_id from work_l
-) i join work_pair p on p.left_id = i.first_id
-union all
-select i.record_id, 'R', p.left_id, 'P31-order-block', null, null from (
-  select record_id, min(record_id) over (partition by component, pb, order_id, account, instrument, side, trade_date) as first_id from work_r
-) i join work_pair p on p.right_id = i.first_id;
-
--- P35-client-order-block-repeated
-insert into work_pair (left_id, right_id)
-select l.first_id, r.first_id
-from (
-  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
-    count(notional) as sized,
-    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
-    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
-  from work_l group by component, pb, client_order_id, account, instrument, side, trade_date
-) l join (
-  select component, pb, client_order_id, account, instrument, side, trade_date, record_id, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
-    count(notional) as sized,
-    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
-    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
-  from work_r group by component, pb, client_order_id, account, instrument, side, trade_date, record_id
-) r
-  on l.component = r.component and l.pb = r.pb and l.client_order_id = r.client_order_id and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date
+  on l.component = r.component and l.pb = r.pb and l.order_ref = r.order_ref and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date
 where (l.n = 1 or r.n = 1 or r.blocks = r.n)
   and r.blocks = r.n
   and l.total_qty = r.total_qty
@@ -508,33 +428,33 @@ where (l.n = 1 or r.n = 1 or r.blocks = r.n)
   and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
 qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
 
--- P35-client-order-block-repeated/file
+-- P35-order-block-repeated/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
-select i.record_id, 'L', p.left_id, 'P35-client-order-block-repeated', null, null from (
-  select record_id, min(record_id) over (partition by component, pb, client_order_id, account, instrument, side, trade_date) as first_id from work_l
+select i.record_id, 'L', p.left_id, 'P35-order-block-repeated', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date) as first_id from work_l
 ) i join work_pair p on p.left_id = i.first_id
 union all
-select i.record_id, 'R', p.left_id, 'P35-client-order-block-repeated', null, null from (
-  select record_id, min(record_id) over (partition by component, pb, client_order_id, account, instrument, side, trade_date, record_id) as first_id from work_r
+select i.record_id, 'R', p.left_id, 'P35-order-block-repeated', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date, record_id) as first_id from work_r
 ) i join work_pair p on p.right_id = i.first_id;
 
--- P35-client-order-block-repeated/any-pb
+-- P35-order-block-repeated/any-pb
 insert into work_pair (left_id, right_id)
 select l.first_id, r.first_id
 from (
-  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+  select component, pb, order_ref, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
     sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
-  from work_l group by component, pb, client_order_id, account, instrument, side, trade_date
+  from work_l group by component, pb, order_ref, account, instrument, side, trade_date
 ) l join (
-  select component, pb, client_order_id, account, instrument, side, trade_date, record_id, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
+  select component, pb, order_ref, account, instrument, side, trade_date, record_id, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
     sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
-  from work_r group by component, pb, client_order_id, account, instrument, side, trade_date, record_id
+  from work_r group by component, pb, order_ref, account, instrument, side, trade_date, record_id
 ) r
-  on l.component = r.component and l.pb is null and l.client_order_id = r.client_order_id and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date
+  on l.component = r.component and l.pb is null and l.order_ref = r.order_ref and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date
 where (l.n = 1 or r.n = 1 or r.blocks = r.n)
   and r.blocks = r.n
   and l.total_qty = r.total_qty
@@ -542,21 +462,21 @@ where (l.n = 1 or r.n = 1 or r.blocks = r.n)
   and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
 qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
 
--- P35-client-order-block-repeated/any-pb/file
+-- P35-order-block-repeated/any-pb/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
-select i.record_id, 'L', p.left_id, 'P35-client-order-block-repeated', null, null from (
-  select record_id, min(record_id) over (partition by component, pb, client_order_id, account, instrument, side, trade_date) as first_id from work_l
+select i.record_id, 'L', p.left_id, 'P35-order-block-repeated', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date) as first_id from work_l
 ) i join work_pair p on p.left_id = i.first_id
 union all
-select i.record_id, 'R', p.left_id, 'P35-client-order-block-repeated', null, null from (
-  select record_id, min(record_id) over (partition by component, pb, client_order_id, account, instrument, side, trade_date, record_id) as first_id from work_r
+select i.record_id, 'R', p.left_id, 'P35-order-block-repeated', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date, record_id) as first_id from work_r
 ) i join work_pair p on p.right_id = i.first_id;
 
 -- P40-economics
 insert into work_pair (left_id, right_id)
 select l.record_id, r.record_id
 from (select x.*, row_number() over (partition by component, pb, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_l x) l
-join (select x.*, row_number() over (partition by component, pb, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_r x) r
+join (select x.*, row_number() over (partition by component, pb, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_r x where x.order_ref is null) r
   on l.component = r.component and l.pb = r.pb and l.nth = r.nth and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.settle_date = r.settle_date and l.ccy = r.ccy;
 
 -- P40-economics/file
@@ -569,7 +489,7 @@ select right_id, 'R', left_id, 'P40-economics', null, null from work_pair;
 insert into work_pair (left_id, right_id)
 select l.record_id, r.record_id
 from (select x.*, row_number() over (partition by component, pb, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_l x) l
-join (select x.*, row_number() over (partition by component, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_r x) r
+join (select x.*, row_number() over (partition by component, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_r x where x.order_ref is null) r
   on l.component = r.component and l.pb is null and l.nth = r.nth and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.settle_date = r.settle_date and l.ccy = r.ccy;
 
 -- P40-economics/any-pb/file
@@ -582,7 +502,7 @@ select right_id, 'R', left_id, 'P40-economics', null, null from work_pair;
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
   select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.price - r.price) as d2, abs(coalesce(l.commission, 0) - coalesce(r.commission, 0)) as d3, abs(l.twin - r.twin) as d4
-  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.trade_date = r.trade_date and l.ccy = r.ccy
+  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.trade_date = r.trade_date and l.ccy = r.ccy
     and abs(l.price - r.price) <= greatest(l.half_unit, r.half_unit)
 ) c
 qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.d3, c.d4, c.right_uid, c.right_id) = 1
@@ -660,261 +580,359 @@ select i.record_id, 'R', p.left_id, 'P60-day-block', null, null from (
   select record_id, min(record_id) over (partition by component, pb, account, instrument, side, trade_date, settle_date) as first_id from work_r
 ) i join work_pair p on p.right_id = i.first_id;
 
--- P70-client-order-differs
-insert into work_pair (left_id, right_id)
-select l.first_id, r.first_id
-from (
-  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
-    count(notional) as sized,
-    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
-    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
-  from work_l group by component, pb, client_order_id, account, instrument, side, trade_date
-) l join (
-  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
-    count(notional) as sized,
-    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
-    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
-  from work_r group by component, pb, client_order_id, account, instrument, side, trade_date
-) r
-  on l.component = r.component and l.pb = r.pb and l.client_order_id = r.client_order_id and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date
-where (l.n = 1 or r.n = 1 or r.blocks = r.n)
-  and r.blocks = r.n
-qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
-
--- P70-client-order-differs/file
+-- P65-duplicate
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
-select i.record_id, 'L', p.left_id, 'P70-client-order-differs', null, null from (
-  select record_id, min(record_id) over (partition by component, pb, client_order_id, account, instrument, side, trade_date) as first_id from work_l
-) i join work_pair p on p.left_id = i.first_id
-union all
-select i.record_id, 'R', p.left_id, 'P70-client-order-differs', null, null from (
-  select record_id, min(record_id) over (partition by component, pb, client_order_id, account, instrument, side, trade_date) as first_id from work_r
-) i join work_pair p on p.right_id = i.first_id;
-
--- P70-client-order-differs/any-pb
-insert into work_pair (left_id, right_id)
-select l.first_id, r.first_id
-from (
-  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
-    count(notional) as sized,
-    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
-    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
-  from work_l group by component, pb, client_order_id, account, instrument, side, trade_date
-) l join (
-  select component, pb, client_order_id, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
-    count(notional) as sized,
-    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
-    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
-  from work_r group by component, pb, client_order_id, account, instrument, side, trade_date
-) r
-  on l.component = r.component and l.pb is null and l.client_order_id = r.client_order_id and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date
-where (l.n = 1 or r.n = 1 or r.blocks = r.n)
-  and r.blocks = r.n
-qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
-
--- P70-client-order-differs/any-pb/file
-insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
-select i.record_id, 'L', p.left_id, 'P70-client-order-differs', null, null from (
-  select record_id, min(record_id) over (partition by component, pb, client_order_id, account, instrument, side, trade_date) as first_id from work_l
-) i join work_pair p on p.left_id = i.first_id
-union all
-select i.record_id, 'R', p.left_id, 'P70-client-order-differs', null, null from (
-  select record_id, min(record_id) over (partition by component, pb, client_order_id, account, instrument, side, trade_date) as first_id from work_r
-) i join work_pair p on p.right_id = i.first_id;
-
--- P71-client-order-other-account
-insert into work_pair (left_id, right_id)
-select l.first_id, r.first_id
-from (
-  select component, pb, client_order_id, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
-    count(notional) as sized,
-    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
-    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
-  from work_l group by component, pb, client_order_id, instrument, side, trade_date
-) l join (
-  select component, pb, client_order_id, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
-    count(notional) as sized,
-    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
-    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
-  from work_r group by component, pb, client_order_id, instrument, side, trade_date
-) r
-  on l.component = r.component and l.pb = r.pb and l.client_order_id = r.client_order_id and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date
-where (l.n = 1 or r.n = 1 or r.blocks = r.n)
-  and r.blocks = r.n
-  and l.total_qty = r.total_qty
-  and l.sized = l.n and r.sized = r.n
-  and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
-qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
-
--- P71-client-order-other-account/file
-insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
-select i.record_id, 'L', p.left_id, 'P71-client-order-other-account', null, null from (
-  select record_id, min(record_id) over (partition by component, pb, client_order_id, instrument, side, trade_date) as first_id from work_l
-) i join work_pair p on p.left_id = i.first_id
-union all
-select i.record_id, 'R', p.left_id, 'P71-client-order-other-account', null, null from (
-  select record_id, min(record_id) over (partition by component, pb, client_order_id, instrument, side, trade_date) as first_id from work_r
-) i join work_pair p on p.right_id = i.first_id;
-
--- P71-client-order-other-account/any-pb
-insert into work_pair (left_id, right_id)
-select l.first_id, r.first_id
-from (
-  select component, pb, client_order_id, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
-    count(notional) as sized,
-    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
-    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
-  from work_l group by component, pb, client_order_id, instrument, side, trade_date
-) l join (
-  select component, pb, client_order_id, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
-    count(notional) as sized,
-    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
-    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
-  from work_r group by component, pb, client_order_id, instrument, side, trade_date
-) r
-  on l.component = r.component and l.pb is null and l.client_order_id = r.client_order_id and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date
-where (l.n = 1 or r.n = 1 or r.blocks = r.n)
-  and r.blocks = r.n
-  and l.total_qty = r.total_qty
-  and l.sized = l.n and r.sized = r.n
-  and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
-qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
-
--- P71-client-order-other-account/any-pb/file
-insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
-select i.record_id, 'L', p.left_id, 'P71-client-order-other-account', null, null from (
-  select record_id, min(record_id) over (partition by component, pb, client_order_id, instrument, side, trade_date) as first_id from work_l
-) i join work_pair p on p.left_id = i.first_id
-union all
-select i.record_id, 'R', p.left_id, 'P71-client-order-other-account', null, null from (
-  select record_id, min(record_id) over (partition by component, pb, client_order_id, instrument, side, trade_date) as first_id from work_r
-) i join work_pair p on p.right_id = i.first_id;
-
--- P72-client-order-other-terms
-insert into work_pair (left_id, right_id)
-select l.first_id, r.first_id
-from (
-  select component, pb, client_order_id, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
-    count(notional) as sized,
-    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
-    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
-  from work_l group by component, pb, client_order_id, trade_date
-) l join (
-  select component, pb, client_order_id, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
-    count(notional) as sized,
-    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
-    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
-  from work_r group by component, pb, client_order_id, trade_date
-) r
-  on l.component = r.component and l.pb = r.pb and l.client_order_id = r.client_order_id and l.trade_date = r.trade_date
-where (l.n = 1 or r.n = 1 or r.blocks = r.n)
-  and r.blocks = r.n
-  and l.total_qty = r.total_qty
-qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
-
--- P72-client-order-other-terms/file
-insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
-select i.record_id, 'L', p.left_id, 'P72-client-order-other-terms', null, null from (
-  select record_id, min(record_id) over (partition by component, pb, client_order_id, trade_date) as first_id from work_l
-) i join work_pair p on p.left_id = i.first_id
-union all
-select i.record_id, 'R', p.left_id, 'P72-client-order-other-terms', null, null from (
-  select record_id, min(record_id) over (partition by component, pb, client_order_id, trade_date) as first_id from work_r
-) i join work_pair p on p.right_id = i.first_id;
-
--- P72-client-order-other-terms/any-pb
-insert into work_pair (left_id, right_id)
-select l.first_id, r.first_id
-from (
-  select component, pb, client_order_id, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
-    count(notional) as sized,
-    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
-    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
-  from work_l group by component, pb, client_order_id, trade_date
-) l join (
-  select component, pb, client_order_id, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
-    count(notional) as sized,
-    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
-    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
-  from work_r group by component, pb, client_order_id, trade_date
-) r
-  on l.component = r.component and l.pb is null and l.client_order_id = r.client_order_id and l.trade_date = r.trade_date
-where (l.n = 1 or r.n = 1 or r.blocks = r.n)
-  and r.blocks = r.n
-  and l.total_qty = r.total_qty
-qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
-
--- P72-client-order-other-terms/any-pb/file
-insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
-select i.record_id, 'L', p.left_id, 'P72-client-order-other-terms', null, null from (
-  select record_id, min(record_id) over (partition by component, pb, client_order_id, trade_date) as first_id from work_l
-) i join work_pair p on p.left_id = i.first_id
-union all
-select i.record_id, 'R', p.left_id, 'P72-client-order-other-terms', null, null from (
-  select record_id, min(record_id) over (partition by component, pb, client_order_id, trade_date) as first_id from work_r
-) i join work_pair p on p.right_id = i.first_id;
-
--- P75-cancelled-id
-insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
-select a.record_id, 'R', 'S|' || a.record_id, 'P75-cancelled-id', 'T22', d.record_id
-from work_r a join work_item d on d.leg = 'L' and not d.live and a.component = d.component
-  and (d.pb = a.pb or d.pb is null) and d.uid = a.cross_uid and d.trade_date = a.trade_date
-qualify row_number() over (partition by a.record_id order by d.record_id) = 1
-  and row_number() over (partition by d.record_id order by a.record_id) = 1
-union all
-select a.record_id, 'L', 'S|' || a.record_id, 'P75-cancelled-id', 'T22', d.record_id
-from work_l a join work_item d on d.leg = 'R' and not d.live and a.component = d.component
-  and (a.pb = d.pb or a.pb is null) and a.uid = d.cross_uid and a.trade_date = d.trade_date
-qualify row_number() over (partition by a.record_id order by d.record_id) = 1
-  and row_number() over (partition by d.record_id order by a.record_id) = 1;
-
--- P76-cancelled-economics
-insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
-select a.record_id, 'R', 'S|' || a.record_id, 'P76-cancelled-economics', 'T22', d.record_id
-from work_r a join work_item d on d.leg = 'L' and not d.live and a.component = d.component
-  and (d.pb = a.pb or d.pb is null) and d.client_order_id = a.client_order_id and d.account = a.account and d.instrument = a.instrument and d.side = a.side and d.qty = a.qty and d.price = a.price and d.trade_date = a.trade_date
-qualify row_number() over (partition by a.record_id order by d.record_id) = 1
-  and row_number() over (partition by d.record_id order by a.record_id) = 1
-union all
-select a.record_id, 'L', 'S|' || a.record_id, 'P76-cancelled-economics', 'T22', d.record_id
-from work_l a join work_item d on d.leg = 'R' and not d.live and a.component = d.component
-  and (a.pb = d.pb or a.pb is null) and a.client_order_id = d.client_order_id and a.account = d.account and a.instrument = d.instrument and a.side = d.side and a.qty = d.qty and a.price = d.price and a.trade_date = d.trade_date
-qualify row_number() over (partition by a.record_id order by d.record_id) = 1
-  and row_number() over (partition by d.record_id order by a.record_id) = 1;
-
--- P76-cancelled-block
-insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
-select a.record_id, 'R', 'S|' || a.record_id, 'P76-cancelled-block', 'T22', d.record_id
-from work_r a join work_item d on d.leg = 'L' and not d.live and a.component = d.component
-  and (d.pb = a.pb or d.pb is null) and d.client_order_id = a.client_order_id and d.account = a.account and d.instrument = a.instrument and d.side = a.side and d.trade_date = a.trade_date and d.level = 'ALLOCATION'
-qualify row_number() over (partition by a.record_id order by d.record_id) = 1
-union all
-select a.record_id, 'L', 'S|' || a.record_id, 'P76-cancelled-block', 'T22', d.record_id
-from work_l a join work_item d on d.leg = 'R' and not d.live and a.component = d.component
-  and (a.pb = d.pb or a.pb is null) and a.client_order_id = d.client_order_id and a.account = d.account and a.instrument = d.instrument and a.side = d.side and a.trade_date = d.trade_date and d.level = 'ALLOCATION'
-qualify row_number() over (partition by a.record_id order by d.record_id) = 1;
-
--- P77-duplicate
-insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
-select f.record_id, 'R', 'S|' || f.record_id, 'P77-duplicate', 'T03', min(x.record_id)
+select f.record_id, 'R', 'S|' || f.record_id, 'P65-duplicate', 'T03', min(x.record_id)
 from work_r f join work_item x on x.leg = 'R' and f.component = x.component and equal_null(f.pb, x.pb)
   and f.account = x.account and f.instrument = x.instrument and f.side = x.side and f.qty = x.qty and f.price = x.price and f.trade_date = x.trade_date
   and (f.cross_uid = x.cross_uid or (f.cross_uid is null and equal_null(f.client_order_id, x.client_order_id)))
   join work_member m on m.record_id = x.record_id and m.code is null
 group by f.record_id
 union all
-select f.record_id, 'L', 'S|' || f.record_id, 'P77-duplicate', 'T04', min(x.record_id)
+select f.record_id, 'L', 'S|' || f.record_id, 'P65-duplicate', 'T04', min(x.record_id)
 from work_l f join work_item x on x.leg = 'L' and f.component = x.component and equal_null(f.pb, x.pb)
   and f.account = x.account and f.instrument = x.instrument and f.side = x.side and f.qty = x.qty and f.price = x.price and f.trade_date = x.trade_date
   and f.client_order_id = x.client_order_id and f.event_at = x.event_at and f.event_precision in ('ms', 'us', 'ns')
   join work_member m on m.record_id = x.record_id and m.code is null
 group by f.record_id;
 
+-- P70-order-differs
+insert into work_pair (left_id, right_id)
+select c.left_id, c.right_id from (
+select l.first_id as left_id, r.first_id as right_id, l.first_uid as left_uid, r.first_uid as right_uid,
+  abs(l.qty - r.qty) as apart, abs(coalesce(l.notional - r.notional, 0)) as off,
+  case when l.settle_date = r.settle_date then 0 else 1 end as other_date
+from (
+  select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
+    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+  from work_l where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
+) l join (
+  select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
+    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+  from work_r where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
+) r
+  on l.component = r.component
+  and l.order_ref = r.order_ref
+  and (l.pb = r.pb or l.pb is null)
+  and l.account = r.account
+  and l.instrument = r.instrument
+  and l.side = r.side
+  and l.trade_date = r.trade_date
+  and r.blocks = r.n
+) c
+qualify row_number() over (partition by c.left_id order by c.apart, c.off, c.other_date, c.right_uid, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.apart, c.off, c.other_date, c.left_uid, c.left_id) = 1;
+
+-- P70-order-differs/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select i.record_id, 'L', p.left_id, 'P70-order-differs', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date, ccy) as first_id from work_l where order_ref is not null
+) i join work_pair p on p.left_id = i.first_id
+union all
+select i.record_id, 'R', p.left_id, 'P70-order-differs', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date, ccy) as first_id from work_r where order_ref is not null
+) i join work_pair p on p.right_id = i.first_id;
+
+-- P71-cancelled-id
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select a.record_id, 'R', 'S|' || a.record_id, 'P71-cancelled-id', 'T22', d.record_id
+from work_r a join work_item d on d.leg = 'L' and not d.live and a.component = d.component
+  and (d.pb = a.pb or d.pb is null) and d.uid = a.cross_uid and d.trade_date = a.trade_date
+qualify row_number() over (partition by a.record_id order by d.record_id) = 1
+  and row_number() over (partition by d.record_id order by a.record_id) = 1
+union all
+select a.record_id, 'L', 'S|' || a.record_id, 'P71-cancelled-id', 'T22', d.record_id
+from work_l a join work_item d on d.leg = 'R' and not d.live and a.component = d.component
+  and (a.pb = d.pb or a.pb is null) and a.uid = d.cross_uid and a.trade_date = d.trade_date
+qualify row_number() over (partition by a.record_id order by d.record_id) = 1
+  and row_number() over (partition by d.record_id order by a.record_id) = 1;
+
+-- P71-cancelled-economics
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select a.record_id, 'R', 'S|' || a.record_id, 'P71-cancelled-economics', 'T22', d.record_id
+from work_r a join work_item d on d.leg = 'L' and not d.live and a.component = d.component
+  and (d.pb = a.pb or d.pb is null) and d.order_ref = a.order_ref and d.account = a.account and d.instrument = a.instrument and d.side = a.side and d.qty = a.qty and d.price = a.price and d.trade_date = a.trade_date
+qualify row_number() over (partition by a.record_id order by d.record_id) = 1
+  and row_number() over (partition by d.record_id order by a.record_id) = 1
+union all
+select a.record_id, 'L', 'S|' || a.record_id, 'P71-cancelled-economics', 'T22', d.record_id
+from work_l a join work_item d on d.leg = 'R' and not d.live and a.component = d.component
+  and (a.pb = d.pb or a.pb is null) and a.order_ref = d.order_ref and a.account = d.account and a.instrument = d.instrument and a.side = d.side and a.qty = d.qty and a.price = d.price and a.trade_date = d.trade_date
+qualify row_number() over (partition by a.record_id order by d.record_id) = 1
+  and row_number() over (partition by d.record_id order by a.record_id) = 1;
+
+-- P71-cancelled-block
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select a.record_id, 'R', 'S|' || a.record_id, 'P71-cancelled-block', 'T22', d.record_id
+from work_r a join work_item d on d.leg = 'L' and not d.live and a.component = d.component
+  and (d.pb = a.pb or d.pb is null) and d.order_ref = a.order_ref and d.account = a.account and d.instrument = a.instrument and d.side = a.side and d.trade_date = a.trade_date and d.level = 'ALLOCATION'
+qualify row_number() over (partition by a.record_id order by d.record_id) = 1
+union all
+select a.record_id, 'L', 'S|' || a.record_id, 'P71-cancelled-block', 'T22', d.record_id
+from work_l a join work_item d on d.leg = 'R' and not d.live and a.component = d.component
+  and (a.pb = d.pb or a.pb is null) and a.order_ref = d.order_ref and a.account = d.account and a.instrument = d.instrument and a.side = d.side and a.trade_date = d.trade_date and d.level = 'ALLOCATION'
+qualify row_number() over (partition by a.record_id order by d.record_id) = 1;
+
+-- P72-order-account
+insert into work_pair (left_id, right_id)
+select c.left_id, c.right_id from (
+select l.first_id as left_id, r.first_id as right_id, l.first_uid as left_uid, r.first_uid as right_uid,
+  abs(l.qty - r.qty) as apart, abs(coalesce(l.notional - r.notional, 0)) as off,
+  case when l.settle_date = r.settle_date then 0 else 1 end as other_date
+from (
+  select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
+    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+  from work_l where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
+) l join (
+  select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
+    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+  from work_r where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
+) r
+  on l.component = r.component
+  and l.order_ref = r.order_ref
+  and (l.pb = r.pb or l.pb is null)
+  and l.instrument = r.instrument
+  and l.side = r.side
+  and l.trade_date = r.trade_date
+  and l.ccy = r.ccy
+  and l.account <> r.account
+  and l.qty = r.qty
+  and l.sized = l.n and r.sized = r.n and abs(l.notional - r.notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.small_qty
+) c
+qualify row_number() over (partition by c.left_id order by c.apart, c.off, c.other_date, c.right_uid, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.apart, c.off, c.other_date, c.left_uid, c.left_id) = 1;
+
+-- P72-order-account/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select i.record_id, 'L', p.left_id, 'P72-order-account', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date, ccy) as first_id from work_l where order_ref is not null
+) i join work_pair p on p.left_id = i.first_id
+union all
+select i.record_id, 'R', p.left_id, 'P72-order-account', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date, ccy) as first_id from work_r where order_ref is not null
+) i join work_pair p on p.right_id = i.first_id;
+
+-- P72-order-prime-broker
+insert into work_pair (left_id, right_id)
+select c.left_id, c.right_id from (
+select l.first_id as left_id, r.first_id as right_id, l.first_uid as left_uid, r.first_uid as right_uid,
+  abs(l.qty - r.qty) as apart, abs(coalesce(l.notional - r.notional, 0)) as off,
+  case when l.settle_date = r.settle_date then 0 else 1 end as other_date
+from (
+  select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
+    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+  from work_l where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
+) l join (
+  select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
+    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+  from work_r where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
+) r
+  on l.component = r.component
+  and l.order_ref = r.order_ref
+  and l.instrument = r.instrument
+  and l.side = r.side
+  and l.trade_date = r.trade_date
+  and l.pb <> r.pb
+  and l.qty = r.qty
+) c
+qualify row_number() over (partition by c.left_id order by c.apart, c.off, c.other_date, c.right_uid, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.apart, c.off, c.other_date, c.left_uid, c.left_id) = 1;
+
+-- P72-order-prime-broker/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select i.record_id, 'L', p.left_id, 'P72-order-prime-broker', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date, ccy) as first_id from work_l where order_ref is not null
+) i join work_pair p on p.left_id = i.first_id
+union all
+select i.record_id, 'R', p.left_id, 'P72-order-prime-broker', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date, ccy) as first_id from work_r where order_ref is not null
+) i join work_pair p on p.right_id = i.first_id;
+
+-- P72-order-side
+insert into work_pair (left_id, right_id)
+select c.left_id, c.right_id from (
+select l.first_id as left_id, r.first_id as right_id, l.first_uid as left_uid, r.first_uid as right_uid,
+  abs(l.qty - r.qty) as apart, abs(coalesce(l.notional - r.notional, 0)) as off,
+  case when l.settle_date = r.settle_date then 0 else 1 end as other_date
+from (
+  select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
+    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+  from work_l where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
+) l join (
+  select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
+    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+  from work_r where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
+) r
+  on l.component = r.component
+  and l.order_ref = r.order_ref
+  and (l.pb = r.pb or l.pb is null)
+  and l.account = r.account
+  and l.instrument = r.instrument
+  and l.trade_date = r.trade_date
+  and l.ccy = r.ccy
+  and l.side <> r.side
+  and l.qty = r.qty
+  and l.sized = l.n and r.sized = r.n and abs(l.notional - r.notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.small_qty
+) c
+qualify row_number() over (partition by c.left_id order by c.apart, c.off, c.other_date, c.right_uid, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.apart, c.off, c.other_date, c.left_uid, c.left_id) = 1;
+
+-- P72-order-side/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select i.record_id, 'L', p.left_id, 'P72-order-side', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date, ccy) as first_id from work_l where order_ref is not null
+) i join work_pair p on p.left_id = i.first_id
+union all
+select i.record_id, 'R', p.left_id, 'P72-order-side', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date, ccy) as first_id from work_r where order_ref is not null
+) i join work_pair p on p.right_id = i.first_id;
+
+-- P72-order-instrument
+insert into work_pair (left_id, right_id)
+select c.left_id, c.right_id from (
+select l.first_id as left_id, r.first_id as right_id, l.first_uid as left_uid, r.first_uid as right_uid,
+  abs(l.qty - r.qty) as apart, abs(coalesce(l.notional - r.notional, 0)) as off,
+  case when l.settle_date = r.settle_date then 0 else 1 end as other_date
+from (
+  select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
+    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+  from work_l where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
+) l join (
+  select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
+    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+  from work_r where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
+) r
+  on l.component = r.component
+  and l.order_ref = r.order_ref
+  and (l.pb = r.pb or l.pb is null)
+  and l.account = r.account
+  and l.side = r.side
+  and l.trade_date = r.trade_date
+  and l.ccy = r.ccy
+  and l.instrument <> r.instrument
+  and l.qty = r.qty
+  and l.sized = l.n and r.sized = r.n and abs(l.notional - r.notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.small_qty
+) c
+qualify row_number() over (partition by c.left_id order by c.apart, c.off, c.other_date, c.right_uid, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.apart, c.off, c.other_date, c.left_uid, c.left_id) = 1;
+
+-- P72-order-instrument/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select i.record_id, 'L', p.left_id, 'P72-order-instrument', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date, ccy) as first_id from work_l where order_ref is not null
+) i join work_pair p on p.left_id = i.first_id
+union all
+select i.record_id, 'R', p.left_id, 'P72-order-instrument', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date, ccy) as first_id from work_r where order_ref is not null
+) i join work_pair p on p.right_id = i.first_id;
+
+-- P72-order-trade-date
+insert into work_pair (left_id, right_id)
+select c.left_id, c.right_id from (
+select l.first_id as left_id, r.first_id as right_id, l.first_uid as left_uid, r.first_uid as right_uid,
+  abs(l.qty - r.qty) as apart, abs(coalesce(l.notional - r.notional, 0)) as off,
+  case when l.settle_date = r.settle_date then 0 else 1 end as other_date
+from (
+  select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
+    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+  from work_l where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
+) l join (
+  select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
+    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+  from work_r where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
+) r
+  on l.component = r.component
+  and l.order_ref = r.order_ref
+  and (l.pb = r.pb or l.pb is null)
+  and l.account = r.account
+  and l.instrument = r.instrument
+  and l.side = r.side
+  and l.ccy = r.ccy
+  and l.trade_date <> r.trade_date
+  and l.qty = r.qty
+  and l.sized = l.n and r.sized = r.n and abs(l.notional - r.notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.small_qty
+) c
+qualify row_number() over (partition by c.left_id order by c.apart, c.off, c.other_date, c.right_uid, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.apart, c.off, c.other_date, c.left_uid, c.left_id) = 1;
+
+-- P72-order-trade-date/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select i.record_id, 'L', p.left_id, 'P72-order-trade-date', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date, ccy) as first_id from work_l where order_ref is not null
+) i join work_pair p on p.left_id = i.first_id
+union all
+select i.record_id, 'R', p.left_id, 'P72-order-trade-date', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date, ccy) as first_id from work_r where order_ref is not null
+) i join work_pair p on p.right_id = i.first_id;
+
+-- P73-order-other-terms
+insert into work_pair (left_id, right_id)
+select c.left_id, c.right_id from (
+select l.first_id as left_id, r.first_id as right_id, l.first_uid as left_uid, r.first_uid as right_uid,
+  abs(l.qty - r.qty) as apart, abs(coalesce(l.notional - r.notional, 0)) as off,
+  case when l.settle_date = r.settle_date then 0 else 1 end as other_date
+from (
+  select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
+    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+  from work_l where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
+) l join (
+  select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
+    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+  from work_r where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
+) r
+  on l.component = r.component
+  and l.order_ref = r.order_ref
+  and (l.pb = r.pb or l.pb is null)
+  and l.trade_date = r.trade_date
+  and r.blocks = r.n
+  and l.qty = r.qty
+) c
+qualify row_number() over (partition by c.left_id order by c.apart, c.off, c.other_date, c.right_uid, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.apart, c.off, c.other_date, c.left_uid, c.left_id) = 1;
+
+-- P73-order-other-terms/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select i.record_id, 'L', p.left_id, 'P73-order-other-terms', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date, ccy) as first_id from work_l where order_ref is not null
+) i join work_pair p on p.left_id = i.first_id
+union all
+select i.record_id, 'R', p.left_id, 'P73-order-other-terms', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date, ccy) as first_id from work_r where order_ref is not null
+) i join work_pair p on p.right_id = i.first_id;
+
 -- P80-side-qualifier
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
   select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
-  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.account = r.account and l.instrument = r.instrument and l.direction = r.direction and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.side <> r.side
+  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.direction = r.direction and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.side <> r.side
 ) c
 qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_uid, c.right_id) = 1
   and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_uid, c.left_id) = 1;
@@ -929,7 +947,7 @@ select right_id, 'R', left_id, 'P80-side-qualifier', null, null from work_pair;
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
   select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
-  from work_l l join work_r r on l.component = r.component and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.pb <> r.pb
+  from work_l l join work_r r on l.component = r.component and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.pb <> r.pb
 ) c
 qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_uid, c.right_id) = 1
   and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_uid, c.left_id) = 1;
@@ -944,7 +962,7 @@ select right_id, 'R', left_id, 'P81-prime-broker', null, null from work_pair;
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
   select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
-  from work_l l join work_r r on l.component = r.component and l.uid = r.cross_uid and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.pb <> r.pb
+  from work_l l join work_r r on l.component = r.component and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.uid = r.cross_uid and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.pb <> r.pb
 ) c
 qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_uid, c.right_id) = 1
   and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_uid, c.left_id) = 1;
@@ -959,7 +977,7 @@ select right_id, 'R', left_id, 'P81-prime-broker-exec-id', null, null from work_
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
   select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
-  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.account <> r.account
+  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.account <> r.account
 ) c
 qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_uid, c.right_id) = 1
   and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_uid, c.left_id) = 1;
@@ -974,7 +992,7 @@ select right_id, 'R', left_id, 'P82-account', null, null from work_pair;
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
   select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
-  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.account = r.account and l.instrument = r.instrument and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.direction <> r.direction
+  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.direction <> r.direction
 ) c
 qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_uid, c.right_id) = 1
   and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_uid, c.left_id) = 1;
@@ -989,7 +1007,7 @@ select right_id, 'R', left_id, 'P83-side', null, null from work_pair;
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
   select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, abs(l.qty - r.qty) as d1, case when l.settle_date = r.settle_date then 0 else 1 end as d2, abs(l.twin - r.twin) as d3
-  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.price = r.price and l.trade_date = r.trade_date and l.qty <> r.qty
+  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.price = r.price and l.trade_date = r.trade_date and l.qty <> r.qty
 ) c
 qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.d3, c.right_uid, c.right_id) = 1
   and row_number() over (partition by c.right_id order by c.d1, c.d2, c.d3, c.left_uid, c.left_id) = 1;
@@ -1004,7 +1022,7 @@ select right_id, 'R', left_id, 'P84-quantity', null, null from work_pair;
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
   select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, abs(l.price - r.price) as d1, case when l.settle_date = r.settle_date then 0 else 1 end as d2, abs(l.twin - r.twin) as d3
-  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.trade_date = r.trade_date and l.price <> r.price
+  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.trade_date = r.trade_date and l.price <> r.price
 ) c
 qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.d3, c.right_uid, c.right_id) = 1
   and row_number() over (partition by c.right_id order by c.d1, c.d2, c.d3, c.left_uid, c.left_id) = 1;
@@ -1019,7 +1037,7 @@ select right_id, 'R', left_id, 'P85-price', null, null from work_pair;
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
   select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
-  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.ccy <> r.ccy
+  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.ccy <> r.ccy
 ) c
 qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_uid, c.right_id) = 1
   and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_uid, c.left_id) = 1;
@@ -1034,7 +1052,7 @@ select right_id, 'R', left_id, 'P86-currency', null, null from work_pair;
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
   select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
-  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.ccy = r.ccy and l.trade_date <> r.trade_date
+  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.ccy = r.ccy and l.trade_date <> r.trade_date
 ) c
 qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_uid, c.right_id) = 1
   and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_uid, c.left_id) = 1;
@@ -1049,7 +1067,7 @@ select right_id, 'R', left_id, 'P87-trade-date', null, null from work_pair;
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
   select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
-  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.account = r.account and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.client_order_id = r.client_order_id and l.instrument <> r.instrument
+  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.order_ref = r.order_ref and l.instrument <> r.instrument
 ) c
 qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_uid, c.right_id) = 1
   and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_uid, c.left_id) = 1;
@@ -1076,15 +1094,26 @@ select l.group_key, g.group_id, l.pass_id, l.component,
   case when l.n + r.n > 2 or r.blocks > 0 then 'BLOCK' else 'TRADE' end,
   case when l.n + r.n > 2 or r.blocks > 0 then 'block|' || r.pb || '|' || cast(l.trade_date as varchar) || '|'
     || l.order_key || '|' || l.account || '|' || l.instrument || '|' || l.direction else l.root_id end,
-  case when abs(l.notional) < 1000000000000000000 and abs(l.multiplier) < 10000 then cast(cast(l.notional as number(24, 6)) * cast(l.multiplier as number(9, 4)) as number(28, 6)) end, abs(l.qty - r.qty),
-  case when (l.n + r.n > 2 and l.qty = r.qty and l.notional is not null and r.notional is not null) then abs(l.notional - r.notional)
-    else greatest(l.price - r.price_top, r.price - l.price_top, 0) end,
+  cast(null as varchar),
+  case when l.asset in ('FX_SPOT', 'FX_FWD', 'FX_NDF') then l.settle_ccy else l.ccy end,
+  coalesce(l.gross, case when abs(l.notional) < 1000000000000000000 and abs(l.multiplier) < 10000 then cast(cast(l.notional as number(24, 6)) * cast(l.multiplier as number(9, 4)) as number(28, 6)) end), abs(l.qty - r.qty), case when l.multiplier = 1 and r.multiplier = 1 then 0 when case when l.multiplier > 1 and l.multiplier < 10000 and abs(l.qty) < 100000000 then cast(l.qty as number(18, 8)) * cast(l.multiplier as number(9, 4)) end = r.qty or case when l.multiplier > 1 and l.multiplier < 10000 and abs(r.qty) < 100000000 then cast(r.qty as number(18, 8)) * cast(l.multiplier as number(9, 4)) end = l.qty or case when l.multiplier > 1 and l.multiplier < 10000 and abs(l.price) < 100000000 then cast(l.price as number(18, 8)) * cast(l.multiplier as number(9, 4)) end = r.price or case when l.multiplier > 1 and l.multiplier < 10000 and abs(r.price) < 100000000 then cast(r.price as number(18, 8)) * cast(l.multiplier as number(9, 4)) end = l.price or case when r.multiplier > 1 and r.multiplier < 10000 and abs(l.qty) < 100000000 then cast(l.qty as number(18, 8)) * cast(r.multiplier as number(9, 4)) end = r.qty or case when r.multiplier > 1 and r.multiplier < 10000 and abs(r.qty) < 100000000 then cast(r.qty as number(18, 8)) * cast(r.multiplier as number(9, 4)) end = l.qty or case when r.multiplier > 1 and r.multiplier < 10000 and abs(l.price) < 100000000 then cast(l.price as number(18, 8)) * cast(r.multiplier as number(9, 4)) end = r.price or case when r.multiplier > 1 and r.multiplier < 10000 and abs(r.price) < 100000000 then cast(r.price as number(18, 8)) * cast(r.multiplier as number(9, 4)) end = l.price then 1 else 0 end,
+  case when (l.n + r.n > 2 and l.qty = r.qty and l.notional is not null and r.notional is not null) then abs(l.notional - r.notional) else greatest(l.price - r.price_top, r.price - l.price_top, 0) end,
   case when (l.n + r.n > 2 and l.qty = r.qty and l.notional is not null and r.notional is not null) then case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.small_qty else case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end end,
+  abs(l.gross - r.gross),
+  greatest(case l.ccy when 'JPY' then 1 when 'KRW' then 1 else 0.02 end, 0.00005 * abs(l.gross)),
   case when l.commission is null and r.commission is null then 0 else abs(l.commission - r.commission) end,
   case when l.commission is null then 0 else greatest(greatest(case l.ccy when 'JPY' then 1 when 'KRW' then 1 else 0.01 end, 0.01 * abs(l.commission)), case l.ccy when 'JPY' then 1 when 'KRW' then 1 else 0.01 end * greatest(l.n, r.n)) end,
+  case when l.fees is null or r.fees is null then null when r.fee_lines = 0 and (r.paid is null or abs(r.principal - r.paid - l.fees) <= 0.01 * greatest(l.n, r.n)) then 0 when l.fee_lines = 0 and (l.paid is null or abs(l.principal - l.paid - r.fees) <= 0.01 * greatest(l.n, r.n)) then 0 when l.fee_lines > 0 and r.fee_lines > 0 and l.fee_totals = 0 and r.fee_totals = 0 then greatest(abs(l.fee_regulatory - r.fee_regulatory), abs(l.fee_exchange - r.fee_exchange), abs(l.fee_tax - r.fee_tax), abs((l.fees - l.fee_regulatory - l.fee_exchange - l.fee_tax) - (r.fees - r.fee_regulatory - r.fee_exchange - r.fee_tax)), abs(l.fees - r.fees)) else abs(l.fees - r.fees) end,
+  greatest(case l.ccy when 'JPY' then 1 when 'KRW' then 1 else 0.05 end, case l.ccy when 'JPY' then 1 when 'KRW' then 1 else 0.01 end * greatest(l.n, r.n)),
+  abs(l.accrued - r.accrued),
+  greatest(greatest(case l.ccy when 'JPY' then 1 when 'KRW' then 1 else 0.02 end, 0.00005 * abs(l.qty)), case l.ccy when 'JPY' then 1 when 'KRW' then 1 else 0.01 end * greatest(l.n, r.n)),
+  case when l.fx_rate is null or r.fx_rate is null or l.settle_ccy <> r.settle_ccy then 0 when l.net = r.net and case when abs(l.fx_rate) < 1000000 and abs(r.fx_rate) < 1000000 then abs(cast(l.fx_rate as number(18, 8)) * cast(r.fx_rate as number(18, 8)) - 1) end <= 0.001 then 0 else greatest(l.fx_rate - r.fx_rate_top, r.fx_rate - l.fx_rate_top, 0) end,
+  0.0005 * l.fx_rate,
   abs(l.net - r.net),
-  greatest(case l.ccy when 'JPY' then 1 when 'KRW' then 1 else 0.02 end, 0.00005 * abs(l.net)) + coalesce(case when abs(coalesce(abs(l.notional - r.notional), 0)) < 1000000000000000000 and abs(l.multiplier) < 10000 then cast(cast(coalesce(abs(l.notional - r.notional), 0) as number(24, 6)) * cast(l.multiplier as number(9, 4)) as number(28, 6)) end, 0) + coalesce(abs(l.commission - r.commission), 0),
-  l.account, l.account_top, l.instrument, l.instrument_top, l.direction, l.direction_top, l.side, l.side_top, l.trade_date, l.trade_date_top, l.settle_date, l.settle_date_top, l.ccy, l.ccy_top, l.settle_ccy, l.settle_ccy_top, l.n, l.blocks, l.qty, l.small_qty, l.price, l.price_top, l.half_unit, l.notional, l.commission, l.net, l.pb, l.root_id, l.order_key, l.symbol, l.multiplier, l.due_at, r.account, r.account_top, r.instrument, r.instrument_top, r.direction, r.direction_top, r.side, r.side_top, r.trade_date, r.trade_date_top, r.settle_date, r.settle_date_top, r.ccy, r.ccy_top, r.settle_ccy, r.settle_ccy_top, r.n, r.blocks, r.qty, r.small_qty, r.price, r.price_top, r.half_unit, r.notional, r.commission, r.net, r.pb, r.root_id, r.order_key, r.symbol, r.multiplier, r.due_at
+  greatest(greatest(case l.ccy when 'JPY' then 1 when 'KRW' then 1 else 0.02 end, 0.00005 * abs(l.net)), case l.ccy when 'JPY' then 1 when 'KRW' then 1 else 0.01 end * greatest(l.n, r.n)),
+  case when l.principal is null or r.principal is null then abs(l.paid - r.paid) else least(abs((l.paid - l.principal) - (r.paid - r.principal)), abs(l.paid - r.paid)) end,
+  greatest(greatest(case l.ccy when 'JPY' then 1 when 'KRW' then 1 else 0.02 end, 0.00005 * abs(l.net)), case l.ccy when 'JPY' then 1 when 'KRW' then 1 else 0.01 end * greatest(l.n, r.n)),
+  l.account, l.account_top, l.instrument, l.instrument_top, l.direction, l.direction_top, l.side, l.side_top, l.trade_date, l.trade_date_top, l.settle_date, l.settle_date_top, l.ccy, l.ccy_top, l.settle_ccy, l.settle_ccy_top, l.multiplier, l.multiplier_top, l.exec_broker, l.exec_broker_top, l.uti, l.uti_top, l.coupon, l.coupon_top, l.fx_rate, l.fx_rate_top, l.n, l.blocks, l.qty, l.small_qty, l.price, l.price_top, l.half_unit, l.notional, l.commission, l.net, l.pb, l.root_id, l.order_key, l.symbol, l.due_at, l.asset, l.gross, l.accrued, l.fees, l.fee_lines, l.fee_totals, l.fee_regulatory, l.fee_exchange, l.fee_tax, l.paid, l.principal, r.account, r.account_top, r.instrument, r.instrument_top, r.direction, r.direction_top, r.side, r.side_top, r.trade_date, r.trade_date_top, r.settle_date, r.settle_date_top, r.ccy, r.ccy_top, r.settle_ccy, r.settle_ccy_top, r.multiplier, r.multiplier_top, r.exec_broker, r.exec_broker_top, r.uti, r.uti_top, r.coupon, r.coupon_top, r.fx_rate, r.fx_rate_top, r.n, r.blocks, r.qty, r.small_qty, r.price, r.price_top, r.half_unit, r.notional, r.commission, r.net, r.pb, r.root_id, r.order_key, r.symbol, r.due_at, r.asset, r.gross, r.accrued, r.fees, r.fee_lines, r.fee_totals, r.fee_regulatory, r.fee_exchange, r.fee_tax, r.paid, r.principal
 from work_side l join work_side r on r.group_key = l.group_key and r.leg = 'R'
   join named g on g.group_key = l.group_key
 where l.leg = 'L';
@@ -1101,19 +1130,41 @@ select c.group_key, 'B08-qualifier', 'side', 3 from work_comparison c where (c.l
 union all
 select c.group_key, 'B10-account', 'account', 4 from work_comparison c where (c.l_account <> c.r_account OR c.l_account_top <> c.r_account_top) AND (c.l_pb = c.r_pb OR c.l_pb IS NULL)
 union all
-select c.group_key, 'B05-quantity', 'qty', 5 from work_comparison c where c.d_qty > 0
+select c.group_key, 'B21-contract-size', 'multiplier', 5 from work_comparison c where (c.l_multiplier <> c.r_multiplier OR c.l_multiplier_top <> c.r_multiplier_top)
 union all
-select c.group_key, 'B15-currency', 'ccy', 6 from work_comparison c where (c.l_ccy <> c.r_ccy OR c.l_ccy_top <> c.r_ccy_top) OR (c.l_settle_ccy <> c.r_settle_ccy OR c.l_settle_ccy_top <> c.r_settle_ccy_top)
+select c.group_key, 'B21-quantity-in-units', 'qty', 6 from work_comparison c where c.d_qty > 0 AND c.d_scaled = 1
 union all
-select c.group_key, 'B06-price', 'price', 7 from work_comparison c where c.d_price > c.t_price AND (c.l_instrument = c.r_instrument AND c.l_instrument_top = c.r_instrument_top) AND (c.l_ccy = c.r_ccy AND c.l_ccy_top = c.r_ccy_top)
+select c.group_key, 'B05-quantity', 'qty', 7 from work_comparison c where c.d_qty > 0
 union all
-select c.group_key, 'B13-trade-date', 'trade_date', 8 from work_comparison c where (c.l_trade_date <> c.r_trade_date OR c.l_trade_date_top <> c.r_trade_date_top)
+select c.group_key, 'B15-currency', 'ccy', 8 from work_comparison c where (c.l_ccy <> c.r_ccy OR c.l_ccy_top <> c.r_ccy_top) OR (c.l_settle_ccy <> c.r_settle_ccy OR c.l_settle_ccy_top <> c.r_settle_ccy_top)
 union all
-select c.group_key, 'B14-settle-date', 'settle_date', 9 from work_comparison c where (c.l_settle_date <> c.r_settle_date OR c.l_settle_date_top <> c.r_settle_date_top) AND (c.l_trade_date = c.r_trade_date AND c.l_trade_date_top = c.r_trade_date_top)
+select c.group_key, 'B29-rounding', 'price', 9 from work_comparison c where c.d_price > c.t_price AND c.d_money <= c.t_money AND c.d_qty = 0 AND (c.l_instrument = c.r_instrument AND c.l_instrument_top = c.r_instrument_top) AND (c.l_ccy = c.r_ccy AND c.l_ccy_top = c.r_ccy_top) AND (c.l_multiplier = c.r_multiplier AND c.l_multiplier_top = c.r_multiplier_top)
 union all
-select c.group_key, 'B16-commission', 'commission', 10 from work_comparison c where c.d_commission > c.t_commission AND c.d_qty = 0
+select c.group_key, 'B21-price-of-a-contract', 'price', 10 from work_comparison c where c.d_price > c.t_price AND c.d_scaled = 1 AND c.d_qty = 0 AND (c.l_instrument = c.r_instrument AND c.l_instrument_top = c.r_instrument_top) AND (c.l_ccy = c.r_ccy AND c.l_ccy_top = c.r_ccy_top)
 union all
-select c.group_key, 'B18-net', 'net', 11 from work_comparison c where c.d_net > c.t_net AND c.d_qty = 0 AND c.d_price <= c.t_price AND c.d_commission <= c.t_commission AND (c.l_direction = c.r_direction AND c.l_direction_top = c.r_direction_top) AND (c.l_ccy = c.r_ccy AND c.l_ccy_top = c.r_ccy_top) AND (c.l_settle_ccy = c.r_settle_ccy AND c.l_settle_ccy_top = c.r_settle_ccy_top);
+select c.group_key, 'B06-price', 'price', 11 from work_comparison c where c.d_price > c.t_price AND (c.l_instrument = c.r_instrument AND c.l_instrument_top = c.r_instrument_top) AND (c.l_ccy = c.r_ccy AND c.l_ccy_top = c.r_ccy_top)
+union all
+select c.group_key, 'B13-trade-date', 'trade_date', 12 from work_comparison c where (c.l_trade_date <> c.r_trade_date OR c.l_trade_date_top <> c.r_trade_date_top)
+union all
+select c.group_key, 'B14-settle-date', 'settle_date', 13 from work_comparison c where (c.l_settle_date <> c.r_settle_date OR c.l_settle_date_top <> c.r_settle_date_top) AND (c.l_trade_date = c.r_trade_date AND c.l_trade_date_top = c.r_trade_date_top)
+union all
+select c.group_key, 'B16-commission', 'commission', 14 from work_comparison c where c.d_commission > c.t_commission AND c.d_qty = 0
+union all
+select c.group_key, 'B17-fees', 'fees', 15 from work_comparison c where c.d_fees > c.t_fees AND c.d_qty = 0 AND (c.l_ccy = c.r_ccy AND c.l_ccy_top = c.r_ccy_top)
+union all
+select c.group_key, 'B19-accrued', 'accrued', 16 from work_comparison c where c.d_accrued > c.t_accrued AND c.d_qty = 0 AND (c.l_ccy = c.r_ccy AND c.l_ccy_top = c.r_ccy_top)
+union all
+select c.group_key, 'B20-rate', 'fx_rate', 17 from work_comparison c where c.d_fx_rate > c.t_fx_rate
+union all
+select c.group_key, 'B26-executing-broker', 'exec_broker', 18 from work_comparison c where (c.l_exec_broker <> c.r_exec_broker OR c.l_exec_broker_top <> c.r_exec_broker_top)
+union all
+select c.group_key, 'B30-identifier', 'terms', 19 from work_comparison c where (c.l_uti <> c.r_uti OR c.l_uti_top <> c.r_uti_top) AND c.l_n = 1
+union all
+select c.group_key, 'B30-coupon', 'terms', 20 from work_comparison c where (c.l_coupon <> c.r_coupon OR c.l_coupon_top <> c.r_coupon_top) AND (c.l_asset = 'CDS' OR c.l_asset = 'IRS' OR c.l_asset = 'TRS')
+union all
+select c.group_key, 'B30-upfront', 'terms', 21 from work_comparison c where c.d_residual > c.t_residual AND c.d_net > c.t_net AND c.d_qty = 0 AND (c.l_direction = c.r_direction AND c.l_direction_top = c.r_direction_top) AND (c.l_ccy = c.r_ccy AND c.l_ccy_top = c.r_ccy_top) AND (c.l_settle_ccy = c.r_settle_ccy AND c.l_settle_ccy_top = c.r_settle_ccy_top) AND (c.l_asset = 'CDS' OR c.l_asset = 'IRS')
+union all
+select c.group_key, 'B18-net', 'net', 22 from work_comparison c where c.d_residual > c.t_residual AND c.d_net > c.t_net AND c.d_qty = 0 AND (c.l_direction = c.r_direction AND c.l_direction_top = c.r_direction_top) AND (c.l_ccy = c.r_ccy AND c.l_ccy_top = c.r_ccy_top) AND (c.l_settle_ccy = c.r_settle_ccy AND c.l_settle_ccy_top = c.r_settle_ccy_top) AND (c.l_asset IS NULL OR NOT (c.l_asset = 'CDS' OR c.l_asset = 'IRS'));
 
 -- findings/instrument
 insert into work_finding
@@ -1127,9 +1178,9 @@ with n as (
 select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) || case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end || chr(31) || 'instrument', 256), 32), n.level, c.r_pb, case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end, 'instrument', n.code,
   case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
   coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
-  c.l_ccy, n.exposure, case when c.l_instrument = c.l_instrument_top then cast(c.l_instrument as varchar) else cast(c.l_instrument as varchar) || ' to ' || cast(c.l_instrument_top as varchar) end, case when c.r_instrument = c.r_instrument_top then cast(c.r_instrument as varchar) else cast(c.r_instrument as varchar) || ' to ' || cast(c.r_instrument_top as varchar) end, cast(null as number(28, 6)), n.rule_id, c.pass_id, c.group_id,
-  c.group_key, c.component, c.l_qty, c.l_price, k.severity,
-  cast(null as varchar)
+  c.value_ccy, n.exposure, case when c.l_instrument = c.l_instrument_top then cast(c.l_instrument as varchar) else cast(c.l_instrument as varchar) || ' to ' || cast(c.l_instrument_top as varchar) end, case when c.r_instrument = c.r_instrument_top then cast(c.r_instrument as varchar) else cast(c.r_instrument as varchar) || ' to ' || cast(c.r_instrument_top as varchar) end, cast(null as number(28, 6)), n.rule_id,
+  c.pass_id, c.group_id, c.group_key, c.component, c.l_qty, c.l_price, k.severity,
+  cast(null as varchar), cast(null as varchar), c.profile
 from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
   join work_code k on k.code = n.code;
 
@@ -1145,9 +1196,9 @@ with n as (
 select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) || case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end || chr(31) || 'existence', 256), 32), n.level, c.r_pb, case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end, 'existence', n.code,
   case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
   coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
-  c.l_ccy, n.exposure, c.l_pb, c.r_pb, cast(null as number(28, 6)), n.rule_id, c.pass_id, c.group_id,
-  c.group_key, c.component, c.l_qty, c.l_price, k.severity,
-  cast(null as varchar)
+  c.value_ccy, n.exposure, c.l_pb, c.r_pb, cast(null as number(28, 6)), n.rule_id,
+  c.pass_id, c.group_id, c.group_key, c.component, c.l_qty, c.l_price, k.severity,
+  cast(null as varchar), cast(null as varchar), c.profile
 from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
   join work_code k on k.code = n.code;
 
@@ -1163,9 +1214,9 @@ with n as (
 select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) || case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end || chr(31) || 'side', 256), 32), n.level, c.r_pb, case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end, 'side', n.code,
   case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
   coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
-  c.l_ccy, n.exposure, case when c.l_side = c.l_side_top then cast(c.l_side as varchar) else cast(c.l_side as varchar) || ' to ' || cast(c.l_side_top as varchar) end, case when c.r_side = c.r_side_top then cast(c.r_side as varchar) else cast(c.r_side as varchar) || ' to ' || cast(c.r_side_top as varchar) end, cast(null as number(28, 6)), n.rule_id, c.pass_id, c.group_id,
-  c.group_key, c.component, c.l_qty, c.l_price, k.severity,
-  cast(null as varchar)
+  c.value_ccy, n.exposure, case when c.l_side = c.l_side_top then cast(c.l_side as varchar) else cast(c.l_side as varchar) || ' to ' || cast(c.l_side_top as varchar) end, case when c.r_side = c.r_side_top then cast(c.r_side as varchar) else cast(c.r_side as varchar) || ' to ' || cast(c.r_side_top as varchar) end, cast(null as number(28, 6)), n.rule_id,
+  c.pass_id, c.group_id, c.group_key, c.component, c.l_qty, c.l_price, k.severity,
+  cast(null as varchar), cast(null as varchar), c.profile
 from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
   join work_code k on k.code = n.code;
 
@@ -1181,16 +1232,34 @@ with n as (
 select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) || case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end || chr(31) || 'account', 256), 32), n.level, c.r_pb, case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end, 'account', n.code,
   case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
   coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
-  c.l_ccy, n.exposure, case when c.l_account = c.l_account_top then cast(c.l_account as varchar) else cast(c.l_account as varchar) || ' to ' || cast(c.l_account_top as varchar) end, case when c.r_account = c.r_account_top then cast(c.r_account as varchar) else cast(c.r_account as varchar) || ' to ' || cast(c.r_account_top as varchar) end, cast(null as number(28, 6)), n.rule_id, c.pass_id, c.group_id,
-  c.group_key, c.component, c.l_qty, c.l_price, k.severity,
-  cast(null as varchar)
+  c.value_ccy, n.exposure, case when c.l_account = c.l_account_top then cast(c.l_account as varchar) else cast(c.l_account as varchar) || ' to ' || cast(c.l_account_top as varchar) end, case when c.r_account = c.r_account_top then cast(c.r_account as varchar) else cast(c.r_account as varchar) || ' to ' || cast(c.r_account_top as varchar) end, cast(null as number(28, 6)), n.rule_id,
+  c.pass_id, c.group_id, c.group_key, c.component, c.l_qty, c.l_price, k.severity,
+  cast(null as varchar), cast(null as varchar), c.profile
+from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
+  join work_code k on k.code = n.code;
+
+-- findings/multiplier
+insert into work_finding
+with n as (
+  select c.group_key, h.rule_id, 'T21' as code, case when c.d_qty = 0 and c.d_money > 0 then cast(abs(c.l_gross - c.r_gross) as number(28, 6)) when c.l_n + c.r_n > 2 and c.d_qty = 0 then case when abs(abs(c.l_notional - c.r_notional)) < 1000000000000000000 and abs(c.l_multiplier) < 10000 then cast(cast(abs(c.l_notional - c.r_notional) as number(24, 6)) * cast(c.l_multiplier as number(9, 4)) as number(28, 6)) end else case when abs(c.l_qty) < 10000000000 and abs(c.d_price) < 100000000 and abs(c.l_multiplier) < 10000 then cast(abs(cast(cast(c.l_qty as number(19, 8)) * cast(c.l_multiplier as number(9, 4)) as number(20, 6)) * cast(c.d_price as number(18, 8))) as number(28, 6)) end end as exposure,
+    row_number() over (partition by c.level, c.anchor order by h.group_key) as ordinal, c.level, c.anchor
+  from work_hit h join work_comparison c on c.group_key = h.group_key
+  where h.family = 'multiplier' and not exists (
+    select 1 from work_hit b where b.group_key = h.group_key and b.family = h.family and b.rank < h.rank)
+)
+select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) || case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end || chr(31) || 'multiplier', 256), 32), n.level, c.r_pb, case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end, 'multiplier', n.code,
+  case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
+  coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
+  c.value_ccy, n.exposure, case when c.l_multiplier = c.l_multiplier_top then rtrim(rtrim(cast(c.l_multiplier as varchar), '0'), '.') else rtrim(rtrim(cast(c.l_multiplier as varchar), '0'), '.') || ' to ' || rtrim(rtrim(cast(c.l_multiplier_top as varchar), '0'), '.') end, case when c.r_multiplier = c.r_multiplier_top then rtrim(rtrim(cast(c.r_multiplier as varchar), '0'), '.') else rtrim(rtrim(cast(c.r_multiplier as varchar), '0'), '.') || ' to ' || rtrim(rtrim(cast(c.r_multiplier_top as varchar), '0'), '.') end, cast(null as number(28, 6)), n.rule_id,
+  c.pass_id, c.group_id, c.group_key, c.component, c.l_qty, c.l_price, k.severity,
+  cast(null as varchar), case when c.l_multiplier > 1 then rtrim(rtrim(cast(c.l_multiplier as varchar), '0'), '.') end, c.profile
 from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
   join work_code k on k.code = n.code;
 
 -- findings/qty
 insert into work_finding
 with n as (
-  select c.group_key, h.rule_id, 'T05' as code, case when abs(c.d_qty) < 10000000000 and abs(c.l_price) < 100000000 and abs(c.l_multiplier) < 10000 then cast(abs(cast(cast(c.d_qty as number(19, 8)) * cast(c.l_multiplier as number(9, 4)) as number(20, 6)) * cast(c.l_price as number(18, 8))) as number(28, 6)) end as exposure,
+  select c.group_key, h.rule_id, case when h.rule_id in ('B21-quantity-in-units') then 'T21' when h.rule_id in ('B05-quantity') then 'T05' end as code, case when c.d_price = 0 and c.d_money > 0 then cast(abs(c.l_gross - c.r_gross) as number(28, 6)) else case when abs(c.d_qty) < 10000000000 and abs(c.l_price) < 100000000 and abs(c.l_multiplier) < 10000 then cast(abs(cast(cast(c.d_qty as number(19, 8)) * cast(c.l_multiplier as number(9, 4)) as number(20, 6)) * cast(c.l_price as number(18, 8))) as number(28, 6)) end end as exposure,
     row_number() over (partition by c.level, c.anchor order by h.group_key) as ordinal, c.level, c.anchor
   from work_hit h join work_comparison c on c.group_key = h.group_key
   where h.family = 'qty' and not exists (
@@ -1199,9 +1268,9 @@ with n as (
 select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) || case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end || chr(31) || 'qty', 256), 32), n.level, c.r_pb, case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end, 'qty', n.code,
   case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
   coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
-  c.l_ccy, n.exposure, rtrim(rtrim(cast(c.l_qty as varchar), '0'), '.'), rtrim(rtrim(cast(c.r_qty as varchar), '0'), '.'), case when c.d_qty < 100000000000000000000 then cast(c.r_qty - c.l_qty as number(28, 6)) end, n.rule_id, c.pass_id, c.group_id,
-  c.group_key, c.component, c.l_qty, c.l_price, k.severity,
-  cast(null as varchar)
+  c.value_ccy, n.exposure, rtrim(rtrim(cast(c.l_qty as varchar), '0'), '.'), rtrim(rtrim(cast(c.r_qty as varchar), '0'), '.'), case when c.d_qty < 100000000000000000000 then cast(c.r_qty - c.l_qty as number(28, 6)) end, n.rule_id,
+  c.pass_id, c.group_id, c.group_key, c.component, c.l_qty, c.l_price, k.severity,
+  cast(null as varchar), case when c.l_multiplier > 1 then rtrim(rtrim(cast(c.l_multiplier as varchar), '0'), '.') end, c.profile
 from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
   join work_code k on k.code = n.code;
 
@@ -1217,16 +1286,16 @@ with n as (
 select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) || case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end || chr(31) || 'ccy', 256), 32), n.level, c.r_pb, case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end, 'ccy', n.code,
   case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
   coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
-  c.l_ccy, n.exposure, case when c.l_ccy = c.l_ccy_top then cast(c.l_ccy as varchar) else cast(c.l_ccy as varchar) || ' to ' || cast(c.l_ccy_top as varchar) end, case when c.r_ccy = c.r_ccy_top then cast(c.r_ccy as varchar) else cast(c.r_ccy as varchar) || ' to ' || cast(c.r_ccy_top as varchar) end, cast(null as number(28, 6)), n.rule_id, c.pass_id, c.group_id,
-  c.group_key, c.component, c.l_qty, c.l_price, k.severity,
-  cast(null as varchar)
+  c.value_ccy, n.exposure, case when c.l_ccy = c.l_ccy_top then cast(c.l_ccy as varchar) else cast(c.l_ccy as varchar) || ' to ' || cast(c.l_ccy_top as varchar) end, case when c.r_ccy = c.r_ccy_top then cast(c.r_ccy as varchar) else cast(c.r_ccy as varchar) || ' to ' || cast(c.r_ccy_top as varchar) end, cast(null as number(28, 6)), n.rule_id,
+  c.pass_id, c.group_id, c.group_key, c.component, c.l_qty, c.l_price, k.severity,
+  cast(null as varchar), cast(null as varchar), c.profile
 from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
   join work_code k on k.code = n.code;
 
 -- findings/price
 insert into work_finding
 with n as (
-  select c.group_key, h.rule_id, 'T06' as code, case when c.l_n + c.r_n > 2 and c.d_qty = 0 then case when abs(abs(c.l_notional - c.r_notional)) < 1000000000000000000 and abs(c.l_multiplier) < 10000 then cast(cast(abs(c.l_notional - c.r_notional) as number(24, 6)) * cast(c.l_multiplier as number(9, 4)) as number(28, 6)) end else case when abs(c.l_qty) < 10000000000 and abs(c.d_price) < 100000000 and abs(c.l_multiplier) < 10000 then cast(abs(cast(cast(c.l_qty as number(19, 8)) * cast(c.l_multiplier as number(9, 4)) as number(20, 6)) * cast(c.d_price as number(18, 8))) as number(28, 6)) end end as exposure,
+  select c.group_key, h.rule_id, case when h.rule_id in ('B29-rounding') then 'T29' when h.rule_id in ('B21-price-of-a-contract') then 'T21' when h.rule_id in ('B06-price') then 'T06' end as code, case when c.d_qty = 0 and c.d_money > 0 then cast(abs(c.l_gross - c.r_gross) as number(28, 6)) when c.l_n + c.r_n > 2 and c.d_qty = 0 then case when abs(abs(c.l_notional - c.r_notional)) < 1000000000000000000 and abs(c.l_multiplier) < 10000 then cast(cast(abs(c.l_notional - c.r_notional) as number(24, 6)) * cast(c.l_multiplier as number(9, 4)) as number(28, 6)) end else case when abs(c.l_qty) < 10000000000 and abs(c.d_price) < 100000000 and abs(c.l_multiplier) < 10000 then cast(abs(cast(cast(c.l_qty as number(19, 8)) * cast(c.l_multiplier as number(9, 4)) as number(20, 6)) * cast(c.d_price as number(18, 8))) as number(28, 6)) end end as exposure,
     row_number() over (partition by c.level, c.anchor order by h.group_key) as ordinal, c.level, c.anchor
   from work_hit h join work_comparison c on c.group_key = h.group_key
   where h.family = 'price' and not exists (
@@ -1235,9 +1304,9 @@ with n as (
 select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) || case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end || chr(31) || 'price', 256), 32), n.level, c.r_pb, case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end, 'price', n.code,
   case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
   coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
-  c.l_ccy, n.exposure, case when c.l_price = c.l_price_top then rtrim(rtrim(cast(c.l_price as varchar), '0'), '.') else rtrim(rtrim(cast(c.l_price as varchar), '0'), '.') || ' to ' || rtrim(rtrim(cast(c.l_price_top as varchar), '0'), '.') end, case when c.r_price = c.r_price_top then rtrim(rtrim(cast(c.r_price as varchar), '0'), '.') else rtrim(rtrim(cast(c.r_price as varchar), '0'), '.') || ' to ' || rtrim(rtrim(cast(c.r_price_top as varchar), '0'), '.') end, case when c.l_n + c.r_n > 2 then cast(c.r_notional - c.l_notional as number(28, 6)) else cast(c.r_price - c.l_price as number(28, 6)) end, n.rule_id, c.pass_id, c.group_id,
-  c.group_key, c.component, c.l_qty, c.l_price, k.severity,
-  cast(null as varchar)
+  c.value_ccy, n.exposure, case when c.l_price = c.l_price_top then rtrim(rtrim(cast(c.l_price as varchar), '0'), '.') else rtrim(rtrim(cast(c.l_price as varchar), '0'), '.') || ' to ' || rtrim(rtrim(cast(c.l_price_top as varchar), '0'), '.') end, case when c.r_price = c.r_price_top then rtrim(rtrim(cast(c.r_price as varchar), '0'), '.') else rtrim(rtrim(cast(c.r_price as varchar), '0'), '.') || ' to ' || rtrim(rtrim(cast(c.r_price_top as varchar), '0'), '.') end, case when c.l_n + c.r_n > 2 then cast(c.r_notional - c.l_notional as number(28, 6)) else cast(c.r_price - c.l_price as number(28, 6)) end, n.rule_id,
+  c.pass_id, c.group_id, c.group_key, c.component, c.l_qty, c.l_price, k.severity,
+  cast(null as varchar), case when c.l_multiplier > 1 then rtrim(rtrim(cast(c.l_multiplier as varchar), '0'), '.') end, c.profile
 from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
   join work_code k on k.code = n.code;
 
@@ -1253,9 +1322,9 @@ with n as (
 select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) || case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end || chr(31) || 'trade_date', 256), 32), n.level, c.r_pb, case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end, 'trade_date', n.code,
   case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
   coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
-  c.l_ccy, n.exposure, case when c.l_trade_date = c.l_trade_date_top then cast(c.l_trade_date as varchar) else cast(c.l_trade_date as varchar) || ' to ' || cast(c.l_trade_date_top as varchar) end, case when c.r_trade_date = c.r_trade_date_top then cast(c.r_trade_date as varchar) else cast(c.r_trade_date as varchar) || ' to ' || cast(c.r_trade_date_top as varchar) end, cast(null as number(28, 6)), n.rule_id, c.pass_id, c.group_id,
-  c.group_key, c.component, c.l_qty, c.l_price, k.severity,
-  cast(null as varchar)
+  c.value_ccy, n.exposure, case when c.l_trade_date = c.l_trade_date_top then cast(c.l_trade_date as varchar) else cast(c.l_trade_date as varchar) || ' to ' || cast(c.l_trade_date_top as varchar) end, case when c.r_trade_date = c.r_trade_date_top then cast(c.r_trade_date as varchar) else cast(c.r_trade_date as varchar) || ' to ' || cast(c.r_trade_date_top as varchar) end, cast(null as number(28, 6)), n.rule_id,
+  c.pass_id, c.group_id, c.group_key, c.component, c.l_qty, c.l_price, k.severity,
+  cast(null as varchar), cast(null as varchar), c.profile
 from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
   join work_code k on k.code = n.code;
 
@@ -1271,9 +1340,9 @@ with n as (
 select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) || case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end || chr(31) || 'settle_date', 256), 32), n.level, c.r_pb, case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end, 'settle_date', n.code,
   case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
   coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
-  c.l_ccy, n.exposure, case when c.l_settle_date = c.l_settle_date_top then cast(c.l_settle_date as varchar) else cast(c.l_settle_date as varchar) || ' to ' || cast(c.l_settle_date_top as varchar) end, case when c.r_settle_date = c.r_settle_date_top then cast(c.r_settle_date as varchar) else cast(c.r_settle_date as varchar) || ' to ' || cast(c.r_settle_date_top as varchar) end, cast(null as number(28, 6)), n.rule_id, c.pass_id, c.group_id,
-  c.group_key, c.component, c.l_qty, c.l_price, k.severity,
-  cast(null as varchar)
+  c.value_ccy, n.exposure, case when c.l_settle_date = c.l_settle_date_top then cast(c.l_settle_date as varchar) else cast(c.l_settle_date as varchar) || ' to ' || cast(c.l_settle_date_top as varchar) end, case when c.r_settle_date = c.r_settle_date_top then cast(c.r_settle_date as varchar) else cast(c.r_settle_date as varchar) || ' to ' || cast(c.r_settle_date_top as varchar) end, cast(null as number(28, 6)), n.rule_id,
+  c.pass_id, c.group_id, c.group_key, c.component, c.l_qty, c.l_price, k.severity,
+  cast(null as varchar), c.l_asset, c.profile
 from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
   join work_code k on k.code = n.code;
 
@@ -1289,9 +1358,108 @@ with n as (
 select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) || case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end || chr(31) || 'commission', 256), 32), n.level, c.r_pb, case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end, 'commission', n.code,
   case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
   coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
-  c.l_ccy, n.exposure, rtrim(rtrim(cast(c.l_commission as varchar), '0'), '.'), rtrim(rtrim(cast(c.r_commission as varchar), '0'), '.'), cast(c.r_commission - c.l_commission as number(28, 6)), n.rule_id, c.pass_id, c.group_id,
-  c.group_key, c.component, c.l_qty, c.l_price, k.severity,
-  cast(null as varchar)
+  c.l_ccy, n.exposure, rtrim(rtrim(cast(c.l_commission as varchar), '0'), '.'), rtrim(rtrim(cast(c.r_commission as varchar), '0'), '.'), cast(c.r_commission - c.l_commission as number(28, 6)), n.rule_id,
+  c.pass_id, c.group_id, c.group_key, c.component, c.l_qty, c.l_price, k.severity,
+  cast(null as varchar), cast(null as varchar), c.profile
+from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
+  join work_code k on k.code = n.code;
+
+-- findings/fees
+insert into work_finding
+with n as (
+  select c.group_key, h.rule_id, 'T17' as code, cast(c.d_fees as number(28, 6)) as exposure,
+    row_number() over (partition by c.level, c.anchor order by h.group_key) as ordinal, c.level, c.anchor
+  from work_hit h join work_comparison c on c.group_key = h.group_key
+  where h.family = 'fees' and not exists (
+    select 1 from work_hit b where b.group_key = h.group_key and b.family = h.family and b.rank < h.rank)
+)
+select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) || case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end || chr(31) || 'fees', 256), 32), n.level, c.r_pb, case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end, 'fees', n.code,
+  case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
+  coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
+  c.l_ccy, n.exposure, rtrim(rtrim(cast(c.l_fees as varchar), '0'), '.'), rtrim(rtrim(cast(c.r_fees as varchar), '0'), '.'), cast(c.r_fees - c.l_fees as number(28, 6)), n.rule_id,
+  c.pass_id, c.group_id, c.group_key, c.component, c.l_qty, c.l_price, k.severity,
+  cast(null as varchar), case when not (c.l_fee_lines > 0 and c.r_fee_lines > 0 and c.l_fee_totals = 0 and c.r_fee_totals = 0) then 'total' when abs(c.l_fee_tax - c.r_fee_tax) = c.d_fees then 'tax' when abs(c.l_fee_regulatory - c.r_fee_regulatory) = c.d_fees then 'regulatory' when abs(c.l_fee_exchange - c.r_fee_exchange) = c.d_fees then 'exchange' else 'other' end, c.profile
+from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
+  join work_code k on k.code = n.code;
+
+-- findings/accrued
+insert into work_finding
+with n as (
+  select c.group_key, h.rule_id, 'T19' as code, cast(c.d_accrued as number(28, 6)) as exposure,
+    row_number() over (partition by c.level, c.anchor order by h.group_key) as ordinal, c.level, c.anchor
+  from work_hit h join work_comparison c on c.group_key = h.group_key
+  where h.family = 'accrued' and not exists (
+    select 1 from work_hit b where b.group_key = h.group_key and b.family = h.family and b.rank < h.rank)
+)
+, settle_date as (
+  select x.group_key, left(sha2('break' || chr(31) || :tenant || chr(31) || x.level || chr(31) || case when x.ordinal = 1 then x.anchor else x.anchor || '#' || x.ordinal end || chr(31) || 'settle_date', 256), 32) as break_id
+  from (
+    select h.group_key, row_number() over (partition by c.level, c.anchor order by h.group_key) as ordinal, c.level,
+      c.anchor
+    from work_hit h join work_comparison c on c.group_key = h.group_key where h.family = 'settle_date' and not exists (
+    select 1 from work_hit b where b.group_key = h.group_key and b.family = h.family and b.rank < h.rank)
+  ) x
+)
+select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) || case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end || chr(31) || 'accrued', 256), 32), n.level, c.r_pb, case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end, 'accrued', n.code,
+  case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
+  coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
+  c.l_ccy, n.exposure, rtrim(rtrim(cast(c.l_accrued as varchar), '0'), '.'), rtrim(rtrim(cast(c.r_accrued as varchar), '0'), '.'), cast(c.r_accrued - c.l_accrued as number(28, 6)), n.rule_id,
+  c.pass_id, c.group_id, c.group_key, c.component, c.l_qty, c.l_price, k.severity,
+  nullif(substr(coalesce(',' || settle_date.break_id, ''), 2), ''), cast(null as varchar), c.profile
+from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
+  join work_code k on k.code = n.code left join settle_date on settle_date.group_key = n.group_key;
+
+-- findings/fx_rate
+insert into work_finding
+with n as (
+  select c.group_key, h.rule_id, 'T20' as code, cast(c.d_net as number(28, 6)) as exposure,
+    row_number() over (partition by c.level, c.anchor order by h.group_key) as ordinal, c.level, c.anchor
+  from work_hit h join work_comparison c on c.group_key = h.group_key
+  where h.family = 'fx_rate' and not exists (
+    select 1 from work_hit b where b.group_key = h.group_key and b.family = h.family and b.rank < h.rank)
+)
+select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) || case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end || chr(31) || 'fx_rate', 256), 32), n.level, c.r_pb, case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end, 'fx_rate', n.code,
+  case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
+  coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
+  c.l_settle_ccy, n.exposure, case when c.l_fx_rate = c.l_fx_rate_top then rtrim(rtrim(cast(c.l_fx_rate as varchar), '0'), '.') else rtrim(rtrim(cast(c.l_fx_rate as varchar), '0'), '.') || ' to ' || rtrim(rtrim(cast(c.l_fx_rate_top as varchar), '0'), '.') end, case when c.r_fx_rate = c.r_fx_rate_top then rtrim(rtrim(cast(c.r_fx_rate as varchar), '0'), '.') else rtrim(rtrim(cast(c.r_fx_rate as varchar), '0'), '.') || ' to ' || rtrim(rtrim(cast(c.r_fx_rate_top as varchar), '0'), '.') end, cast(null as number(28, 6)), n.rule_id,
+  c.pass_id, c.group_id, c.group_key, c.component, c.l_qty, c.l_price, k.severity,
+  cast(null as varchar), cast(null as varchar), c.profile
+from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
+  join work_code k on k.code = n.code;
+
+-- findings/exec_broker
+insert into work_finding
+with n as (
+  select c.group_key, h.rule_id, 'T26' as code, c.amount as exposure,
+    row_number() over (partition by c.level, c.anchor order by h.group_key) as ordinal, c.level, c.anchor
+  from work_hit h join work_comparison c on c.group_key = h.group_key
+  where h.family = 'exec_broker' and not exists (
+    select 1 from work_hit b where b.group_key = h.group_key and b.family = h.family and b.rank < h.rank)
+)
+select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) || case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end || chr(31) || 'exec_broker', 256), 32), n.level, c.r_pb, case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end, 'exec_broker', n.code,
+  case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
+  coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
+  c.value_ccy, n.exposure, case when c.l_exec_broker = c.l_exec_broker_top then cast(c.l_exec_broker as varchar) else cast(c.l_exec_broker as varchar) || ' to ' || cast(c.l_exec_broker_top as varchar) end, case when c.r_exec_broker = c.r_exec_broker_top then cast(c.r_exec_broker as varchar) else cast(c.r_exec_broker as varchar) || ' to ' || cast(c.r_exec_broker_top as varchar) end, cast(null as number(28, 6)), n.rule_id,
+  c.pass_id, c.group_id, c.group_key, c.component, c.l_qty, c.l_price, k.severity,
+  cast(null as varchar), cast(null as varchar), c.profile
+from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
+  join work_code k on k.code = n.code;
+
+-- findings/terms
+insert into work_finding
+with n as (
+  select c.group_key, h.rule_id, 'T30' as code, c.amount as exposure,
+    row_number() over (partition by c.level, c.anchor order by h.group_key) as ordinal, c.level, c.anchor
+  from work_hit h join work_comparison c on c.group_key = h.group_key
+  where h.family = 'terms' and not exists (
+    select 1 from work_hit b where b.group_key = h.group_key and b.family = h.family and b.rank < h.rank)
+)
+select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) || case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end || chr(31) || 'terms', 256), 32), n.level, c.r_pb, case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end, 'terms', n.code,
+  case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
+  coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
+  c.value_ccy, n.exposure, case when c.l_uti <> c.r_uti then c.l_uti else case when c.l_coupon <> c.r_coupon then rtrim(rtrim(cast(c.l_coupon as varchar), '0'), '.') else rtrim(rtrim(cast(c.l_net as varchar), '0'), '.') end end, case when c.l_uti <> c.r_uti then c.r_uti else case when c.l_coupon <> c.r_coupon then rtrim(rtrim(cast(c.r_coupon as varchar), '0'), '.') else rtrim(rtrim(cast(c.r_net as varchar), '0'), '.') end end, cast(null as number(28, 6)), n.rule_id,
+  c.pass_id, c.group_id, c.group_key, c.component, c.l_qty, c.l_price, k.severity,
+  cast(null as varchar), case when c.l_uti <> c.r_uti then 'uti' when c.l_coupon <> c.r_coupon then 'coupon' else 'upfront' end, c.profile
 from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
   join work_code k on k.code = n.code;
 
@@ -1307,9 +1475,9 @@ with n as (
 select left(sha2('break' || chr(31) || :tenant || chr(31) || n.level || chr(31) || case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end || chr(31) || 'net', 256), 32), n.level, c.r_pb, case when n.ordinal = 1 then n.anchor else n.anchor || '#' || n.ordinal end, 'net', n.code,
   case when p.waits then case when c.l_due_at > c.r_due_at then c.l_due_at else c.r_due_at end end, c.l_instrument,
   coalesce(c.l_symbol, c.r_symbol), c.l_account, c.l_side, c.l_trade_date, coalesce(c.l_settle_date, c.r_settle_date),
-  c.l_ccy, n.exposure, rtrim(rtrim(cast(c.l_net as varchar), '0'), '.'), rtrim(rtrim(cast(c.r_net as varchar), '0'), '.'), cast(c.r_net - c.l_net as number(28, 6)), n.rule_id, c.pass_id, c.group_id,
-  c.group_key, c.component, c.l_qty, c.l_price, k.severity,
-  cast(null as varchar)
+  c.l_settle_ccy, n.exposure, rtrim(rtrim(cast(c.l_net as varchar), '0'), '.'), rtrim(rtrim(cast(c.r_net as varchar), '0'), '.'), cast(c.r_net - c.l_net as number(28, 6)), n.rule_id,
+  c.pass_id, c.group_id, c.group_key, c.component, c.l_qty, c.l_price, k.severity,
+  cast(null as varchar), rtrim(rtrim(cast(c.d_residual as varchar), '0'), '.'), c.profile
 from n join work_comparison c on c.group_key = n.group_key join work_pass p on p.pass_id = c.pass_id
   join work_code k on k.code = n.code;
 
