@@ -7,6 +7,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from domain.taxonomy import taxonomy
+from matching.text_books import book_fact, book_step
+from matching.text_status import status_fact
 
 Row = Mapping[str, Any]
 _EASTERN = ZoneInfo("America/New_York")
@@ -74,7 +76,7 @@ def _gap(row: Row) -> str:
 
 def headline(row: Row, deadline_ns: int | None, as_of_ns: int) -> str:
     """One sentence: who booked what, what it may cost, and by when it must be fixed."""
-    parts = [_fact(row)]
+    parts = [status_fact(row) or book_fact(row) or _fact(row)]
     if row["exposure"]:
         parts.append(f"{row['ccy']} {row['exposure']:,.2f} at risk")
     if deadline_ns is not None:
@@ -93,6 +95,8 @@ def _by(deadline_ns: int, as_of_ns: int) -> str:
 
 def next_step(row: Row) -> str:
     """What to do and whose turn it is, from the taxonomy."""
+    if (told := book_step(row)) is not None:
+        return told
     code = taxonomy()[row["code"]]
     owner = {"PB": row["pb_id"] or "the prime broker", "both": f"internal ops with {row['pb_id'] or 'the PB'}",
              "EB": "the executing broker", "EB/PB": f"the executing broker or {row['pb_id'] or 'the PB'}"}  # fmt: skip

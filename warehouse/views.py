@@ -107,7 +107,8 @@ SELECT record_id, feed, 'seq:' || CAST(gap_first AS VARCHAR) || '-' || CAST(gap_
 FROM sequence_gap
 UNION ALL
 SELECT q.quarantine_id, q.feed,
-  CASE WHEN q.code IN ('I06', 'I07') THEN coalesce(q.file, q.message_id) ELSE 'sha256:' || m.sha256 END, q.file, q.line
+  CASE WHEN q.code IN ('I06', 'I07') THEN coalesce(q.file, substr(m.session, length(q.feed) + 2))
+    ELSE 'sha256:' || m.sha256 END, q.file, q.line
 FROM quarantine q JOIN raw_message m ON m.message_id = q.message_id
 """
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from matching.items import digest, product
+from matching.items import digest
 
 # So many messages of one feed and day are told one by one; more are one break that names them all.
 TOLD_ONE_BY_ONE = 200
@@ -61,15 +61,19 @@ class Told:
 
     def statements(self) -> tuple[str, str]:
         """The findings and their members."""
-        single, whole = _key("t.item", self.family), _key("t.component", self.family)
-        told = f"with t as (\n  select i.*, count(*) over (partition by i.component) as n from ({self.items}) i\n)"
+        single, whole = _key("t.anchor", self.family), _key("t.component", self.family)
+        told = f"""with ranked as (
+  select i.*, row_number() over (partition by i.component, i.anchor order by i.item) as place from ({self.items}) i
+), t as (
+  select r.*, sum(case when r.place = 1 then 1 else 0 end) over (partition by r.component) as n from ranked r
+)"""
         findings = f"""
 insert into work_finding ({_FINDING})
 {told}
-select {single}, 'INGEST', t.pb, t.item, '{self.family}', t.code, t.due_at, t.instrument, t.symbol, t.account, t.side,
+select {single}, 'INGEST', t.pb, t.anchor, '{self.family}', t.code, t.due_at, t.instrument, t.symbol, t.account, t.side,
   t.trade_date, t.settle_date, t.ccy, t.exposure, case when t.leg = 'L' then t.shown end,
   case when t.leg = 'R' then t.shown end, 'ingest', 'ingest', {single}, t.component, t.qty, t.price, k.severity
-from t join work_code k on k.code = t.code where t.n <= {self.one_by_one}
+from t join work_code k on k.code = t.code where t.n <= {self.one_by_one} and t.place = 1
 union all
 select {whole}, 'INGEST', case when min(t.pb) = max(t.pb) then min(t.pb) end, t.component, '{self.family}', min(t.code),
   max(t.due_at), min(t.instrument), min(t.symbol), case when min(t.account) = max(t.account) then min(t.account) end,
@@ -91,13 +95,16 @@ def _key(anchor: str, family: str) -> str:
     return digest("'break'", ":tenant", "'INGEST'", anchor, f"'{family}'")
 
 
-def _marked(code: str, shown: str, summary: str) -> str:
+_PB = "case when f.role = 'PB' then f.party end as pb"
+
+
+def _marked(code: str, anchor: str, shown: str, summary: str) -> str:
     return f"""
-    select m.record_id as item, m.component, m.leg, m.code, e.pb_id as pb, {_NO_TIME} as due_at,
+    select m.record_id as item, {anchor} as anchor, m.component, m.leg, m.code, {_PB}, {_NO_TIME} as due_at,
       e.instrument_id as instrument, e.symbol, coalesce(e.account_id, e.account_raw) as account, e.side, e.trade_date,
-      e.settle_date, e.trade_ccy as ccy, {product("e.qty", "e.price", "coalesce(e.multiplier, 1)")} as exposure,
-      {shown} as shown, {summary} as summary, e.qty, e.price
-    from match_mark m join trade_event e on e.record_id = m.record_id
+      e.settle_date, e.trade_ccy as ccy, cast(null as number(28, 6)) as exposure, {shown} as shown,
+      {summary} as summary, e.qty, e.price
+    from match_mark m join trade_event e on e.record_id = m.record_id left join work_source f on f.feed = m.feed
     where m.code = '{code}' and m.component in ({_NEW})"""
 
 
@@ -107,27 +114,34 @@ _NOTHING_TRADED = (
 )
 _UNTRADED = "cast(null as number(38, 10)) as qty, cast(null as number(28, 12)) as price"
 _LEG = "case when f.role = 'INTERNAL' then 'L' else 'R' end as leg"
-_PB = "case when f.role = 'PB' then f.party end as pb"
 
 _QUARANTINED = f"""
-    select q.quarantine_id as item, {_HELD_DAY} as component, {_LEG}, q.code, {_PB}, {_NO_TIME} as due_at,
-      {_NOTHING_TRADED.format(day="cast(q.recv_ts as date)")}, q.detail as shown,
-      cast(count(*) over (partition by {_HELD_DAY}) as varchar) || ' messages' as summary, {_UNTRADED}
+    select q.quarantine_id as item, q.quarantine_id as anchor, {_HELD_DAY} as component, {_LEG}, q.code, {_PB},
+      {_NO_TIME} as due_at, {_NOTHING_TRADED.format(day="cast(q.recv_ts as date)")}, q.detail as shown,
+      cast(count(*) over (partition by {_HELD_DAY}) as varchar) || ' messages of ' || q.feed as summary, {_UNTRADED}
     from quarantine q left join work_source f on f.feed = q.feed
     where {_HELD_DAY} in ({_NEW}) and q.code <> 'I02' and not exists (
       select 1 from quarantine_retry r where r.quarantine_id = q.quarantine_id and r.healed)"""
 
 _LOST = f"""
-    select g.record_id as item, {_GAP} as component, {_LEG}, 'I05' as code, {_PB},
+    select g.record_id as item, g.record_id as anchor, {_GAP} as component, {_LEG}, 'I05' as code, {_PB},
       dateadd('second', {GAP_SECONDS}, g.seen_at) as due_at, {_NOTHING_TRADED.format(day="cast(g.seen_at as date)")},
-      cast(g.gap_last - g.gap_first + 1 as varchar) || ' messages, ' || cast(g.gap_first as varchar) || ' to '
-        || cast(g.gap_last as varchar) as shown, {_NO_TEXT} as summary, {_UNTRADED}
+      g.feed || ' lacks ' || cast(g.gap_last - g.gap_first + 1 as varchar) || ' messages, '
+        || cast(g.gap_first as varchar) || ' to ' || cast(g.gap_last as varchar) as shown,
+      {_NO_TEXT} as summary, {_UNTRADED}
     from sequence_gap g left join work_source f on f.feed = g.feed
     where {_GAP} in ({_NEW})"""
 
 _HOW_MANY = "cast(count(*) over (partition by m.component) as varchar)"
-INTEGRITY = Told("integrity", _marked("I02", "e.flags", f"{_HOW_MANY} || ' messages'"), TOLD_ONE_BY_ONE)
-STRANGE_INSTRUMENT = Told("instrument", _marked("I03", "e.instrument_id", "e.instrument_id"), 0)
-STRANGE_ACCOUNT = Told("account", _marked("I04", "e.account_raw", "coalesce(e.account_raw, e.account_id)"), 0)
+_WRONG_PART = (
+    "case when e.flags like '%I02_LENGTH%' then 'BodyLength(9)' else 'CheckSum(10)' end || ' of ' || e.trade_uid"
+)
+INTEGRITY = Told(
+    "integrity", _marked("I02", "e.message_id", _WRONG_PART, f"{_HOW_MANY} || ' messages'"), TOLD_ONE_BY_ONE
+)
+STRANGE_INSTRUMENT = Told("instrument", _marked("I03", "m.record_id", "e.instrument_id", "e.instrument_id"), 0)
+STRANGE_ACCOUNT = Told(
+    "account", _marked("I04", "m.record_id", "e.account_raw", "coalesce(e.account_raw, e.account_id)"), 0
+)
 QUARANTINED = Told("message", _QUARANTINED, TOLD_ONE_BY_ONE)
 LOST = Told("sequence", _LOST, 1)
