@@ -21,6 +21,8 @@ def book_fact(row: Row) -> str | None:
 
 def book_step(row: Row) -> str | None:
     """What to do and whose turn it is; None where the taxonomy's own words do."""
+    if row["code"][0] not in "PCS":
+        return None
     pb = row["pb_id"] or "the prime broker"
     behind = "the break" if row["explains"] and "," not in row["explains"] else "the breaks"
     match row["code"]:

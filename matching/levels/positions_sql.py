@@ -108,7 +108,8 @@ with wanted as (select distinct instrument_id from work_line), size as (
 ), named as (
   select h.instrument_id, h.id_value from identifier_history h join wanted w on w.instrument_id = h.instrument_id
   where h.id_source = '8' and h.valid_to is null
-  qualify row_number() over (partition by h.instrument_id order by length(h.id_value), h.id_value) = 1
+  qualify row_number() over (partition by h.instrument_id
+    order by case when h.id_value like '% %' then 1 else 0 end, length(h.id_value), h.id_value) = 1
 )
 select w.instrument_id, s.asset_class, s.multiplier, s.price_unit, s.ccy, s.valid_to, n.id_value as symbol
 from wanted w left join size s on s.instrument_id = w.instrument_id
