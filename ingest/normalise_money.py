@@ -111,7 +111,7 @@ def _qty_and_price(
     extract: Extract, side: pa.Array, asset: pa.Array, multiplier: pa.Array
 ) -> tuple[pa.Array, pa.Array, pa.Array, pa.Array]:
     qty, (price, shown) = extract.decimal("qty", "qty"), price_column(extract, asset)
-    qty, price = fill_mode(extract, qty, price)
+    qty, price, shown = fill_mode(extract, qty, price, shown)
     scale = scales(shown)
     side = signed_sides(extract, qty, side)
     cancels = pc.equal(extract.status, "CANCEL")

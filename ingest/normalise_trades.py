@@ -75,7 +75,11 @@ def family_trades(part: Part, family: Family, messages: Ints, status: pa.Array) 
     columns["venue_mic"], columns["capacity"] = extract.text("venue_mic"), capacity_column(extract)
     check_texts(extract)
     columns |= _provenance_columns(extract)
-    columns["event_key"] = _event_keys(part, columns)
+    keyed = columns
+    if part.dialect.fill_mode != "incremental" and family.name == "EXECUTION":
+        # After a bust an order may come to the same total once more: another report, another event.
+        keyed = {**columns, "trade_uid": joined([columns["trade_uid"], extract.text("trade_uid")], _UNIT_SEPARATOR)}
+    columns["event_key"] = _event_keys(part, keyed)
     return extract, columns
 
 

@@ -23,6 +23,8 @@ _BASE_OF_TYPE = {"17": 32, "18": 64}  # PriceType(423): product ticks in thirty-
 _EIGHTHS = {"0": 0, "1": 1, "2": 2, "3": 3, "4": 4, "6": 6, "+": 4, None: 0}
 _EXACT = Context(prec=60, traps=[Inexact])
 _SCALE = {"hundreds": Decimal(100), "thousands": Decimal(1000)}
+# What a record of an order's total keeps in `ext`, by tag: its report's own id, last price, total and average as sent.
+EXEC_ID, LAST_PRICE, CUMULATED, AVERAGE = "17", "31", "14", "6"
 _BUYS = pa.array(["BUY", "BUY_COVER", "SUBSCRIBE", "BORROW"])
 
 
@@ -141,19 +143,23 @@ def _contracts(units: Decimal, size: Decimal | None) -> Decimal:
     return found
 
 
-def fill_mode(extract: Extract, qty: pa.Array, price: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """Quantity and price of reports that tell totals: CumQty(14) and AvgPx(6) of the order so far.
+def fill_mode(extract: Extract, qty: pa.Array, price: pa.Array, shown: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array]:
+    """Quantity, price and the price's text of reports that tell totals: CumQty(14) and AvgPx(6) of the order so far.
 
-    Such a report replaces the order's earlier ones: the record is the order's, its version the quantity so far.
+    Such a report replaces the order's earlier ones: the record is the order's, its version the quantity so far. What
+    `ingest.increments` needs to tell the fills apart is noted: the report's own id, last and average price as sent.
     """
     mode = extract.part.dialect.fill_mode
     if mode == "incremental" or extract.family.name != "EXECUTION":
-        return qty, price
+        return qty, price, shown
     total, average = extract.decimal("cum_qty", "qty"), extract.decimal("avg_price", "price")
     extract.part.mark(extract.message, Flag.CUMULATIVE)
-    if mode == "order":
-        return pc.coalesce(total, qty), pc.coalesce(average, price)
-    return pc.coalesce(qty, total), pc.coalesce(average, price)
+    kept = ((EXEC_ID, "trade_uid"), (LAST_PRICE, "price"), (CUMULATED, "cum_qty"), (AVERAGE, "avg_price"))
+    for tag, name in kept:
+        for message, told in zip(extract.message.tolist(), extract.text(name).to_pylist(), strict=True):
+            if told is not None:
+                extract.part.note(message, tag, told)
+    return pc.coalesce(total, qty), pc.coalesce(average, price), pc.coalesce(extract.text("avg_price"), shown)
 
 
 def order_ids(extract: Extract, uid: pa.Array, qty: pa.Array) -> tuple[pa.Array, pa.Array] | None:

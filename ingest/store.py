@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from domain.schema import TABLES
+from ingest.increments import with_increments
 from ingest.normalise import DUPLICATE, FACT, Normalised
 from ingest.reference_rows import fresh_rows, is_reference
 from warehouse.port import Warehouse
@@ -83,6 +84,7 @@ def _append_facts(
     """Store what is new of the given messages' facts; returns the ids of the messages that brought something."""
     trades = _with(normalised.trades, "message_id", messages)
     trades = trades.filter(_first_seen(warehouse, trades, execution))
+    trades = with_increments(warehouse, trades, execution)
     others = {
         table: _new_records(warehouse, table, _with(rows, "message_id", messages), execution)
         for table, rows in normalised.facts.items()
