@@ -17,25 +17,37 @@ qualify row_number() over (
   order by e.version desc, e.event_time_utc desc, e.recv_time_utc desc, e.record_id) = 1
 """
 
-# The instruction shown is another account's, another place's, not valid that day, or unknown where others are known.
-_MISDIRECTED = """
-t.ssi_id is not null and b.account_id is not null and exists (select 1 from ssi k where k.party = t.pb_id)
-  and not exists (
-    select 1 from ssi i where i.ssi_id = t.ssi_id and i.party = t.pb_id and i.account_id = b.account_id
-      and (t.place_of_settlement is null or i.place_of_settlement is null
-        or i.place_of_settlement = t.place_of_settlement)
-      and (t.settle_date is null or (i.valid_from <= t.settle_date
-        and (i.valid_to is null or i.valid_to > t.settle_date))))
+# The instruction shown must be this account's at this broker, of the place shown and valid on the day. What fits is
+# found by joins: a correlated subquery with ranges is refused by some warehouses.
+_INSTRUCTED = """
+told as (
+  select distinct party from ssi
+), fits as (
+  select distinct t.record_id from asked t join booking b on b.pb_id = t.pb_id and b.trade_uid = t.trade_uid
+    join ssi i on i.ssi_id = t.ssi_id and i.party = t.pb_id and i.account_id = b.account_id
+  where (t.place_of_settlement is null or i.place_of_settlement is null
+      or i.place_of_settlement = t.place_of_settlement)
+    and (t.settle_date is null or i.valid_from <= t.settle_date)
+    and (t.settle_date is null or i.valid_to is null or i.valid_to > t.settle_date)
+), usual as (
+  select party, account_id, place_of_settlement, min(ssi_id) as ssi_id from ssi where valid_to is null
+  group by party, account_id, place_of_settlement
+)
 """
+_JOINED = """
+  left join booking b on b.pb_id = t.pb_id and b.trade_uid = t.trade_uid
+  left join told k on k.party = t.pb_id
+  left join fits i on i.record_id = t.record_id
+"""
+_MISDIRECTED = "t.ssi_id is not null and b.account_id is not null and k.party is not null and i.record_id is null"
 
 # Only what is not simply settled, what was told wrong before, and what went another way than instructed.
 TOUCH = f"""
 insert into work_component
 with asked as (
   select t.* from settlement_status t where t.execution in (select x.execution from work_execution x)
-), booking as ({_BOOKING.format(asked="asked")})
-select distinct {COMPONENT} from asked t
-  left join booking b on b.pb_id = t.pb_id and b.trade_uid = t.trade_uid
+), booking as ({_BOOKING.format(asked="asked")}), {_INSTRUCTED.strip()}
+select distinct {COMPONENT} from asked t {_JOINED.strip()}
 where t.source_role = 'PB' and (t.settle_status in ('FAILED', 'PARTIAL')
   or (t.settle_status = 'PENDING' and t.settle_date < cast(t.event_time_utc as date))
   or exists (select 1 from recon_break r where r.component = {COMPONENT})
@@ -57,15 +69,15 @@ with asked as (
   qualify row_number() over (
     partition by t.pb_id, t.trade_uid
     order by t.event_time_utc desc, t.recv_time_utc desc, t.file desc, t.line desc, t.record_id) = 1
-), booking as ({_BOOKING.format(asked="asked")})
+), booking as ({_BOOKING.format(asked="asked")}), {_INSTRUCTED.strip()}
 select t.component, t.record_id, t.pb_id, t.trade_uid, t.settle_status, t.reason_code, t.settled_qty, t.remaining_qty,
   t.place_of_settlement, t.ssi_id, t.settle_date, t.event_time_utc, b.record_id as booking_id, b.account_id,
   b.instrument_id, b.symbol, b.side, b.qty, b.price, b.gross_money, b.trade_ccy, b.trade_date,
   b.settle_date as booked_date,
   coalesce(t.settle_status = 'PENDING' and t.settle_date < cast(t.event_time_utc as date), false) as late,
-  coalesce({_MISDIRECTED}, false) as misdirected,
-  (select min(i.ssi_id) from ssi i where i.party = t.pb_id and i.account_id = b.account_id
-    and i.place_of_settlement = t.place_of_settlement and i.valid_to is null) as right_ssi
-from asked t left join booking b on b.pb_id = t.pb_id and b.trade_uid = t.trade_uid
+  {_MISDIRECTED} as misdirected, u.ssi_id as right_ssi
+from asked t {_JOINED.strip()}
+  left join usual u on u.party = t.pb_id and u.account_id = b.account_id
+    and u.place_of_settlement = t.place_of_settlement
 order by t.component
 """
