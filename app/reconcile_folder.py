@@ -83,7 +83,7 @@ def read_feeds(
     if not found.files:
         raise ReconcileError(f"feeds: no file matches any path_glob, looked in {base}")
     digest = sha256("".join(note.sha256 for note in found.files).encode()).hexdigest()[:40]
-    feeds = tuple(globbed)
+    feeds = tuple(feed for feed in globbed if feed.contents == "trades" or is_file_dialect(feed.dialect))
     return Given(
         merge([_nothing(), *found.parts]), tuple(found.files), found.places, feeds, digest, tuple(found.notes),
         manifest=manifest_table(found.manifest),

@@ -10,7 +10,7 @@ _VERBS = {"CANCEL": "cancelled", "CORRECT": "corrected", "NEW": "continued"}
 
 def status_fact(row: Row) -> str | None:
     """One clause saying what is wrong and who shows it; None for a break of another kind."""
-    if row["level"] == "INGEST":
+    if row["code"].startswith("I"):
         return _ingest(row, row["left_value"] or row["right_value"] or "?")
     shown, pb = row["right_value"], row["pb_id"] or "The prime broker"
     match row["code"]:

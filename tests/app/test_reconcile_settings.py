@@ -99,7 +99,11 @@ def test_what_cannot_be_read_is_told_and_set_aside_and_the_rest_goes_on(folder: 
     absent = {**NORTHGATE, "name": "NG_LATE", "path_glob": "northgate/late/*.csv"}
     write(folder, [OURS, NORTHGATE, absent, HARBOUR])
     report = tie(folder)
-    assert {item["break_id"] for item in report.breaks} == {item["break_id"] for item in whole.breaks}
+    known = {item["break_id"] for item in whole.breaks}
+    assert known <= {item["break_id"] for item in report.breaks}
+    assert sorted(item["code"] for item in report.breaks if item["break_id"] not in known) == [
+        "I06", "I06", "I06", "I07", "I07",
+    ]  # fmt: skip
     rows = {item["file"]: item for item in report.quarantine}
     assert {name: (row["code"], row["reason"]) for name, row in rows.items()} == {
         "northgate/a.csv": ("I07", "no_header"),
