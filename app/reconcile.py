@@ -18,7 +18,7 @@ from app.reconcile_match import Given, file_note, known_at, latest, leave_out, m
 from app.reconcile_rules import rule_set
 from app.reference import load_calendars, load_files
 from app.report import FileNote, Report
-from app.report_files import csv_text, json_text, write_folder
+from app.report_files import csv_text, json_pieces, write_folder
 from app.report_html import html_text
 from app.report_table import write_table
 from app.settings import SettingsError
@@ -185,5 +185,7 @@ def _write_folder(report: Report, folder: Path) -> None:
 def _write(report: Report, form: str, out: TextIO) -> None:
     if form == "table":
         write_table(report, out)
+    elif form == "json":
+        out.writelines(json_pieces(report))
     else:
-        out.write({"json": json_text, "csv": csv_text, "html": html_text}[form](report))
+        out.write({"csv": csv_text, "html": html_text}[form](report))

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,26 @@ _FORMULA_START = ("=", "+", "-", "@", "\t", "\r", "\n")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 
-def json_text(report: Report) -> str:
-    """One JSON object, indented, keys sorted."""
-    return json.dumps(report.as_json(), ensure_ascii=False, sort_keys=True, indent=2) + "\n"
+def json_pieces(report: Report) -> Iterator[str]:
+    """One JSON object, indented, keys sorted, piece by piece: a large result is never in memory as a whole."""
+    parts = report.parts()
+    for name in sorted(parts):
+        part = parts[name]
+        yield "{" if name == min(parts) else ","
+        yield f"\n  {json.dumps(name)}: "
+        if isinstance(part, str | dict) or not part:
+            yield _indented(part, "  ")
+            continue
+        for at, item in enumerate(part):
+            yield f"{',' if at else '['}\n    {_indented(item, '    ')}"
+        yield "\n  ]"
+    yield "\n}\n"
+
+
+def _indented(value: object, indent: str) -> str:
+    # No text holds a line break: JSON writes those otherwise.
+    plain = value if isinstance(value, str | dict) else list(value)  # type: ignore[call-overload]
+    return json.dumps(plain, ensure_ascii=False, sort_keys=True, indent=2).replace("\n", f"\n{indent}")
 
 
 def csv_text(report: Report) -> str:
@@ -52,17 +69,16 @@ def guarded(cell: object) -> str:
 def write_folder(report: Report, folder: Path) -> None:
     """Write the four files of `OUTPUTS`, each replaced at once. Raises OSError when the folder cannot be written."""
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / "groups.jsonl", _lines(report.groups))
-    _replace(folder / "breaks.jsonl", _lines(report.breaks))
-    _replace(folder / "quarantine.jsonl", _lines(report.quarantine))
-    _replace(folder / "summary.json", json.dumps(report.summary, ensure_ascii=False, sort_keys=True, indent=2) + "\n")
+    _replace(folder / "groups.jsonl", report.groups.texts())
+    _replace(folder / "breaks.jsonl", report.breaks.texts())
+    _replace(folder / "quarantine.jsonl", [[dump(item) for item in report.quarantine]])
+    _replace(folder / "summary.json", [[json.dumps(report.summary, ensure_ascii=False, sort_keys=True, indent=2)]])
 
 
-def _lines(items: Iterable[Json]) -> str:
-    return "".join(dump(item) + "\n" for item in items)
-
-
-def _replace(path: Path, text: str) -> None:
+def _replace(path: Path, chunks: Iterable[Sequence[str]]) -> None:
+    """The lines of all chunks in the file's place."""
     temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(text, encoding="utf-8", newline="\n")
+    with temporary.open("w", encoding="utf-8", newline="\n") as file:
+        for lines in chunks:
+            file.write("".join([f"{line}\n" for line in lines]))
     temporary.replace(path)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from console.diff import FieldGroup, compare_sides
+from console.diff import compared, spans
 from console.wording import break_name
 from domain.taxonomy import Severity, taxonomy
 from warehouse.port import Params, Warehouse
@@ -20,6 +20,7 @@ Places = Mapping[str, tuple[str, int | None]]
 
 SCHEMA_VERSION = "1"
 _RAW_SHOWN_BYTES = 4_096
+_COMPACT = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 BREAKS = """
 SELECT b.break_id, b.generation, b.code, b.severity, b.state, b.level, b.pb_id, b.account_id, b.symbol,
   b.instrument_id, b.side, b.trade_date, b.settle_date, b.ccy, b.exposure, b.exposure_base, b.field_family,
@@ -39,6 +40,12 @@ FROM (
   SELECT h.* FROM quarantine h
   WHERE NOT EXISTS (SELECT 1 FROM quarantine_retry r WHERE r.quarantine_id = h.quarantine_id AND r.healed)
 ) q LEFT JOIN raw_message m ON m.message_id = q.message_id
+"""
+# What breaks name besides trades, as `member` takes it.
+MEMBER_FACTS = """
+SELECT m.break_id AS owner, m.side AS leg, f.record_id, f.feed, f.trade_uid, f.file, f.line, '' AS message_id,
+  1 AS version
+FROM recon_break_member m JOIN member_fact f ON f.record_id = m.record_id
 """
 _BREAK_TEXTS = (
     "break_id", "state", "level", "pb_id", "account_id", "symbol", "instrument_id", "side", "ccy", "field_family",
@@ -97,22 +104,24 @@ def break_row(row: Row, sides: Mapping[str, Sequence[Row]], places: Places) -> J
         "delta": text_of(row["delta"]),
         "left": [member(record, places) for record in left],
         "right": [member(record, places) for record in right],
-        "fields": list(_fields(compare_sides(left, right))),
+        "fields": list(_fields(_trades(left), _trades(right))),
     }
 
 
-def _fields(groups: Iterable[FieldGroup]) -> Iterable[Json]:
+def _trades(members: Sequence[Row]) -> Sequence[Row]:
+    """Those that are trades: other facts are named, not compared field by field."""
+    return [record for record in members if record.get("level") is not None]
+
+
+def _fields(left: Sequence[Row], right: Sequence[Row]) -> Iterable[Json]:
     """The comparison of both sides; marked pieces are kept so that every writer highlights the same characters."""
-    for group in groups:
-        for row in group.rows:
-            yield {
-                "name": row.name,
-                "label": row.label,
-                "group": group.title,
-                "status": row.status,
-                "left": [[span.text, span.changed] for span in row.left],
-                "right": [[span.text, span.changed] for span in row.right],
-            }
+    for title, name, label, status, ours, theirs in compared(left, right):
+        shown = [[[ours, False]], [[theirs, False]]]
+        if status == "differs":
+            shown = [[[span.text, span.changed] for span in side] for side in spans(ours, theirs)]
+        yield {
+            "name": name, "label": label, "group": title, "status": status, "left": shown[0], "right": shown[1],
+        }  # fmt: skip
 
 
 def group_row(row: Row, sides: Mapping[str, Sequence[Row]], places: Places) -> Json:
@@ -173,4 +182,4 @@ def _moment(value: datetime | None) -> str | None:
 
 def dump(value: object) -> str:
     """Compact JSON with sorted keys: the same content gives the same bytes."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return _COMPACT.encode(value)

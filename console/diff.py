@@ -1,6 +1,6 @@
 """What differs between two sides: characters of one value, fields of two sets of canonical records."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -100,6 +100,8 @@ def show(value: object) -> str:
     """A canonical value as text: exact numbers, ISO dates, a dash for nothing."""
     if value is None or value == "":
         return MISSING
+    if isinstance(value, str):
+        return value
     if isinstance(value, Decimal):
         return number(value)
     if isinstance(value, datetime):
@@ -148,31 +150,32 @@ def _is_rounding(left: Sequence[Record], right: Sequence[Record]) -> bool:
     return abs(ours - theirs) <= abs(quantity) * Decimal(1).scaleb(-max(scales)) / 2
 
 
-def _row(field: str, label: str, left: Sequence[Record], right: Sequence[Record], compare: bool) -> FieldRow | None:
-    a, b = show(_shown(left, right, field)), show(_shown(right, left, field))
-    if a == MISSING and b == MISSING:
-        return None
-    if not compare:
-        return FieldRow(field, label, (Span(a, False),), (Span(b, False),), "info")
+def compared(left: Sequence[Record], right: Sequence[Record]) -> Iterator[tuple[str, str, str, str, str, str]]:
+    """Title, field, label, status and both values as text for every field that either side has."""
+    for title, fields, compare in (("Economics", ECONOMICS, True), ("Identifiers", IDENTIFIERS, False)):
+        for field, label in fields:
+            # Nearly every side is one record or none: no need to combine anything.
+            a = show(left[0].get(field) if len(left) == 1 else _shown(left, right, field)) if left else MISSING
+            b = show(right[0].get(field) if len(right) == 1 else _shown(right, left, field)) if right else MISSING
+            if a != MISSING or b != MISSING:
+                yield title, field, label, _status(field, left, right, a, b) if compare else "info", a, b
+
+
+def _status(field: str, left: Sequence[Record], right: Sequence[Record], a: str, b: str) -> str:
     if not left or not right:
-        return FieldRow(field, label, (Span(a, False),), (Span(b, False),), "one-sided")
+        return "one-sided"
     if a == b:
-        return FieldRow(field, label, (Span(a, False),), (Span(b, False),), "same")
-    if field == "gross_money" and _is_rounding(left, right):
-        return FieldRow(field, label, (Span(a, False),), (Span(b, False),), "info")
-    if MISSING in (a, b):
-        # A side that never reports the field (most brokers send no gross) does not disagree about it.
-        return FieldRow(field, label, (Span(a, False),), (Span(b, False),), "info")
-    left_spans, right_spans = spans(a, b)
-    return FieldRow(field, label, left_spans, right_spans, "differs")
+        return "same"
+    # A side that never reports the field (most brokers send no gross) does not disagree about it.
+    if MISSING in (a, b) or (field == "gross_money" and _is_rounding(left, right)):
+        return "info"
+    return "differs"
 
 
 def compare_sides(left: Sequence[Record], right: Sequence[Record]) -> tuple[FieldGroup, ...]:
     """The field-by-field comparison of both sides of a break; ids are shown but never called different."""
-    groups = []
-    for title, fields, compare in (("Economics", ECONOMICS, True), ("Identifiers", IDENTIFIERS, False)):
-        rows = [_row(name, label, left, right, compare) for name, label in fields]
-        kept = tuple(row for row in rows if row is not None)
-        if kept:
-            groups.append(FieldGroup(title, kept))
-    return tuple(groups)
+    groups: dict[str, list[FieldRow]] = {}
+    for title, field, label, status, a, b in compared(left, right):
+        marked = spans(a, b) if status == "differs" else (_whole(a, False), _whole(b, False))
+        groups.setdefault(title, []).append(FieldRow(field, label, *marked, status))
+    return tuple(FieldGroup(title, tuple(rows)) for title, rows in groups.items())
