@@ -12,7 +12,8 @@ from app.reconcile_match import Given, file_note, merge
 from app.report import FileNote
 from app.report_words import count
 from app.settings import Settings
-from domain.errors import PermanentError
+from app.table_feeds import whole_table
+from domain.errors import PermanentError, TransientError
 from ingest.feeds import Feed
 from ingest.files.batch import FileBatch, batch_from_file, received
 from ingest.files.csv_map import CsvMap
@@ -63,12 +64,14 @@ def read_feeds(
     of reference tables). A file that cannot be used is told and set aside with its reason, and the rest goes on. Raises
     ReconcileError when the settings name no file at all, a pattern is none, or two feeds claim one file.
     """
-    globbed = [feed for feed in settings.feeds if feed.path_glob is not None]
+    globbed = [feed for feed in settings.feeds if feed.path_glob is not None or feed.table is not None]
     if not globbed:
-        raise ReconcileError("feeds: none has a path_glob, so there is no file to read")
+        raise ReconcileError("feeds: none has a path_glob or a table, so there is nothing to read")
     found, known_rows = _Found(), dict(known or {})
     for feed in sorted(settings.feeds, key=lambda feed: feed.contents != REFERENCE):
-        if feed.path_glob is None:
+        if feed.table is not None:
+            _read_table(settings, feed, base, reference, found)
+        elif feed.path_glob is None:
             found.notes.append(f"{feed.name}: no path_glob, nothing read")
         elif feed.contents == "trades" or is_file_dialect(feed.dialect):
             before = len(found.parts)
@@ -124,6 +127,28 @@ def _read_files(feed: Feed, base: Path, reference: Reference, found: _Found) -> 
         found.notes.append(f"{feed.name}: reference data, {count(len(seen), 'file')} read")
     elif feed.contents != "trades":
         found.notes.append(f"{feed.name}: {feed.contents}: {count(len(seen), 'file')} read and kept, not matched yet")
+
+
+def _read_table(settings: Settings, feed: Feed, base: Path, reference: Reference, found: _Found) -> None:
+    """The whole table of a feed, as it is now."""
+    name, nothing = str(feed.table and feed.table.name), sha256(b"").hexdigest()
+    try:
+        batch = whole_table(settings, feed, reference)
+    except (FileRefused, TransientError, PermanentError) as error:
+        told = error.detail if isinstance(error, FileRefused) else str(error)
+        _refused(_File(feed, base / name, name, b"", nothing), FileRefused(name, 0, "unreadable_table", told), found)
+        return
+    messages = batch.normalised.messages
+    content = sha256("".join(messages["sha256"].to_pylist()).encode()).hexdigest()
+    if not messages.num_rows:
+        found.notes.append(f"{feed.name}: the table {name} has no rows")
+    batch, arrived = received(batch, feed)
+    found.parts.append(batch.normalised)
+    entry = _entry(_File(feed, base / name, name, b"", content), LOADED, messages.num_rows)
+    found.manifest.append(replace(entry, business_date=batch.business_date, received_ns=arrived.at_ns))
+    size = sum(messages["length"].to_pylist())
+    found.files.append(file_note(name, name, feed, content, size, batch))
+    found.places |= {message_id: (name, line) for message_id, line in batch.lines.items()}
 
 
 def _read_one(file: _File, mapping: CsvMap, reference: Reference, found: _Found) -> bool:

@@ -24,6 +24,7 @@ from app.metrics import Metrics
 from app.mirror import Mirror
 from app.paths import DataDir
 from app.settings import Settings, SettingsError
+from app.table_poller import TablePoller
 from app.worker import Worker
 from console.app import create_console
 from console.explain import explain_break
@@ -68,7 +69,7 @@ def run_worker_child(settings: Settings, clock: Clock, stop: threading.Event) ->
         thread.start()
         host, port = listener.getsockname()[:2]
         write_json(data.ready / "worker.json", {"pid": os.getpid(), "host": host, "port": port})
-        _work(worker, Housekeeping(installation), settings.worker.poll_ms / 1000, stop)
+        _work(worker, TablePoller(installation), Housekeeping(installation), settings.worker.poll_ms / 1000, stop)
         server.should_exit = True
         thread.join(5)
         mirror.close()
@@ -129,10 +130,12 @@ def _graph(installation: Installation, definition: Any, statuses: Any, selected:
     return render(definition, statuses, selected, installation.engine.statistics())
 
 
-def _work(worker: Worker, chores: Housekeeping, poll_seconds: float, stop: threading.Event) -> None:
+def _work(
+    worker: Worker, tables: TablePoller, chores: Housekeeping, poll_seconds: float, stop: threading.Event
+) -> None:
     while not stop.is_set():
         try:
-            moved = worker.step()
+            moved = worker.step() | tables.step()
         except TransientError as error:
             logger.warning("the worker waits: %s", error)
             stop.wait(ERROR_PAUSE_SECONDS)

@@ -196,8 +196,8 @@ class Settings(BaseSettings):
                 if not self.snowflake.signs_in:
                     raise ValueError("snowflake: snowflake:// needs private_key, oauth_token or another way to sign in")
         for feed in self.feeds:
-            if feed.session is None and feed.path_glob is None:
-                raise ValueError(f"feeds: {feed.name!r} has neither a session nor a path_glob")
+            if feed.session is None and feed.path_glob is None and feed.table is None:
+                raise ValueError(f"feeds: {feed.name!r} has neither a session nor a path_glob nor a table")
         names = [feed.name for feed in self.feeds]
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
@@ -262,11 +262,11 @@ def load(path: Path | None) -> Settings:
 
 
 def check_sessions(settings: Settings, path: Path) -> None:
-    """The service takes FIX sessions alone: raises SettingsError for a feed without one."""
+    """The service takes FIX sessions and tables: raises SettingsError for a feed of neither."""
     for feed in settings.feeds:
-        if feed.session is None:
+        if feed.session is None and feed.table is None:
             raise SettingsError(
-                f"{path}: feeds: {feed.name!r} has no session; the service takes FIX sessions,"
+                f"{path}: feeds: {feed.name!r} has no session; the service takes FIX sessions and tables,"
                 " files are tied out by `tieout reconcile`"
             )
 

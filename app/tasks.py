@@ -18,6 +18,7 @@ from anomaly.score import score_changes
 from app.feed_terms import feed_terms
 from app.reference_cache import ReferenceCache
 from app.settings import Settings
+from app.table_feeds import KIND, pull
 from domain.clock import Clock
 from domain.errors import PermanentError
 from domain.facts import PARKED_BATCH
@@ -25,7 +26,7 @@ from domain.schema import arrow_schema
 from ingest.feeds import Feed
 from ingest.normalise import Normalised, RawBatch, normalise
 from ingest.retry import RetryCounts, Selection, retry
-from ingest.store import store
+from ingest.store import Counts, store
 from ingest.streams.marks import accept
 from ingest.streams.port import Envelope, Stream
 from matching.engine import match
@@ -70,9 +71,11 @@ class Tasks:
         }
 
     def normalize(self, task: Json) -> Json:
-        """Decode the range of the raw log named in the input and store it; or read a part of the quarantine again."""
+        """Decode the range of the raw log named in the input and store it; or a table; or the quarantine again."""
         if task["kind"] == "retry":
             return asdict(self._retried(task))
+        if task["kind"] == KIND:
+            return asdict(self._pulled(task))
         with self._reading:
             batch = self.stream.read(task["lane"], task["after"], task["count"], until=task["until"])
         envelopes, _marks = accept(batch.envelopes, task["marks"])
@@ -150,6 +153,15 @@ class Tasks:
             execution=task["execution"],
             at_ns=task["as_of"],
         )
+
+    def _pulled(self, task: Json) -> Counts:
+        feed = next((feed for feed in self.settings.feeds if feed.name == task["lane"]), None)
+        if feed is None:
+            raise PermanentError(f"no feed {task['lane']!r} in the settings")
+        return pull(
+            self.settings, self.warehouse, feed, self.reference.current(), task["execution"], task["as_of"],
+            task["after"], task["until"],
+        )  # fmt: skip
 
     def _normalised(self, task: Json, envelopes: Sequence[Envelope]) -> Normalised:
         sessions = [e.session for e in envelopes for _ in e.messages]

@@ -285,6 +285,21 @@ PARKED_BATCH = Table(
     """),
 )
 
+TABLE_READ = Table(
+    "table_read",
+    Kind.FACT,
+    columns("""
+        execution str ! identity
+        feed str ! identity
+        name str ! | the table or view
+        after_mark str | watermark from which on was read
+        until_mark str | newest watermark read; the next reading starts there
+        window_rows int ! | rows between the two, read again or new
+        new_rows int !
+        read_at ts !
+    """),
+)
+
 SEQUENCE_GAP = Table(
     "sequence_gap",
     Kind.FACT,

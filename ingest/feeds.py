@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from domain.address import Address
 from ingest.session.options import SessionOptions
+from warehouse.snowflake_settings import check_address
 
 Role = Literal["INTERNAL", "PB", "EB", "VENUE", "CUSTODIAN"]
 Contents = Literal["trades", "positions", "cash", "settlement", "affirmations", "reference"]
@@ -48,11 +50,39 @@ class FeedSlot(BaseModel):
     zone: str = "America/New_York"
 
 
+class TableSource(BaseModel):
+    """A table or view of a warehouse that holds a feed's records.
+
+    `name` may be qualified (SCHEMA.TABLE). `watermark` is a column that grows as rows arrive: only rows from the last
+    one seen on are read, `overlap_seconds` before it included, for rows that were committed late. Without it the whole
+    table is read each time; what is known already changes nothing. `warehouse` is the address of the table's
+    warehouse, empty for Tieout's own.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*){0,2}$")]
+    watermark: Annotated[str, Field(pattern=r"^([A-Za-z_][A-Za-z0-9_$]*)?$")] = ""
+    overlap_seconds: Annotated[int, Field(ge=0)] = 0
+    poll_seconds: Annotated[int, Field(gt=0)] = 60
+    warehouse: str = ""
+
+    @field_validator("warehouse")
+    @classmethod
+    def _known_warehouse(cls, value: str) -> str:
+        address = Address.parse(value) if value else None
+        if address is not None and address.scheme not in ("duckdb", "snowflake"):
+            raise ValueError(f"no adapter for {address.scheme!r} in {value!r}; known: duckdb, snowflake")
+        if address is not None and address.scheme == "snowflake":
+            check_address(address)
+        return value
+
+
 class Feed(BaseModel):
     """One source of records. The role comes from here, never from what a message says about itself.
 
     `session` and `path_glob` may both be given: the files are then the session's recorded log. `map` is the column map
-    of its delimited files, `uat` the test session that `tieout certify` examines.
+    of its delimited files or of its table (`source: table`), `uat` the test session that `tieout certify` examines.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,11 +94,21 @@ class Feed(BaseModel):
     session: SessionIdentity | None = None
     uat: UatIdentity | None = None
     path_glob: Annotated[str, Field(min_length=1)] | None = None
+    source: Literal["", "table"] = ""
+    table: TableSource | None = None
     map: Path | None = None
     contents: Contents = "trades"
     calendar: str = "XNYS"
     slots: tuple[FeedSlot, ...] = ()
     grace_seconds: Annotated[int, Field(ge=0)] = 60
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "Feed":
+        if (self.source == "table") != (self.table is not None):
+            raise ValueError(f"{self.name!r}: `source: table` and `table` with its name go together")
+        if self.table is not None and (self.session is not None or self.path_glob is not None):
+            raise ValueError(f"{self.name!r}: a feed of a table has neither a session nor a path_glob")
+        return self
 
 
 def feeds_by_session(feeds: Sequence[Feed]) -> Mapping[str, Feed]:

@@ -34,8 +34,9 @@ class DuckDbWarehouse:
         lock_timeout_seconds: float = 10.0,
         threads: int = 2,
         memory_limit_mb: int = 2048,
+        read_only: bool = False,
     ) -> None:
-        self._connection = _open(str(path), clock or SystemClock(), lock_timeout_seconds)
+        self._connection = _open(str(path), clock or SystemClock(), lock_timeout_seconds, read_only)
         self._connection.execute("SET wal_autocheckpoint = '1GB'")
         self._connection.execute(f"SET threads = {int(threads)}")
         self._connection.execute(f"SET memory_limit = '{int(memory_limit_mb)}MB'")
@@ -105,11 +106,11 @@ class DuckDbWarehouse:
                 self._connection.close()
 
 
-def _open(path: str, clock: Clock, timeout_seconds: float) -> duckdb.DuckDBPyConnection:
+def _open(path: str, clock: Clock, timeout_seconds: float, read_only: bool) -> duckdb.DuckDBPyConnection:
     deadline = clock.monotonic() + timeout_seconds
     while True:
         try:
-            return duckdb.connect(path)
+            return duckdb.connect(path, read_only=read_only)
         except duckdb.IOException as error:
             if "lock" not in str(error).lower():
                 raise PermanentError(f"cannot open warehouse {path}: {error}") from error

@@ -71,6 +71,7 @@ MIGRATIONS: tuple[tuple[str, Callable[[Warehouse], None]], ...] = (
     ("decisions", _decisions),
     ("sequence gaps, closed days", _create_tables),
     ("judgement of breaks", _judgement_of_breaks),
+    ("table reads", _create_tables),
 )
 
 

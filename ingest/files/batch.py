@@ -87,6 +87,15 @@ def batch_from_file(
     return _table(rows_from_csv(data, file, feed, mapping, reference), file, feed, FileKind.CSV)
 
 
+def batch_of_rows(
+    data: bytes, file: str, feed: Feed, mapping: CsvMap, reference: Reference, *, dialect: FileDialect | None = None
+) -> FileBatch:
+    """Delimited rows, whatever their cells hold, by the map or by a dialect. Raises FileRefused as for a file."""
+    if dialect is not None:
+        return _by_dialect(data, file, feed, dialect, reference)
+    return _table(rows_from_csv(data, file, feed, mapping, reference), file, feed, FileKind.CSV)
+
+
 def received(batch: FileBatch, feed: Feed) -> tuple[FileBatch, Arrival]:
     """The batch with the time its file came, as its feed's slots have it, and that time.
 

@@ -133,7 +133,7 @@ def test_a_feed_may_be_files_alone_for_all_but_the_service(write, tmp_path: Path
     done = CliRunner().invoke(app, ["serve", "--config", str(path)])
     assert done.exit_code == 2
     assert done.stderr == (
-        f"tieout: {path}: feeds: 'PB' has no session; the service takes FIX sessions,"
+        f"tieout: {path}: feeds: 'PB' has no session; the service takes FIX sessions and tables,"
         " files are tied out by `tieout reconcile`\n"
     )
 

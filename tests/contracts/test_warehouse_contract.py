@@ -16,7 +16,6 @@ import pyarrow as pa
 import pytest
 
 from domain.errors import PermanentError
-from tests.warehouse.fake_snowflake import fake_login
 from warehouse.duckdb import DuckDbWarehouse
 from warehouse.migrations import MIGRATIONS, migrate
 from warehouse.port import Warehouse
@@ -41,9 +40,7 @@ def warehouse(request: pytest.FixtureRequest) -> Iterator[Warehouse]:
         with closing(DuckDbWarehouse()) as made:
             yield made
     elif request.param == "snowflake-fake":
-        account = request.getfixturevalue("snowflake_account")
-        with closing(SnowflakeWarehouse(fake_login(account))) as made:
-            yield made
+        yield request.getfixturevalue("snowflake_warehouse")
     else:
         if os.environ.get("TIEOUT_SNOWFLAKE_LIVE") != "1":
             pytest.skip("TIEOUT_SNOWFLAKE_LIVE=1 runs the suite on a real Snowflake account")

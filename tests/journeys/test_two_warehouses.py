@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,8 +12,8 @@ from app.reconcile import ReconcileOptions, reconcile
 from domain.schema import TABLES
 from matching.rebuild import rebuild
 from matching.rules import load_rules
+from matching.tables import OWN_TABLES, prepare
 from tests.matching.desk import FEEDS, LATE, Desk, ours, theirs
-from tests.warehouse.fake_snowflake import fake_login
 from warehouse.duckdb import DuckDbWarehouse
 from warehouse.migrations import migrate
 from warehouse.port import Params, Warehouse
@@ -54,17 +53,21 @@ class Heard:
 
 
 @pytest.fixture(scope="module")
-def snowflake(snowflake_account: dict[str, Any]) -> Iterator[Heard]:
-    with closing(SnowflakeWarehouse(fake_login(snowflake_account))) as warehouse:
-        migrate(warehouse)
-        yield Heard(warehouse)
+def snowflake(snowflake_warehouse: SnowflakeWarehouse) -> Heard:
+    return Heard(snowflake_warehouse)
 
 
 @pytest.fixture(autouse=True)
 def _emptied(snowflake: Heard) -> Iterator[None]:
-    """Leaves every table of the schema empty for the next test."""
+    """Every table of the schema is empty before and after a test."""
+    _empty(snowflake)
     yield
-    for name in (*TABLES, "match_version", "match_link", "match_edge", "match_block"):
+    _empty(snowflake)
+
+
+def _empty(snowflake: Heard) -> None:
+    prepare(snowflake)  # type: ignore[arg-type]
+    for name in (*TABLES, *(table.name for table in OWN_TABLES)):
         snowflake.execute(f"delete from {name}")
 
 
