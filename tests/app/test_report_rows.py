@@ -79,8 +79,8 @@ def test_groups_by_column_are_the_groups_one_by_one(warehouse: DuckDbWarehouse) 
     ]  # fmt: skip
     members = [{"group_id": f"g{n % 4}", "side": "LR"[n % 3 == 0], "record_id": f"r{n}"} for n in range(1, 10)]
     tables: Sequence[tuple[str, Sequence[Mapping[str, object]]]] = (
-        "trade_event", trades), ("match_group", groups), ("match_member", members)
-    )
+        ("trade_event", trades), ("match_group", groups), ("match_member", members),
+    )  # fmt: skip
     for table, given in tables:
         _append(warehouse, table, given)
     known = {row["record_id"]: row for row in rows(warehouse, "SELECT * FROM trade_event")}
