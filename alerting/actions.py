@@ -1,4 +1,4 @@
-"""Analysts' actions in the console (assign, comment, resolve, reopen) on their way to the ticket's journal."""
+"""What people decided, proposed and approved, on its way to the ticket's journal."""
 
 import json
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from alerting.triage import TriagePolicy
 from domain.clock import Clock
 from domain.errors import TransientError
 from warehouse.port import Warehouse
+from warehouse.sql import timestamp
 
 # An action belongs to the generation it was taken in; without a known change, to the latest one that has a ticket.
 _UNTOLD = """
@@ -22,8 +23,12 @@ WITH ticket AS (
 ), newest AS (
   SELECT break_id, max(generation) AS generation FROM ticket GROUP BY break_id
 )
-SELECT a.action_id, a.break_id, a.actor, a.kind, a.reason, a.assignee, a.payload, t.generation, t.balance, t.rows_so_far
+SELECT a.action_id, a.break_id, a.actor, a.kind, a.reason, a.assignee, a.party, a.until_at, a.payload,
+  coalesce(a.needs_approval, FALSE) AS proposed,
+  p.kind AS target_kind, p.actor AS target_actor, p.reason AS target_reason,
+  t.generation, t.balance, t.rows_so_far
 FROM action a
+LEFT JOIN action p ON p.action_id = a.target_id
 JOIN newest n ON n.break_id = a.break_id
 LEFT JOIN break_change c ON c.change_id = a.change_id AND c.break_id = a.break_id
 JOIN ticket t ON t.break_id = a.break_id AND t.generation = coalesce(c.generation, n.generation)
@@ -44,7 +49,7 @@ def mirror_actions(warehouse: Warehouse, execution: str, as_of: int, policy: Tri
         for one in records(warehouse.query(_UNTOLD, {"row_limit": limit})):
             name = (one["break_id"], one["generation"])
             active = balance.setdefault(name, one["balance"]) > 0
-            operation = _operation(one["kind"], active)
+            operation = _operation(one, active)
             balance[name] += {RESOLVE: -1, REOPEN: 1}.get(operation, 0)
             seq = one["rows_so_far"] + extra.get(name, 0)
             extra[name] = extra.get(name, 0) + 1
@@ -68,8 +73,15 @@ def mirror_action(
         return DeliveryReport(0, written, 0)
 
 
-def _operation(kind: str, active: bool) -> str:
-    if kind == "resolve":
+_ENDS = frozenset({"resolve", "accept", "close"})
+
+
+def _operation(one: Mapping[str, Any], active: bool) -> str:
+    """What the ticket is asked to do: a proposal is told, its approval does it."""
+    kind = one["target_kind"] if one["kind"] == "approve" else one["kind"]
+    if one["proposed"] or one["kind"] in ("reject", "withdraw"):
+        return NOTE
+    if kind in _ENDS:
         return RESOLVE if active else NOTE
     if kind == "reopen":
         return NOTE if active else REOPEN
@@ -85,9 +97,22 @@ def _row(
     if operation == ASSIGN:
         payload["assignee"] = one["assignee"] or ""
     if operation == RESOLVE:
-        payload |= {"close_code": policy.close_code, "close_notes": one["reason"] or f"Resolved by {one['actor']}"}
+        said = one["reason"] or one["target_reason"] or f"Resolved by {one['actor']}"
+        payload |= {"close_code": policy.close_code, "close_notes": said}
     name = outbox_key(break_id, generation, operation, action_id)
     return OutboxRow(name, break_id, generation, action_id, operation, key.sys_id, payload, as_of, execution)
+
+
+_DONE = {
+    "resolve": "resolved the break", "reopen": "opened the break again", "close": "closed the break",
+    "accept": "accepted the difference", "force_match": "matched the trades by hand",
+    "unmatch": "took the match apart", "release": "left the trades to the rules again",
+    "map_identifier": "mapped an identifier",
+}  # fmt: skip
+_ASKED = {
+    "resolve": "resolve the break", "close": "close the break", "accept": "write the difference off",
+    "force_match": "match the trades by hand", "map_identifier": "map an identifier", "suppress": "suppress the break",
+}  # fmt: skip
 
 
 def _words(one: Mapping[str, Any]) -> str:
@@ -95,12 +120,23 @@ def _words(one: Mapping[str, Any]) -> str:
     actor, kind, reason = one["actor"], one["kind"], one["reason"] or ""
     if kind == "comment":
         return f"{actor} in Tieout: {reason or _text(one['payload'])}"
-    done = {
-        "assign": f"assigned the break to {one['assignee']}" if one["assignee"] else "removed the assignment",
-        "resolve": "resolved the break",
-        "reopen": "opened the break again",
-    }.get(kind, kind)
-    return f"{actor} {done} in Tieout" + (f": {reason}" if reason else "")
+    return f"{actor} {_deed(one, kind)} in Tieout" + (f": {reason}" if reason else "")
+
+
+def _deed(one: Mapping[str, Any], kind: str) -> str:
+    asked = _ASKED.get(one["target_kind"] or kind, one["target_kind"] or kind)
+    if one["target_kind"]:
+        word = {"approve": "approved", "reject": "rejected", "withdraw": "withdrew"}.get(kind, kind)
+        return f"{word} what {one['target_actor']} proposed: {asked}"
+    if one["proposed"]:
+        return f"proposed to {asked}, which a second person has to approve"
+    if kind == "assign":
+        return f"assigned the break to {one['assignee']}" if one["assignee"] else "removed the assignment"
+    if kind == "wait":
+        return f"waits for {one['party']}"
+    if kind == "suppress" and one["until_at"]:
+        return f"suppressed the break until {timestamp(one['until_at'])[:16]} UTC"
+    return _DONE.get(kind, kind)
 
 
 def _text(payload: str | None) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from app.audit import Auditor
 from app.metrics import Metrics
 from domain.facts import BREAK_LATENCY
 from domain.schema import arrow_schema
@@ -39,6 +40,7 @@ class Bookkeeper:
     warehouse: Warehouse
     engine: EmbeddedEngine
     metrics: Metrics
+    auditor: Auditor
 
     def ended(self, execution: str, status: str) -> None:
         """Record what one execution did; called once per end, and harmless when called again."""
@@ -59,6 +61,7 @@ class Bookkeeper:
             self.metrics.messages.labels(row["outcome"]).inc(row["n"])
         if committed is not None:
             self._latency(execution, committed)
+        self.auditor.follow()
 
     def text(self, lag: dict[str, int]) -> str:
         """Prometheus text with the gauges as of now."""

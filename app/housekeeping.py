@@ -23,5 +23,6 @@ class Housekeeping:
             return False
         self.last = now
         here.engine.prune(here.clock.now_ns() - here.settings.worker.execution_retention_days * _DAY_NS)
+        here.auditor.follow()
         here.warehouse.checkpoint()
         return True

@@ -13,6 +13,7 @@ from alerting.port import Ticketing
 from alerting.triage import TriagePolicy
 from anomaly.port import Scorer
 from app import build
+from app.audit import Auditor
 from app.evidence import evidence_of
 from app.feed_terms import feed_terms
 from app.paths import DataDir
@@ -59,6 +60,7 @@ class Installation:
     ledger: SqliteLedger
     definition: Json
     reference: ReferenceCache
+    auditor: Auditor
 
     def completeness(self) -> Completeness:
         """The three equations: messages, live facts, tickets."""
@@ -130,7 +132,8 @@ class Installation:
             "SELECT min(due_at) AS first, max(due_at) AS last FROM recon_break WHERE state = 'EXPECTED'"
         )
         first, last = (row[name].cast("int64")[0].as_py() for name in ("first", "last"))
-        return first, last
+        decided: int | None = self.warehouse.query(DECIDED_DUE)["due"].cast("int64")[0].as_py()
+        return min((at for at in (first, decided) if at is not None), default=None), last
 
     def _only(self, prefix: str) -> str:
         found = self.warehouse.query(
@@ -141,6 +144,14 @@ class Installation:
         return str(found[0])
 
 
+# Decisions that no Match run has taken up, and suppressions that end.
+DECIDED_DUE = """
+SELECT CAST(min(x.due) AS TIMESTAMP_NTZ(9)) AS due FROM (
+  SELECT decided_at AS due FROM match_decision d
+  WHERE NOT EXISTS (SELECT 1 FROM execution_log e WHERE e.execution = d.execution)
+  UNION ALL
+  SELECT until_at FROM action WHERE until_at > (SELECT max(as_of) FROM execution_log)) x
+"""
 OUTCOMES = ("SESSION", "DUPLICATE", "FACT", "QUARANTINE", "IGNORED")
 
 
@@ -176,9 +187,13 @@ def open_installation(settings: Settings, clock: Clock | None = None) -> Iterato
         engine = EmbeddedEngine(
             data.engine, definition, tasks.functions(), clock, serial=SERIAL, synchronous=settings.worker.synchronous
         )
+        auditor = Auditor(
+            warehouse, clock, settings.audit.key or data.audit_key, settings.audit.roots or data.audit_roots
+        )
+        auditor.uses_rules(rules.hash)
         yield Installation(
             settings, clock, warehouse, stream, rules, scorer, policy, ticketing, set_fault, engine,
-            SqliteLedger(engine), definition, reference,
+            SqliteLedger(engine), definition, reference, auditor,
         )  # fmt: skip
     finally:
         if engine is not None:

@@ -60,6 +60,16 @@ class DataDir:
         """What each child published when it became ready."""
         return self.root / "ready"
 
+    @property
+    def audit_key(self) -> Path:
+        """Private key that signs the audit trail's roots (mode 0600)."""
+        return self.root / "audit" / "key.pem"
+
+    @property
+    def audit_roots(self) -> Path:
+        """The audit trail's signed roots, one JSON object a line."""
+        return self.root / "audit" / "roots.jsonl"
+
     def create(self) -> "DataDir":
         """Make the folders; the root is for its owner only."""
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)

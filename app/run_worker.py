@@ -12,9 +12,10 @@ import uvicorn
 from fastapi import FastAPI
 
 from anomaly.model import InProcessScorer
-from app.actions import Actions
 from app.api import routes
+from app.api_audit import audit_routes
 from app.bookkeeping import Bookkeeper
+from app.decisions import Decisions
 from app.dictionaries import DictionaryProblem, Names, names_in
 from app.feeds_status import FeedsStatus
 from app.files import read_json, write_json
@@ -24,6 +25,7 @@ from app.metrics import Metrics
 from app.mirror import Mirror
 from app.paths import DataDir
 from app.settings import Settings, SettingsError
+from app.users import Users
 from app.table_poller import TablePoller
 from app.worker import Worker
 from console.app import create_console
@@ -50,7 +52,7 @@ def run_worker_child(settings: Settings, clock: Clock, stop: threading.Event) ->
     with open_installation(settings, clock) as installation:
         threading.Thread(target=_warm, args=(installation,), name="warm-up", daemon=True).start()
         metrics = Metrics()
-        bookkeeper = Bookkeeper(installation.warehouse, installation.engine, metrics)
+        bookkeeper = Bookkeeper(installation.warehouse, installation.engine, metrics, installation.auditor)
         worker = Worker(
             tenant=settings.tenant,
             stream=installation.stream,
@@ -86,22 +88,24 @@ def console_app(
         engine=installation.engine,
         definition=installation.definition,
         graph=partial(_graph, installation),
-        actions=Actions(installation.warehouse, installation.clock, mirror.tell),
+        actions=Decisions(installation.warehouse, installation.clock, mirror.tell, settings.decisions),
         feeds_status=FeedsStatus(settings, installation.warehouse, installation.clock),
         token=token,
         clock=installation.clock,
         metrics=lambda: bookkeeper.text(worker.lag()),
         explain=lambda break_id: explain_break(installation.warehouse, break_id, names.tag),
         tenant=settings.tenant,
-        actor="analyst",
+        actor="service",
         base_ccy=settings.base_currency,
         open_reads_on_loopback=settings.console.open_reads,
         token_hint=str(DataDir(settings.data_dir).service),
+        people=Users(settings.users, installation.clock) if settings.users else None,
+        open_as=settings.console.open_as,
     )
     app = create_console(deps)
-    extra = routes(installation, worker)
+    extra = [*routes(installation, worker).routes, *audit_routes(installation).routes]
     # Before the console's own, whose /api/{...} patterns would otherwise take some of these paths.
-    app.router.routes[0:0] = extra.routes
+    app.router.routes[0:0] = extra
     return app
 
 

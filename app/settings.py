@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
+from app.decision_settings import AuditSettings, DecisionSettings
 from domain.address import Address
 from domain.errors import PermanentError
 from domain.taxonomy import Severity
@@ -49,6 +50,8 @@ class ConsoleSettings(_Section):
     host: str = "127.0.0.1"
     port: Port = 8080
     open_reads: bool = False
+    # With open_reads: the user who acts where nobody signed in. For demos.
+    open_as: str | None = None
 
     @field_validator("host")
     @classmethod
@@ -162,11 +165,15 @@ class Settings(BaseSettings):
     dialects: Path | None = None
     # A checkout of the package pyfixmsg, to compare with (docs/pyfixmsg.md).
     pyfixmsg: Path | None = None
+    # Who may sign in (tieout user add); nobody without it.
+    users: Path | None = None
     acceptor: AcceptorSettings = AcceptorSettings()
     console: ConsoleSettings = ConsoleSettings()
     ticketing: TicketSettings = TicketSettings()
     worker: WorkerSettings = WorkerSettings()
     reference: ReferenceSettings = ReferenceSettings()
+    decisions: DecisionSettings = DecisionSettings()
+    audit: AuditSettings = AuditSettings()
     snowflake: SnowflakeSettings = SnowflakeSettings()
     feeds: tuple[Feed, ...] = ()
     # Compiled lanes where numba is installed; NumPy serves until they are ready.
@@ -374,6 +381,8 @@ def _resolve_paths(settings: Settings, base: Path) -> Settings:
             "rules": base / settings.rules if settings.rules else None,
             "dialects": base / settings.dialects if settings.dialects else None,
             "pyfixmsg": base / settings.pyfixmsg if settings.pyfixmsg else None,
+            "users": base / settings.users if settings.users else None,
+            "audit": settings.audit.rebased(base),
             "reference": ReferenceSettings(**reference),
             "snowflake": settings.snowflake.rebased(base),
             "acceptor": settings.acceptor.model_copy(

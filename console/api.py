@@ -9,10 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from console import changes, detail, plant, queue, runs
 from console.filters import QueueFilter, QueueRequest, QueueRequestQuery
 from console.ports import ConsoleDeps
-from console.security import Gate, same_origin, set_cookie
+from console.sessions import Who
 from console.view import Deps
 from console.wording import instant
 from domain.errors import PermanentError
+from domain.principal import NotAllowed, Principal
 from orchestrator.port import REDRIVABLE
 
 MAX_BULK = 200
@@ -22,18 +23,25 @@ RunStatus = Literal["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"]
 Scalar = str | int | float | bool | None
 
 
+ActionKind = Literal[
+    "assign", "comment", "resolve", "reopen", "close", "accept", "wait", "suppress", "force_match", "unmatch",
+    "release", "map_identifier",
+]  # fmt: skip
+NEEDS_NO_REASON = ("assign", "wait")
+
+
 class ActionBody(BaseModel):
-    """A person's decision. Comment, resolve and reopen need a reason; assign needs `payload.assignee`."""
+    """A person's decision. All but assign and wait need a reason; assign needs `payload.assignee`."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
-    kind: Literal["assign", "comment", "resolve", "reopen"]
+    kind: ActionKind
     reason: str = Field(default="", max_length=2000)
     payload: dict[str, Scalar] = Field(default_factory=dict, max_length=10)
 
     @model_validator(mode="after")
     def _complete(self) -> "ActionBody":
-        if self.kind != "assign" and not self.reason:
+        if self.kind not in NEEDS_NO_REASON and not self.reason:
             raise ValueError(f"{self.kind} needs a reason")
         assignee = self.payload.get("assignee")
         if self.kind == "assign" and not (isinstance(assignee, str) and 0 < len(assignee.strip()) <= 64):
@@ -79,38 +87,37 @@ def one_break(deps: Deps, break_id: BreakId) -> dict[str, Any]:
     return detail.detail_json(found)
 
 
-def _act(deps: ConsoleDeps, break_id: str, body: ActionBody) -> str:
-    row = detail.find(deps.warehouse, break_id)
-    if row is None:
+def _act(deps: ConsoleDeps, break_id: str, body: ActionBody, who: Principal) -> str:
+    if body.kind != "unmatch" and detail.find(deps.warehouse, break_id) is None:
         raise HTTPException(404, f"no break {break_id}")
-    if body.kind == "resolve" and row["state"] == "RESOLVED":
-        raise HTTPException(409, "this break is already resolved")
-    if body.kind == "reopen" and (row["state"] != "RESOLVED" or row["resolution"] == "cured"):
-        why = "later records cured it; it reopens by itself if they change" if row["resolution"] else "it is open"
-        raise HTTPException(409, f"this break cannot be reopened: {why}")
-    payload: dict[str, object] = dict(body.payload)
-    # What the person saw: a resolve counts only until the break changes again.
-    payload.setdefault("change_id", row["latest_change_id"])
     try:
-        return deps.actions.record(break_id, deps.actor, body.kind, body.reason, payload)
+        return deps.actions.record(break_id, who, body.kind, body.reason, dict(body.payload))
+    except NotAllowed as error:
+        raise HTTPException(403, str(error)) from None
     except PermanentError as error:
         raise HTTPException(409, str(error)) from None
 
 
-def act(deps: Deps, break_id: BreakId, body: ActionBody) -> dict[str, Any]:
-    """POST /api/breaks/{id}/actions: records the decision and returns its id and the break's new state."""
-    action_id = _act(deps, break_id, body)
+def act(deps: Deps, break_id: BreakId, body: ActionBody, who: Who) -> dict[str, Any]:
+    """POST /api/breaks/{id}/actions: records the decision; returns its id, the break's new state, and `pending` when
+    it waits for a second person. 403 for who may not, 409 for what makes no sense."""
+    action_id = _act(deps, break_id, body, who)
     row = detail.find(deps.warehouse, break_id)
-    return {"action_id": action_id, "state": row["state"] if row else None}
+    return {"action_id": action_id, "state": row["state"] if row else None, "pending": _waits(deps, action_id)}
 
 
-def act_on_many(deps: Deps, body: BulkBody) -> dict[str, Any]:
+def _waits(deps: ConsoleDeps, action_id: str) -> bool:
+    sql = "SELECT 1 AS one FROM decision WHERE action_id = :a AND status = 'PENDING'"
+    return bool(deps.warehouse.query(sql, {"a": action_id}).num_rows)
+
+
+def act_on_many(deps: Deps, body: BulkBody, who: Who) -> dict[str, Any]:
     """POST /api/actions: one decision for up to 200 breaks; what is refused is listed with the reason."""
     done: dict[str, str] = {}
     refused: dict[str, str] = {}
     for break_id in dict.fromkeys(body.break_ids):
         try:
-            done[break_id] = _act(deps, break_id, body)
+            done[break_id] = _act(deps, break_id, body, who)
         except HTTPException as error:
             refused[break_id] = str(error.detail)
     return {"done": done, "refused": refused}
@@ -165,18 +172,6 @@ def events(request: Request, deps: Deps) -> StreamingResponse:
     return StreamingResponse(source, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 
 
-def start_session(request: Request) -> Response:
-    """POST /api/session: hands our own pages the cookie for the token, or for nothing in the open demo mode."""
-    gate: Gate = request.app.state.gate
-    if not gate.open_reads and not gate.has_bearer(request):
-        raise HTTPException(401, "send Authorization: Bearer with the token in service.json")
-    if not same_origin(request):
-        raise HTTPException(403, "only this console's own pages may ask for a session")
-    response = JSONResponse({"actor": request.app.state.deps.actor})
-    set_cookie(request, response, gate)
-    return response
-
-
 def routes() -> APIRouter:
     """All API routes."""
     router = APIRouter(prefix="/api")
@@ -189,5 +184,4 @@ def routes() -> APIRouter:
     router.post("/runs/{name}/redrive")(redrive)
     router.get("/status")(status)
     router.get("/events", response_class=StreamingResponse)(events)
-    router.post("/session")(start_session)
     return router

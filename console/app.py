@@ -7,10 +7,11 @@ from fastapi.responses import PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from console import api, pages
+from console import api, pages, proposals
 from console.failures import Failures, http_error, unavailable
 from console.ports import ConsoleDeps
 from console.security import Gate, Guard
+from console.sessions import Sessions
 from console.view import HERE, Deps, environment
 from domain.errors import PermanentError, TransientError
 
@@ -40,15 +41,18 @@ def metrics(deps: Deps) -> PlainTextResponse:
 def create_console(deps: ConsoleDeps) -> FastAPI:
     """The console over `deps`: pages, JSON API under /api, /healthz, /readyz and /metrics.
 
-    It listens nowhere by itself; serve it on loopback only until sign-in exists.
+    It listens nowhere by itself; serve it on loopback only.
     """
     app = FastAPI(title="Tieout", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
     gate = Gate(deps.token, deps.open_reads_on_loopback, deps.hosts)
+    sessions = Sessions(gate, deps.clock, deps.people, deps.actor, deps.open_as)
     app.state.deps, app.state.gate, app.state.templates = deps, gate, environment()
+    app.state.sessions = sessions
     # The last one added is the outermost: the guard's headers are on error answers too.
     app.add_middleware(Failures)
-    app.add_middleware(Guard, gate=gate)
+    app.add_middleware(Guard, gate=gate, principal=sessions.principal)
     app.include_router(api.routes())
+    app.include_router(proposals.routes())
     app.include_router(pages.routes())
     app.get("/healthz", include_in_schema=False)(healthz)
     app.get("/readyz", include_in_schema=False)(readyz)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from console.diff import FieldGroup, Span, compare_sides, show
 from console.queue import DUPLICATES, ticket_word, value_spans
 from console.rows import Row, decimal, epoch_ms, rows, text, whole
-from console.wording import STATE_WORDS, break_name, headline, money, severity_word, span_words
+from console.wording import DONE_STATES, STATE_WORDS, break_name, headline, money, severity_word, span_words
 from domain.taxonomy import BreakCode, taxonomy
 from warehouse.port import Warehouse
 
@@ -30,7 +30,17 @@ _CHANGE_WORDS = {
     "REOPENED": "Break came back",
 }
 _FIELD_WORDS = {"left_value": "internal", "right_value": "broker", "account_id": "account", "delta": "difference"}
-_ACTION_WORDS = {"assign": "Assigned", "comment": "Comment", "resolve": "Resolved", "reopen": "Reopened"}
+_ACTION_WORDS = {
+    "assign": "Assigned", "comment": "Comment", "resolve": "Resolved", "reopen": "Reopened", "close": "Closed",
+    "accept": "Accepted", "wait": "Waiting", "suppress": "Suppressed", "force_match": "Matched by hand",
+    "unmatch": "Taken apart", "release": "Left to the rules again", "map_identifier": "Identifier mapped",
+}  # fmt: skip
+_PROPOSAL_WORDS = {
+    "assign": "assign", "comment": "comment", "resolve": "resolve", "reopen": "reopen", "close": "close",
+    "accept": "write off", "wait": "wait", "suppress": "suppress", "force_match": "match by hand",
+    "unmatch": "take apart", "release": "leave to the rules", "map_identifier": "map an identifier",
+}  # fmt: skip
+_PARTY_WORDS = {"PB": "the prime broker", "EB": "the executing broker", "INTERNAL": "our own desk"}
 _TICKET_NEWS = {
     "open": "new ticket", "update": "update", "note": "note", "assign": "assignment", "comment": "comment",
     "resolve": "resolution", "reopen": "reopening",
@@ -47,6 +57,16 @@ class Event:
     title: str
     detail: str
     who: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What waits for a second person."""
+
+    action_id: str
+    words: str
+    who: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +110,7 @@ class Detail:
     ticket_state: str
     ticket_words: str
     timeline: tuple[Event, ...]
+    proposals: tuple[Proposal, ...]
 
 
 def find(warehouse: Warehouse, break_id: str) -> Row | None:
@@ -173,20 +194,50 @@ def _changes(warehouse: Warehouse, break_id: str) -> list[Event]:
 
 def _actions(warehouse: Warehouse, break_id: str) -> list[Event]:
     found = warehouse.query(
-        "SELECT actor, kind, reason, assignee, acted_at FROM action WHERE break_id = :id "
-        f"ORDER BY acted_at DESC LIMIT {MAX_TIMELINE}",
+        "SELECT a.actor, a.kind, a.reason, a.assignee, a.party, a.until_at, a.acted_at, a.needs_approval,"
+        " t.kind AS target_kind, t.actor AS target_actor FROM action a LEFT JOIN action t ON t.action_id = a.target_id"
+        f" WHERE a.break_id = :id ORDER BY a.acted_at DESC LIMIT {MAX_TIMELINE}",
         {"id": break_id},
     )
     events = []
     for r in rows(found):
-        title = _ACTION_WORDS.get(text(r, "kind"), text(r, "kind").capitalize())
-        if r.get("assignee"):
-            title += f" to {r['assignee']}"
         at = r.get("acted_at")
         events.append(
-            Event(at if isinstance(at, datetime) else None, "person", title, text(r, "reason"), text(r, "actor"))
+            Event(at if isinstance(at, datetime) else None, "person", _deed(r), text(r, "reason"), text(r, "actor"))
         )
     return events
+
+
+def _deed(row: Row) -> str:
+    """What a person did, in a few words."""
+    kind = text(row, "kind")
+    if row.get("target_kind"):
+        what = _PROPOSAL_WORDS.get(text(row, "target_kind"), text(row, "target_kind"))
+        word = {"approve": "Approved", "reject": "Rejected", "withdraw": "Withdrawn"}.get(kind, kind)
+        return f"{word}: {what}, proposed by {text(row, 'target_actor')}"
+    if row.get("needs_approval"):
+        return f"Proposed to {_PROPOSAL_WORDS.get(kind, kind)}"
+    title = _ACTION_WORDS.get(kind, kind.capitalize())
+    if row.get("assignee"):
+        title += f" to {row['assignee']}"
+    if row.get("party"):
+        title += f" for {_PARTY_WORDS.get(text(row, 'party'), text(row, 'party'))}"
+    until = row.get("until_at")
+    return title + (f" until {until:%Y-%m-%d %H:%M} UTC" if isinstance(until, datetime) else "")
+
+
+def proposals(warehouse: Warehouse, break_id: str) -> tuple[Proposal, ...]:
+    """What was proposed about the break and waits for a second person, oldest first."""
+    found = warehouse.query(
+        "SELECT action_id, kind, actor, reason FROM decision WHERE break_id = :id AND status = 'PENDING'"
+        " ORDER BY acted_at LIMIT 20",
+        {"id": break_id},
+    )
+    return tuple(
+        Proposal(text(r, "action_id"), _PROPOSAL_WORDS.get(text(r, "kind"), text(r, "kind")), text(r, "actor"),
+                 text(r, "reason"))
+        for r in rows(found)
+    )  # fmt: skip
 
 
 def _deliveries(warehouse: Warehouse, break_id: str) -> list[Event]:
@@ -219,8 +270,8 @@ def timeline(warehouse: Warehouse, break_id: str) -> tuple[Event, ...]:
 
 def _clock(row: Row, now: datetime) -> tuple[str, bool]:
     deadline = row.get("deadline_at")
-    if row.get("state") == "RESOLVED":
-        return "Resolved", False
+    if row.get("state") in DONE_STATES:
+        return "Closed" if row["state"] == "CLOSED" else "Resolved", False
     if not isinstance(deadline, datetime):
         return "No deadline", False
     left = (deadline - now).total_seconds()
@@ -276,6 +327,7 @@ def load(warehouse: Warehouse, break_id: str, now: datetime, base_ccy: str) -> D
         ticket_state=state,
         ticket_words=_TICKET_WORDS[state],
         timeline=timeline(warehouse, break_id),
+        proposals=proposals(warehouse, break_id),
     )
 
 

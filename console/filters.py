@@ -11,7 +11,10 @@ MAX_SEARCH_CHARACTERS = 100
 
 Code = Annotated[str, Field(pattern=r"^[A-Z][0-9]{2}$")]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
-State = Literal["active", "all", "OPEN", "ASSIGNED", "REOPENED", "RESOLVED"]
+State = Literal[
+    "active", "all", "OPEN", "ASSIGNED", "REOPENED", "WAIT_PB", "WAIT_EB", "WAIT_INTERNAL", "SUPPRESSED", "RESOLVED",
+    "CLOSED",
+]  # fmt: skip
 Due = Literal["breached", "1h"]
 Sort = Literal["priority", "ticket", "code", "symbol", "exposure", "score", "opened", "deadline", "state", "pb"]
 

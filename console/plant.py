@@ -189,7 +189,7 @@ def components(deps: ConsoleDeps) -> list[Component]:
         row = rows(
             deps.warehouse.query(
                 "SELECT count(*) AS n, sum(CASE WHEN score IS NULL THEN 1 ELSE 0 END) AS missing, "
-                "max(model_version) AS version FROM break_queue WHERE state <> 'RESOLVED'"
+                "max(model_version) AS version FROM break_queue WHERE state NOT IN ('RESOLVED', 'CLOSED')"
             )
         )[0]
         n, missing = whole(row, "n"), whole(row, "missing")

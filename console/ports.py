@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from console.sessions import People
 from domain.clock import Clock
+from domain.principal import Principal
 from orchestrator.port import Execution, HistoryEvent
 from warehouse.port import Warehouse
 
@@ -48,8 +50,19 @@ class Engine(Runs, RunNumbers, Protocol):
 class Actions(Protocol):
     """Where people's decisions about breaks are recorded."""
 
-    def record(self, break_id: str, actor: str, kind: str, reason: str, payload: Mapping[str, object]) -> str:
-        """Append one action and return its id; `payload` of an assignment holds `assignee`."""
+    def record(self, break_id: str, who: Principal, kind: str, reason: str, payload: Mapping[str, object]) -> str:
+        """Append one decision, or the proposal of one, and return its id; `payload` of an assignment holds `assignee`.
+
+        Raises PermanentError for what makes no sense and its kind NotAllowed for who may not.
+        """
+        ...
+
+    def answer(self, proposal_id: str, who: Principal, verdict: str, reason: str = "") -> str:
+        """Approve, reject or withdraw a proposal; returns the answer's id. Raises as `record` does."""
+        ...
+
+    def pending(self) -> Sequence[Mapping[str, Any]]:
+        """Proposals that wait for a second person, oldest first."""
         ...
 
 
@@ -63,6 +76,8 @@ class ConsoleDeps:
     last_recv_ts (ns or None), received, late. `explain(break_id)` returns `{"messages": [{"side", "feed",
     "message_id", "recv_ts", "fields": [{"tag", "name", "value", "meaning"}]}], ...}`; an empty dict shows nothing.
     `token_hint` is the path of the file that holds the token; the sign-in page names it.
+    `actor` is what whoever holds the token is called; `people` may sign in by name; `open_as` is the one of them who
+    acts where reads are open and nobody signed in.
     """
 
     warehouse: Warehouse
@@ -83,3 +98,5 @@ class ConsoleDeps:
     poll_seconds: float = 2.0
     stream_seconds: float = 300.0
     token_hint: str = ""
+    people: People | None = None
+    open_as: str | None = None

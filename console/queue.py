@@ -9,7 +9,7 @@ from decimal import Decimal
 from console.diff import MISSING, Span, spans
 from console.filters import QueueFilter
 from console.rows import Row, decimal, epoch_ms, rows, text, whole
-from console.wording import STATE_WORDS, break_name, compact, money, readable_value, severity_word
+from console.wording import DONE_STATES, STATE_WORDS, break_name, compact, money, readable_value, severity_word
 from warehouse.port import Warehouse
 from warehouse.sql import timestamp
 
@@ -17,7 +17,7 @@ HOUR_NS = 3_600_000_000_000
 AGE_LABELS = ("< 4 h", "4–24 h", "1–3 d", "3–5 d", "> 5 d")
 AGE_BOUNDS_HOURS = (4, 24, 72, 120)
 DUPLICATES = frozenset({"T03", "T04"})
-ACTIVE_STATES = ("OPEN", "ASSIGNED", "REOPENED")
+ACTIVE_STATES = ("OPEN", "ASSIGNED", "REOPENED", "WAIT_PB", "WAIT_EB", "WAIT_INTERNAL")
 
 _SORTS = {
     "priority": ("severity {d}, exposure_base {d} NULLS LAST", "desc"),
@@ -39,7 +39,7 @@ _COLUMNS = (
 )
 _CUBE = """
 SELECT severity, state, pb_id, code, assignee,
-  CASE WHEN state = 'RESOLVED' OR deadline_at IS NULL THEN 'none'
+  CASE WHEN state IN ('RESOLVED', 'CLOSED') OR deadline_at IS NULL THEN 'none'
        WHEN deadline_at < CAST(:now AS TIMESTAMP_NTZ(9)) THEN 'breached'
        WHEN deadline_at < CAST(:soon AS TIMESTAMP_NTZ(9)) THEN '1h' ELSE 'later' END AS due,
   CASE WHEN coalesce(opened_at, first_seen) > CAST(:age0 AS TIMESTAMP_NTZ(9)) THEN 0
@@ -106,7 +106,7 @@ def _where(chosen: QueueFilter, now_ns: int, params: dict[str, object]) -> str:
         clauses.append("assignee = :assignee")
     if chosen.due is not None:
         params["now"] = timestamp(now_ns)
-        clauses.append("state <> 'RESOLVED'")
+        clauses.append("state NOT IN ('RESOLVED', 'CLOSED')")
         if chosen.due == "breached":
             clauses.append("deadline_at < CAST(:now AS TIMESTAMP_NTZ(9))")
         else:
@@ -174,7 +174,7 @@ def summarise(cells: list[Cell], chosen: QueueFilter, base_ccy: str) -> dict[str
         return [c for c in cells if all(test(c) for name, test in tests.items() if name not in without)]
 
     here = kept()
-    open_cells = [c for c in here if c.state != "RESOLVED"]
+    open_cells = [c for c in here if c.state not in DONE_STATES]
     at_risk = sum((c.money for c in open_cells), Decimal(0))
     ages = [sum(c.n for c in open_cells if c.age == bucket) for bucket in range(len(AGE_LABELS))]
     return {
@@ -227,7 +227,7 @@ def row_json(row: Row, now: datetime, base_ccy: str) -> dict[str, object]:
     left, right = value_spans(row)
     deadline = row.get("deadline_at")
     score = decimal(row, "score")
-    resolved = row.get("state") == "RESOLVED"
+    resolved = row.get("state") in DONE_STATES
     return {
         "id": row["break_id"],
         "severity": whole(row, "severity"),

@@ -1,13 +1,17 @@
-"""Who may read and write: loopback hosts, one token, a derived cookie, same-origin writes and the page headers."""
+"""Who may read and write: loopback hosts, a principal or the open mode, same-origin writes and the page headers."""
 
 import hashlib
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from domain.principal import Principal
 
 COOKIE = "tieout_console"
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -48,6 +52,11 @@ def host_name(request: Request) -> str:
     return host.partition(":")[0]
 
 
+def has_scheme(request: Request, scheme: str) -> bool:
+    """True when the Authorization header is of this scheme."""
+    return request.headers.get("authorization", "").partition(" ")[0].lower() == scheme
+
+
 def same_origin(request: Request) -> bool:
     """True when a browser says the request comes from our own page (Sec-Fetch-Site, else Origin equal to Host)."""
     site = request.headers.get("sec-fetch-site")
@@ -81,22 +90,18 @@ class Gate:
         found = request.cookies.get(cookie_name(request), "")
         return bool(self.token) and hmac.compare_digest(found.encode(), cookie_value(self.token).encode())
 
-    def may_read(self, request: Request) -> bool:
-        """Token, cookie, or the open demo mode."""
-        return self.open_reads or self.has_bearer(request) or self.has_cookie(request)
-
-    def refuse_write(self, request: Request) -> tuple[int, str] | None:
-        """None when the write may go on, else (status, reason); every write is same-origin JSON."""
+    def refuse_write(self, request: Request, known: bool) -> tuple[int, str] | None:
+        """None when the write may go on, else (status, reason); every write is same-origin JSON by someone `known`."""
         from_browser = "origin" in request.headers or "sec-fetch-site" in request.headers
         if from_browser and not same_origin(request):
             return 403, "writes are accepted from this console's own pages only"
-        bearer = self.has_bearer(request)
+        # Whether a session may begin is for its route to say: it sees name and password.
         starts = request.url.path == "/api/session"
-        if starts and "authorization" in request.headers and not bearer:
+        if starts and "authorization" in request.headers and not known:
             return 401, REFUSED
-        if not (bearer or self.has_cookie(request) or (starts and self.open_reads)):
+        if not (known or starts):
             return 401, "sign in first: reload the page, or send Authorization: Bearer with the token in service.json"
-        if not from_browser and not bearer:
+        if not from_browser and not (self.has_bearer(request) or has_scheme(request, "basic")):
             return 403, "a cookie alone is not enough: send Origin, or Authorization: Bearer"
         media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media != "application/json":
@@ -116,9 +121,10 @@ def _denied(status: int, detail: str) -> Response:
 class Guard:
     """ASGI middleware: checks host, reads and writes, then adds the security headers to whatever comes back."""
 
-    def __init__(self, app: ASGIApp, gate: Gate) -> None:
+    def __init__(self, app: ASGIApp, gate: Gate, principal: Callable[[Request], Principal | None]) -> None:
         self._app = app
         self._gate = gate
+        self._principal = principal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -136,19 +142,23 @@ class Guard:
             await send(message)
 
         request = Request(scope)
-        answer = self._check(request, scope)
+        # Passwords are hashed, which takes long enough to hold others up.
+        slow = has_scheme(request, "basic")
+        found = await run_in_threadpool(self._principal, request) if slow else self._principal(request)
+        request.state.principal = found
+        answer = self._check(request, scope, found is not None)
         await (answer or self._app)(scope, receive, send_with_headers)
 
-    def _check(self, request: Request, scope: Scope) -> Response | None:
+    def _check(self, request: Request, scope: Scope, known: bool) -> Response | None:
         if host_name(request) not in self._gate.hosts:
             return _denied(421, "this console answers on 127.0.0.1 and localhost only")
         if request.method not in SAFE_METHODS:
-            refused = self._gate.refuse_write(request)
+            refused = self._gate.refuse_write(request, known)
             return _denied(*refused) if refused else None
         path = request.url.path
         if path.startswith("/static/") or path in OPEN_PATHS:
             return None
-        if self._gate.may_read(request):
+        if known or self._gate.open_reads:
             return None
         if path.startswith("/api/") or path == "/metrics":
             return _denied(401, "send Authorization: Bearer with the token from service.json")

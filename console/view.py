@@ -11,7 +11,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from console.diff import show
 from console.ports import ConsoleDeps
 from console.runs import STATUS_GLYPHS, STATUS_WORDS
+from console.sessions import Sessions
 from console.wording import break_name, compact, severity_word, span_words, stamp
+from domain.principal import Principal
 
 HERE = Path(__file__).parent
 NAVIGATION = (("breaks", "Breaks"), ("runs", "Runs"), ("feeds", "Feeds"), ("health", "Health"), ("help", "Help"))
@@ -73,6 +75,18 @@ def deps_of(request: Request) -> ConsoleDeps:
 Deps = Annotated[ConsoleDeps, Depends(deps_of)]
 
 
+def signed_in(request: Request) -> bool:
+    """True when the guard knows who asks."""
+    return getattr(request.state, "principal", None) is not None
+
+
+def acting(request: Request) -> Principal:
+    """Who looks: the person signed in, else who acts in the open mode, else nobody in particular."""
+    sessions: Sessions = request.app.state.sessions
+    found: Principal | None = getattr(request.state, "principal", None)
+    return found or sessions.guest() or Principal(sessions.service, "service")
+
+
 def initials(name: str) -> str:
     """Up to two capital letters for the badge next to a person's name."""
     words = [word for word in name.replace(".", " ").replace("_", " ").replace("-", " ").split() if word]
@@ -81,10 +95,11 @@ def initials(name: str) -> str:
 
 def page(request: Request, template: str, section: str, status: int = 200, **context: Any) -> HTMLResponse:
     """A rendered page with navigation, tenant and actor."""
-    deps = deps_of(request)
+    deps, principal = deps_of(request), acting(request)
     text = request.app.state.templates.get_template(template).render(
-        section=section, navigation=NAVIGATION, saved_views=SAVED_VIEWS, tenant=deps.tenant, actor=deps.actor,
-        actor_initials=initials(deps.actor), base_ccy=deps.base_ccy, open_reads=deps.open_reads_on_loopback,
+        section=section, navigation=NAVIGATION, saved_views=SAVED_VIEWS, tenant=deps.tenant, actor=principal.name,
+        actor_initials=initials(principal.name), may_approve=principal.may_approve, has_people=deps.people is not None,
+        base_ccy=deps.base_ccy, open_reads=deps.open_reads_on_loopback and not signed_in(request),
         address=request.url.path + ("?" + request.url.query if request.url.query else ""), **context,
     )  # fmt: skip
     return HTMLResponse(text, status_code=status)
@@ -92,9 +107,13 @@ def page(request: Request, template: str, section: str, status: int = 200, **con
 
 def fragment(request: Request, template: str, **context: Any) -> HTMLResponse:
     """A piece of a page, for the drawer."""
-    deps = deps_of(request)
+    deps, principal = deps_of(request), acting(request)
     template_object = request.app.state.templates.get_template(template)
-    return HTMLResponse(template_object.render(actor=deps.actor, base_ccy=deps.base_ccy, **context))
+    return HTMLResponse(
+        template_object.render(
+            actor=principal.name, may_approve=principal.may_approve, base_ccy=deps.base_ccy, **context
+        )
+    )
 
 
 def wants_json(request: Request) -> bool:

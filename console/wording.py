@@ -24,7 +24,13 @@ _SCALES = (
 _TOLD_AT_DETECTION = re.compile(r", (?:[A-Z]{3} [\d,.]+ at risk|fix by \d\d:\d\d|to be fixed at once)")
 _PLAIN_NUMBER = re.compile(r"(?<![\w.,:/-])\d{4,}(?:\.\d+)?(?![\w,:/-])")
 _COUNTED_FAMILIES = frozenset({"qty", "price", "commission", "net", "existence", "gross", "fee"})
-STATE_WORDS = {"OPEN": "Open", "ASSIGNED": "Assigned", "REOPENED": "Reopened", "RESOLVED": "Resolved"}
+STATE_WORDS = {
+    "OPEN": "Open", "ASSIGNED": "Assigned", "REOPENED": "Reopened", "WAIT_PB": "Waits for PB",
+    "WAIT_EB": "Waits for broker", "WAIT_INTERNAL": "Waits for us", "SUPPRESSED": "Suppressed",
+    "RESOLVED": "Resolved", "CLOSED": "Closed",
+}  # fmt: skip
+# Nobody has to do anything about these any more.
+DONE_STATES = ("RESOLVED", "CLOSED")
 
 
 def break_name(code: str) -> str:
@@ -122,7 +128,7 @@ def headline(row: Mapping[str, object], now: datetime, base_ccy: str) -> str:
     exposure = row.get("exposure_base")
     at_risk = f"{money(exposure, base_ccy)} at risk" if isinstance(exposure, Decimal) else "money at risk unknown"
     deadline = row.get("deadline_at")
-    if row.get("state") == "RESOLVED":
+    if row.get("state") in DONE_STATES:
         due = "resolved"
     elif isinstance(deadline, datetime):
         zone = known.deadline.zone if known is not None and known.deadline is not None else ""
@@ -131,6 +137,6 @@ def headline(row: Mapping[str, object], now: datetime, base_ccy: str) -> str:
         due = "no deadline"
     step = str(row.get("next_step") or "") or (known.auto_action if known is not None else "")
     parts = [_sentence(what), _sentence(f"{at_risk}; {due}")]
-    if step and row.get("state") != "RESOLVED":
+    if step and row.get("state") not in DONE_STATES:
         parts.append(_sentence(f"Next: {step}"))
     return " ".join(part for part in parts if part)

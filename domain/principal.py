@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from domain.errors import PermanentError
+
 Role = Literal["analyst", "approver"]
 
 
@@ -23,3 +25,7 @@ class Principal:
     def may_approve(self) -> bool:
         """True for a person with the role `approver`; a service token never approves."""
         return self.kind == "user" and "approver" in self.roles
+
+
+class NotAllowed(PermanentError):
+    """Who asks may not do this, or not alone; the text says why."""

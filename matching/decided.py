@@ -94,14 +94,17 @@ where p.kind = 'APART' and p.side = 'R'
 
 _TAKE = "delete from work_{0} where record_id in (select m.record_id from work_member m)"
 
-_PASS = """
+_PASS = f"""
 insert into work_pass (pass_id, waits, confidence)
 select n.pass_id, false, n.confidence
-from (select '{}' as pass_id, 1 as confidence union all select '{}', 0) n
+from (select '{FORCED}' as pass_id, 1 as confidence union all select '{UNMATCHED}', 0) n
 where not exists (select 1 from work_pass p where p.pass_id = n.pass_id)
-""".format(FORCED, UNMATCHED)
+"""
 
-STATEMENTS = (NEW_DECISIONS, DECIDED_ROOTS, DECIDED_EDGES, _PASS, TOGETHER, APART)
+STATEMENTS = {
+    "new": NEW_DECISIONS, "roots": DECIDED_ROOTS, "edges": DECIDED_EDGES, "passes": _PASS, "together": TOGETHER,
+    "apart": APART,
+}  # fmt: skip
 
 
 def take_up(warehouse: Warehouse) -> int:

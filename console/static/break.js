@@ -1,15 +1,16 @@
 // A break's own page: the same actions as in the drawer, then the page as it now is.
 import { $, typing } from "./dom.js";
-import { ask, install } from "./actions.js";
+import { answer, ask, install } from "./actions.js";
 
 const shown = $(".break");
 
 function act(kind) {
-  const done = shown.dataset.state === "RESOLVED";
+  const done = ["RESOLVED", "CLOSED"].includes(shown.dataset.state);
   ask(kind === "resolve" && done ? "reopen" : kind, [shown.dataset.break], shown.dataset.name, () => location.reload());
 }
 
 document.addEventListener("click", (event) => {
+  if (answer(event, () => location.reload())) return;
   const button = event.target.closest("[data-action]");
   if (button) act(button.dataset.action);
 });

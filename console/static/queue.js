@@ -1,6 +1,6 @@
 // The queue page: filters in the address, the grid, the drawer, the keyboard and live changes.
 import { $, $$, count, getJson, shortCount, toast, typing } from "./dom.js";
-import { ask, install } from "./actions.js";
+import { answer, ask, install } from "./actions.js";
 import { Grid } from "./grid.js";
 import { paintRow } from "./rows.js";
 
@@ -162,7 +162,7 @@ function targets() {
 function act(kind, fromDrawer = false) {
   const [ids, what] = fromDrawer ? [[openId], $(".break", drawer)?.dataset.name ?? ""] : targets();
   const single = ids.length === 1 ? (ids[0] === openId ? $(".break", drawer)?.dataset.state : grid.row(grid.active)?.state) : null;
-  ask(kind === "resolve" && single === "RESOLVED" ? "reopen" : kind, ids, what, async () => {
+  ask(kind === "resolve" && ["RESOLVED", "CLOSED"].includes(single) ? "reopen" : kind, ids, what, async () => {
     if (!fromDrawer) grid.selected.clear();
     showSelected();
     if (openId) openBreak(openId);
@@ -172,6 +172,7 @@ function act(kind, fromDrawer = false) {
 }
 
 document.addEventListener("click", (event) => {
+  if (answer(event, async () => { if (openId) openBreak(openId); await reload({ keep: true }); })) return;
   const button = event.target.closest("[data-action], [data-close], [data-sort]");
   if (!button) return;
   if (button.dataset.action) act(button.dataset.action, drawer.contains(button));

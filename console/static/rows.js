@@ -1,6 +1,8 @@
 // One queue row as grid cells.
 import { el, spanWords } from "./dom.js";
 
+const DONE = ["RESOLVED", "CLOSED"];
+
 const SVG = "http://www.w3.org/2000/svg";
 
 function glyph(level) {
@@ -24,7 +26,7 @@ function shortened(left, right) {
 const cell = (css, column, ...children) => el("div", { class: css, role: "gridcell", "aria-colindex": column }, ...children);
 
 function deadline(row, now) {
-  if (row.state === "RESOLVED") return [row.resolution === "cured" ? "cured" : "met", ""];
+  if (DONE.includes(row.state)) return [row.resolution === "cured" ? "cured" : "met", ""];
   if (row.deadline === null) return ["—", ""];
   const left = row.deadline - now;
   if (left < 0) return [`${spanWords(left)} late`, " late"];
@@ -42,7 +44,7 @@ export function paintRow(node, row, now, selected) {
   const box = el("input", { type: "checkbox", tabindex: -1, "aria-label": `Select ${row.name} ${row.symbol}`, "data-check": true });
   box.checked = selected;
   node.dataset.id = row.id;
-  node.classList.toggle("done", row.state === "RESOLVED");
+  node.classList.toggle("done", DONE.includes(row.state));
   // Rows opened by a sweep up to a later time are young, not old.
   const age = row.opened === null ? "—" : spanWords(Math.max(0, (row.closed ?? now) - row.opened));
   const plain = (parts) => parts.map(([text]) => text).join("");
@@ -58,6 +60,6 @@ export function paintRow(node, row, now, selected) {
     cell("c-score", 9, row.score === null ? "—" : row.score.toFixed(2)),
     cell("c-age", 10, age),
     cell(`c-sla${css}`, 11, left),
-    cell("c-state", 12, row.assignee && row.state !== "RESOLVED" ? row.assignee : row.state_word),
+    cell("c-state", 12, row.assignee && row.state === "ASSIGNED" ? row.assignee : row.state_word),
   );
 }

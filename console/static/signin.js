@@ -25,6 +25,33 @@ async function refusal(token) {
   }
 }
 
+const enter = () => { if (location.pathname === "/signin") location.replace("/breaks"); else location.reload(); };
+
+// People sign in by name; the password is sent once and kept nowhere.
+const person = document.querySelector("#person");
+person?.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const [user, password, button] = ["#user", "#password", "#person-go"].map((name) => document.querySelector(name));
+  button.disabled = true;
+  try {
+    const answer = await fetch("/api/session", {
+      method: "POST",
+      credentials: "same-origin",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ user: user.value.trim(), password: password.value }),
+    });
+    if (answer.ok) { enter(); return; }
+    document.querySelector("#person-problem").textContent = answer.status === 401
+      ? "Wrong name or password." : `The service refused (${answer.status}). Try again.`;
+  } catch {
+    document.querySelector("#person-problem").textContent = "The service does not answer. Is it still running?";
+  }
+  password.value = "";
+  button.disabled = false;
+  password.focus();
+});
+if (person) person.noValidate = true;
+
 form.noValidate = true;
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -34,8 +61,7 @@ form.addEventListener("submit", async (event) => {
   const text = await refusal(field.value.trim());
   field.value = "";
   if (!text) {
-    if (location.pathname === "/signin") location.replace("/breaks");
-    else location.reload();
+    enter();
     return;
   }
   problem.textContent = text;

@@ -19,6 +19,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from app.decisions import Decisions
 from console.app import create_console
 from console.explain import explain_break
 from console.ports import ConsoleDeps
@@ -175,26 +176,6 @@ def seed_members(warehouse: Warehouse, break_id: str) -> None:
                                    "detail": "The message has no checksum.", "execution": "e1"}])  # fmt: skip
 
 
-@dataclass
-class WarehouseActions:
-    """The actions port over the `action` table, as the application implements it."""
-
-    warehouse: Warehouse
-    clock: ManualClock
-    ids: list[str] = field(default_factory=list)
-
-    def record(self, break_id: str, actor: str, kind: str, reason: str, payload: dict[str, object]) -> str:
-        self.clock.advance(1)
-        action_id = digest128(break_id, kind, str(len(self.ids)))
-        self.ids.append(action_id)
-        put(self.warehouse, "action", [{
-            "action_id": action_id, "break_id": break_id, "actor": actor, "kind": kind, "reason": reason,
-            "assignee": payload.get("assignee"), "change_id": payload.get("change_id"), "payload": json.dumps(payload),
-            "acted_at": self.clock.now_ns(),
-        }])  # fmt: skip
-        return action_id
-
-
 DEFINITION = json.loads((Path(__file__).parents[2] / "orchestrator" / "reconcile.asl.json").read_text(encoding="utf-8"))
 
 
@@ -292,7 +273,8 @@ def make_deps(warehouse: Warehouse, engine: EmbeddedEngine, **changes: Any) -> C
     clock = ManualClock(NOW_NS)
     values: dict[str, Any] = {
         "warehouse": warehouse, "engine": engine, "definition": DEFINITION, "graph": render,
-        "actions": WarehouseActions(warehouse, clock), "feeds_status": feeds_status, "token": TOKEN, "clock": clock,
+        "actions": Decisions(warehouse, clock, lambda _break_id: None), "feeds_status": feeds_status, "token": TOKEN,
+        "clock": clock,
         "metrics": lambda: "tieout_up 1\n", "tenant": "MERIDIAN", "actor": "Ana Lyst",
         "explain": lambda break_id: explain_break(warehouse, break_id, lambda tag: TAGS.get(tag, "")),
     }  # fmt: skip

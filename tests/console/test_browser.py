@@ -7,6 +7,7 @@ import pytest
 
 from console.app import create_console
 from console.ports import Actions
+from domain.principal import Principal
 from warehouse.duckdb import DuckDbWarehouse
 
 ROWS = 300
@@ -64,7 +65,8 @@ def active_id(page) -> str:  # type: ignore[no-untyped-def]
 
 
 def test_keyboard_flow(page, site: Site) -> None:  # type: ignore[no-untyped-def]
-    open_queue(page, site)
+    open_queue(page, site, "?severity=3")  # a critical one takes a second person
+    rows = int(page.get_attribute("#grid", "aria-rowcount"))
     page.keyboard.press("j")
     mine = active_id(page)
     page.keyboard.press("Enter")
@@ -80,7 +82,9 @@ def test_keyboard_flow(page, site: Site) -> None:  # type: ignore[no-untyped-def
     page.fill("#act-reason", "Broker corrected its fill")
     page.click("#act-go")
     page.wait_for_selector("#drawer .bs-resolved")
-    page.wait_for_function("n => document.querySelector('#grid').getAttribute('aria-rowcount') === String(n)", arg=ROWS)
+    page.wait_for_function(
+        "n => document.querySelector('#grid').getAttribute('aria-rowcount') === String(n)", arg=rows - 1
+    )
     page.wait_for_selector(f'.row[data-id="{mine}"]', state="detached")
     page.keyboard.press("Escape")
     assert page.locator("#drawer").is_hidden()
@@ -153,7 +157,9 @@ def test_changes_by_others_appear_by_themselves(page, site: Site) -> None:  # ty
     page.wait_for_selector("#live[data-state=on]")
     page.wait_for_timeout(400)
     mine = page.get_attribute('.row[data-index="3"]', "data-id")
-    site.actions.record(mine, "Someone", "assign", "", {"assignee": "Elsewhere"})
+    site.actions.record(
+        mine, Principal("Someone", roles=frozenset({"analyst"})), "assign", "", {"assignee": "Elsewhere"}
+    )
     page.wait_for_selector(".row .c-state:has-text('Elsewhere')")
 
 
@@ -200,3 +206,43 @@ def test_five_thousand_rows_scroll_with_few_nodes(page, site: Site, seeded) -> N
     assert page.get_attribute("#grid", "aria-activedescendant") == f"row-{MANY - 1}"
     page.evaluate("document.querySelector('#viewport').scrollTop = 38 * 2500")
     page.wait_for_selector('.row[aria-rowindex="2510"] .c-sev')
+
+
+class Two:
+    """An analyst and a supervisor, whose passwords are their names."""
+
+    def find(self, name: str) -> Principal | None:
+        roles = {"ana": frozenset({"analyst"}), "sue": frozenset({"analyst", "approver"})}
+        return Principal(name, "user", roles[name]) if name in roles else None  # type: ignore[arg-type]
+
+    def authenticate(self, name: str, password: str) -> Principal | None:
+        return self.find(name) if password == name else None
+
+
+def test_what_one_proposes_another_approves(browser, seeded, serve) -> None:  # type: ignore[no-untyped-def]
+    ids = seeded.seed_breaks(seeded.warehouse, 40, seed=11, first=70_000)
+    deps = seeded.make_deps(seeded.warehouse, seeded.engine, people=Two())
+    base = serve(create_console(deps))
+    critical = seeded.warehouse.query(
+        f"SELECT break_id FROM break_queue WHERE severity = 4 AND state = 'OPEN' AND break_id IN {tuple(ids)} LIMIT 1"
+    )["break_id"][0].as_py()
+    for name in ("ana", "sue"):
+        context = browser.new_context(reduced_motion="reduce")
+        context.set_default_timeout(15_000)
+        page = context.new_page()
+        page.goto(f"{base}/breaks/{critical}")
+        page.fill("#user", name)
+        page.fill("#password", name)
+        page.click("#person-go")
+        page.wait_for_selector(".break-title")
+        assert page.inner_text(".who-name b") == name
+        if name == "ana":
+            page.click("[data-action=resolve]")
+            page.fill("#act-reason", "Booked again with the right side")
+            page.click("#act-go")
+            page.wait_for_selector(".proposal:has-text('Waits for a second person')")
+            assert page.locator("[data-verdict=approve]").count() == 0
+        else:
+            page.click("[data-verdict=approve]")
+            page.wait_for_selector(".bs-resolved")
+        context.close()

@@ -10,6 +10,7 @@ from console.app import create_console
 from console.explain import cut
 from console.plant import hex_dump, readable
 from console.ports import ConsoleDeps
+from domain.principal import Principal
 
 
 def test_feeds_show_session_health_and_outcomes(client: TestClient, break_ids: list[str]) -> None:
@@ -71,7 +72,7 @@ def test_stream_tells_the_version_and_then_what_moved(deps: ConsoleDeps, break_i
     app = create_console(dataclasses.replace(deps, poll_seconds=0.01, stream_seconds=0.05))
     with TestClient(app, base_url="http://127.0.0.1", headers={"authorization": f"Bearer {deps.token}"}) as c:
         first = [json.loads(line[6:]) for line in c.get("/api/events").text.splitlines() if line.startswith("data: ")]
-        deps.actions.record(break_ids[9], "Ana Lyst", "comment", "moved", {})
+        deps.actions.record(break_ids[9], Principal("Ana Lyst", roles=frozenset({"analyst"})), "comment", "moved", {})
         second = [json.loads(line[6:]) for line in c.get("/api/events").text.splitlines() if line.startswith("data: ")]
     assert len(first) == 1 and second[0]["version"] == first[0]["version"] + 1
 

@@ -1,12 +1,15 @@
 """Force match and unmatch as facts: passes respect them, later versions keep them, a rebuild repeats them."""
 
 import itertools
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from matching.decided import STATEMENTS
 from matching.rebuild import rebuild
 from tests.matching.desk import DAY, FEEDS, LATE, T0, Desk, Row, ours, theirs
+from warehouse.sql import to_duckdb
 
 _numbers = itertools.count(1)
 SECOND = 1_000_000_000
@@ -30,6 +33,14 @@ def decide(desk: Desk, kind: str, *rows: Row) -> str:
         ),
     )
     return name
+
+
+@pytest.mark.parametrize("dialect", ["snowflake", "duckdb"])
+def test_the_text_is_the_reviewed_one(dialect: str) -> None:
+    path = Path(__file__).parent / "snapshots" / f"decided.{dialect}.sql"
+    shown = {name: to_duckdb(sql) if dialect == "duckdb" else sql.strip() for name, sql in STATEMENTS.items()}
+    text = "".join(f"-- {name}\n{sql};\n\n" for name, sql in shown.items())
+    assert path.read_text(encoding="utf-8") == text, f"review the change, then write {path.name} anew"
 
 
 def groups(desk: Desk) -> list[tuple[str, str]]:
