@@ -141,15 +141,21 @@ def send(
     target: Annotated[str, typer.Option(help="TargetCompID(56) to log on to.")],
     begin_string: Annotated[str | None, typer.Option(help="BeginString(8); default: the log's own.")] = None,
     rate: Annotated[float | None, typer.Option(help="Messages a second; default: as fast as accepted.")] = None,
+    tls: Annotated[bool, typer.Option("--tls", help="TLS 1.2 or newer; any option below asks for it too.")] = False,
+    tls_ca: Annotated[Path | None, typer.Option(help="Authority to trust (PEM); default: the system's.")] = None,
+    tls_certificate: Annotated[Path | None, typer.Option(help="Our own certificate (PEM).")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its key (PEM); default: in the same file.")] = None,
+    tls_name: Annotated[str, typer.Option(help="Name the server's certificate must have; default: HOST.")] = "",
 ) -> None:
-    """Push a FIX log over a FIX session.
+    """Push a FIX log over a FIX session, plain or over TLS.
 
     Example: tieout send examples/harbour.fix --to 127.0.0.1:5001 --sender HARBOUR --target TIEOUT
     """
-    from app.send import SendRefused, push
+    from app.send import SendRefused, TlsOptions, push
 
     try:
-        typer.echo(push(log, to, sender, target, begin_string, rate))
+        secured = TlsOptions(tls, tls_ca, tls_certificate, tls_key, tls_name)
+        typer.echo(push(log, to, sender, target, begin_string, rate, secured))
     except SendRefused as error:
         fail(error)
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import ssl
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,8 @@ async def send_messages(
     keep_header: bool = False,
     limits: SenderLimits | None = None,
     clock: Clock | None = None,
+    tls: ssl.SSLContext | None = None,
+    server_name: str = "",
 ) -> SendReport:
     """Log on, send `messages`, wait until the counterparty has taken all of them, log out.
 
@@ -64,7 +67,8 @@ async def send_messages(
     Session-level messages among them are left out and bytes that are no FIX message are sent as they are, unnumbered.
     With `keep_header` everything is sent untouched. `rate` is messages per second. An empty item means "nothing for
     now": what was given so far goes out, and the source is asked again a moment later. With `store_path` numbers and
-    messages survive into the next call; without, the session starts over (141=Y).
+    messages survive into the next call; without, the session starts over (141=Y). With `tls` the line is TLS, and the
+    server's certificate must be for `server_name` (else `host`).
     Raises PermanentError when the counterparty refuses the session (its text) and TransientError when it cannot be
     reached, is lost (after `limits.attempts`) or does not acknowledge in time.
     """
@@ -73,12 +77,14 @@ async def send_messages(
     with Journal(store_path) as journal:
         run = _Run(iter(messages), journal, Stamp(sender, target, begin_string), clock, limits)
         run.rate, run.on_progress, run.keep_header = rate, on_progress, keep_header
-        run.reset = store_path is None
+        run.reset, run.tls, run.server_name = store_path is None, tls, server_name
         for attempt in itertools.count(1):
             try:
                 await run.connection(host, port)
                 break
             except (OSError, TransientError) as error:
+                if isinstance(error, ssl.SSLCertVerificationError):
+                    raise PermanentError(f"{host}:{port}: TLS: {error.verify_message}") from error
                 if attempt >= limits.attempts:
                     raise TransientError(f"{host}:{port}: {error} ({run.sent} messages sent)") from error
                 await asyncio.sleep(limits.reconnect_seconds)
@@ -97,11 +103,14 @@ class _Run:
         self.rate: float | None = None
         self.on_progress: Callable[[int], None] | None = None
         self.keep_header = self.reset = False
+        self.tls: ssl.SSLContext | None = None
+        self.server_name = ""
         self.sent = self.resent = self.skipped = self.rejected = 0
 
     async def connection(self, host: str, port: int) -> None:
         """Connect, log on, send what is left, get it acknowledged, log out."""
-        reader, self._writer = await asyncio.open_connection(host, port)
+        name = (self.server_name or host) if self.tls else None
+        reader, self._writer = await asyncio.open_connection(host, port, ssl=self.tls, server_hostname=name)
         self._writing, self._answered = asyncio.Lock(), asyncio.Event()
         self._logged_on, self._logged_out = asyncio.Event(), asyncio.Event()
         self._awaited, self._refusal, self._asked = "", "", 0

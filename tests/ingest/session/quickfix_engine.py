@@ -76,11 +76,29 @@ class Relay:
         self.writers.clear()
 
 
-def initiator(root: Path, port: int, begin: str, app: Application) -> Any:
-    """A QuickFIX initiator for ALPHA to `port`; the caller starts and stops it."""
+TLS = """CertificationAuthoritiesFile={authority}
+ClientCertificateFile={certificate}
+ClientCertificateKeyFile={key}
+CertificateVerifyLevel=2
+SSLProtocol=+TLSv1_2
+"""
+
+
+def initiator(
+    root: Path, port: int, begin: str, app: Application, tls: tuple[Path, Path, Path] | None = None,
+    sender: str = "ALPHA", target: str = "TIEOUT",
+) -> Any:  # fmt: skip
+    """A QuickFIX initiator for ALPHA to `port`; the caller starts and stops it. `tls`: authority, certificate, key."""
     config = root / "quickfix.cfg"
-    config.write_text(CONFIG.format(port=port, begin=begin))
-    return fix.SocketInitiator(app, fix.MemoryStoreFactory(), fix.SessionSettings(str(config)))
+    text = CONFIG.format(port=port, begin=begin).replace("=ALPHA", f"={sender}").replace("=TIEOUT", f"={target}")
+    if tls is not None:
+        authority, certificate, key = tls
+        text = text.replace(
+            "[SESSION]", TLS.format(authority=authority, certificate=certificate, key=key) + "[SESSION]"
+        )
+    config.write_text(text)
+    kind = fix.SSLSocketInitiator if tls else fix.SocketInitiator
+    return kind(app, fix.MemoryStoreFactory(), fix.SessionSettings(str(config)))
 
 
 async def until(condition: Any, seconds: float = 20) -> None:

@@ -30,14 +30,15 @@ BEGIN = "FIX.4.4"
 THEM = SessionConfig("PB", "FUND", BEGIN)
 
 
-def certificate(folder: Path, name: str, issuer: str = "") -> tuple[Path, Path]:
+def certificate(folder: Path, name: str, issuer: str = "", *, rsa: bool = False) -> tuple[Path, Path]:
     """A certificate and key for `name`, signed by `issuer` (made before) or by itself."""
     pytest.importorskip("cryptography", reason="cryptography, which makes the test certificates, is not installed")
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = generate_private_key(65_537, 2_048) if rsa else ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     signer, by = key, subject
     if issuer:
