@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from app.reconcile_folder import read_feeds
 from app.reconcile_inputs import Loaded, ReconcileError, Source, load, read_map, sources, write_draft
 from app.reconcile_links import align_names, infer_prime_brokers, link_accounts, link_instruments
-from app.reconcile_match import Given, file_note, known_at, latest, leave_out, merge, tie_out
+from app.reconcile_match import Given, file_note, known_at, latest, leave_out, merge, places_of, tie_out
 from app.reconcile_rules import rule_set
 from app.reference import load_calendars, load_files
 from app.report import FileNote, Report
@@ -139,7 +139,7 @@ def _two_sides(found: Sequence[Source], mapping: CsvMap, as_of_ns: int | None) -
     feeds = {item.source.feed.name: item.source.feed for item in loaded}
     places: dict[str, tuple[str, int | None]] = {}
     for item in loaded:
-        places |= {message_id: (item.source.name, line) for message_id, line in item.batch.lines.items()}
+        places |= places_of(item.source.name, item.batch)
     return Given(
         batch, tuple(_note(item) for item in loaded), places, tuple(feeds.values()),
         sha256("".join(item.source.sha256 for item in loaded).encode()).hexdigest()[:40],

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from app.reconcile_inputs import ReconcileError, read_file, read_map
-from app.reconcile_match import Given, file_note, merge
+from app.reconcile_match import Given, file_note, merge, places_of
 from app.report import FileNote
 from app.report_words import count
 from app.settings import Settings
@@ -178,7 +178,7 @@ def _read_one(file: _File, mapping: CsvMap, reference: Reference, found: _Found)
         )
     )  # fmt: skip
     found.files.append(file_note(file.name, str(file.path), file.feed, file.sha256, len(file.data), batch))
-    found.places |= {message_id: (file.name, line) for message_id, line in batch.lines.items()}
+    found.places |= places_of(file.name, batch)
     if feed.contents == "trades" and not batch.normalised.trades.num_rows:
         unit = "message" if batch.kind == "fix" else "row"
         found.notes.append(f"{file.name}: no trade in {count(rows.num_rows, unit)}")

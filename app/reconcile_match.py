@@ -110,6 +110,11 @@ def leave_out(batch: Normalised, rows: pa.ChunkedArray) -> tuple[Normalised, int
     return replace(batch, trades=trades, messages=messages), count
 
 
+def places_of(name: str, batch: FileBatch) -> dict[str, tuple[str, int | None]]:
+    """File and line of what is in quarantine, by message id; records name their own."""
+    return {key: (name, batch.lines.get(key)) for key in batch.normalised.quarantine["message_id"].to_pylist()}
+
+
 def latest(trades: pa.Table) -> int:
     """When the last trade was received, UTC ns; 0 without trades."""
     return int(pc.max(trades["recv_time_utc"].cast(pa.int64())).as_py() or 0)
