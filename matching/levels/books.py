@@ -19,6 +19,9 @@ ZERO = Decimal(0)
 _EXACT = Context(prec=60)
 _MONEY = Decimal("0.000001")
 _MOST_MONEY = Decimal(10) ** 22
+_ABOUT_QUANTITY = frozenset(
+    {"T01", "T02", "T03", "T04", "T05", "T07", "T09", "T10", "T11", "T12", "T13", "T22", "T23", "T24"}
+)
 
 # Every trade break of this run or still open on record, with the records it is about.
 _TRADE_BREAKS = """
@@ -116,10 +119,14 @@ def write(run: Run, findings: Sequence[BookFinding]) -> None:
 
 @dataclass(slots=True)
 class Broken:
-    """What trade breaks do to one line: the signed quantity theirs has more than ours, and the breaks' ids."""
+    """What trade breaks do to one line: the signed quantity theirs has more than ours, and the breaks' ids.
+
+    `disputed` says that one of them is about what was traded where, not only about money, dates and terms.
+    """
 
     qty: Decimal = ZERO
     breaks: dict[str, None] = field(default_factory=dict)
+    disputed: bool = False
 
 
 def trade_effects(run: Run) -> list[Row]:
@@ -135,6 +142,7 @@ def by_line(effects: Iterable[Row]) -> Mapping[tuple[str | None, str, str], Brok
     for row in effects:
         line = found.setdefault((row["pb_id"], row["account_id"], row["instrument_id"]), Broken())
         line.breaks[row["break_id"]] = None
+        line.disputed |= row["code"] in _ABOUT_QUANTITY
         if row["is_live"] and row["record_id"] not in counted:
             counted.add(row["record_id"])
             line.qty += row["qty"] if row["leg"] == "R" else -row["qty"]

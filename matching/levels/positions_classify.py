@@ -207,7 +207,7 @@ class _Desk:
         broken = self.known.broken.get(line.key)
         if option is None or not fewer or (broken and broken.qty):
             return False
-        disputed = {*self.differing, *(key for key, other in self.known.broken.items() if other.breaks and key[0])}
+        disputed = {*self.differing, *(key for key, one in self.known.broken.items() if one.disputed and key[0])}
         return any(key[:2] == line.key[:2] and self._symbol_of(key[2]) == option[1] for key in disputed)
 
     def in_transit(self) -> None:
@@ -234,7 +234,7 @@ class _Desk:
     def value(self, line: Line) -> None:
         """P07: price, or value where quantities agree, further off than the rules allow."""
         row = line.row
-        if not (line.left and line.right) or row["l_price_ccy"] != row["r_price_ccy"]:
+        if row["rolled"] or not (line.left and line.right) or row["l_price_ccy"] != row["r_price_ccy"]:
             return
         ours, theirs = row["l_price"], row["r_price"]
         if ours and theirs is not None and self._far(ours, theirs):

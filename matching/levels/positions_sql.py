@@ -1,24 +1,45 @@
 """What the position level asks the warehouse: lines that differ, yesterday's splits, unsettled trades, names."""
 
-# The newest day and kind of snapshot that both sides have, for each prime broker.
-_DATED = """
-select pb_id, as_of_date, snapshot_type from position_snapshot
-where snapshot_type in ('SOD', 'EOD') and pb_id is not null
-group by pb_id, as_of_date, snapshot_type
-having max(case when source_role = 'PB' then 1 else 0 end) = 1
-  and max(case when source_role = 'INTERNAL' then 1 else 0 end) = 1
-qualify row_number() over (partition by pb_id order by as_of_date desc, snapshot_type) = 1
+_BOTH = """max(case when source_role = 'PB' and snapshot_type = '{theirs}' then 1 else 0 end)
+  + max(case when source_role = 'INTERNAL' and snapshot_type = '{ours}' then 1 else 0 end) = 2"""
+_CLOSED = _BOTH.format(theirs="EOD", ours="EOD")
+_ROLLED = _BOTH.format(theirs="EOD", ours="SOD")
+_OPENED = _BOTH.format(theirs="SOD", ours="SOD")
+
+# The newest day that both sides tell, for each prime broker. Where we tell only how it opened, our trades close it.
+_DATED = f"""
+select pb_id, as_of_date, case when {_CLOSED} or {_ROLLED} then 'EOD' else 'SOD' end as theirs,
+  case when {_CLOSED} then 'EOD' else 'SOD' end as ours
+from position_snapshot where snapshot_type in ('SOD', 'EOD') and pb_id is not null
+group by pb_id, as_of_date
+having {_CLOSED} or {_ROLLED} or {_OPENED}
+qualify row_number() over (partition by pb_id order by as_of_date desc) = 1
 """
 
 # A file sent again replaces what it said of an account; a line told by messages is told anew by the newest one.
-_KEPT = """
-select s.* from position_snapshot s
-  join dated d on d.pb_id = s.pb_id and d.as_of_date = s.as_of_date and d.snapshot_type = s.snapshot_type
+_SNAPSHOTS = """
+select s.record_id, s.source_role, s.pb_id, s.account_id, s.instrument_id, s.as_of_date, s.long_qty, s.short_qty,
+  s.market_value, s.price, s.price_ccy, s.basis, case when d.theirs <> d.ours then 1 else 0 end as rolled
+from position_snapshot s join dated d on d.pb_id = s.pb_id and d.as_of_date = s.as_of_date
+  and s.snapshot_type = case when s.source_role = 'PB' then d.theirs else d.ours end
 where s.source_role in ('PB', 'INTERNAL')
 qualify rank() over (
   partition by s.feed, s.account_id, case when s.file is null then s.instrument_id end
   order by s.recv_time_utc desc, s.file desc, case when s.file is null then s.record_id end) = 1
 """
+
+# Our live trades of the day, where they must carry an opening position to the close.
+_TRADED = """
+select e.record_id, e.source_role, d.pb_id, e.account_id, e.instrument_id, d.as_of_date,
+  case when e.side in ('BUY', 'BUY_COVER') then e.qty else 0 end,
+  case when e.side in ('BUY', 'BUY_COVER') then 0 else e.qty end,
+  cast(null as number(28, 6)), cast(null as number(28, 12)), cast(null as varchar), cast(null as varchar), 1
+from dated d join trade_event e on e.pb_id = d.pb_id and e.trade_date = d.as_of_date and e.source_role = 'INTERNAL'
+  join trade_state s on s.record_id = e.record_id and s.is_live
+where d.theirs <> d.ours and coalesce(e.asset_class, '') not in ('FX_SPOT', 'FX_FWD', 'FX_NDF')
+  and e.account_id in (select k.account_id from snapshots k)
+"""
+_KEPT = f"dated as ({_DATED}), snapshots as ({_SNAPSHOTS}), kept as (select * from snapshots union all {_TRADED})"
 
 
 def _sum(name: str, role: str, kind: str) -> str:
@@ -41,13 +62,13 @@ _SHOWN = ", ".join(
 
 # Lines on which the two sides differ in quantity, or in price or value by more than :price_ratio of ours.
 LINES = f"""
-with dated as ({_DATED}), kept as ({_KEPT}), line as (
-  select pb_id, account_id, instrument_id, as_of_date, {_SIDES}, {_SHOWN}
+with {_KEPT}, line as (
+  select pb_id, account_id, instrument_id, as_of_date, max(rolled) as rolled, {_SIDES}, {_SHOWN}
   from kept group by pb_id, account_id, instrument_id, as_of_date
 ), off as (
   select * from line
-  where l_long <> r_long or l_short <> r_short
-    or (l_price_ccy = r_price_ccy
+  where l_long - l_short <> r_long - r_short or (rolled = 0 and l_long <> r_long)
+    or (rolled = 0 and l_price_ccy = r_price_ccy
       and (abs(l_price - r_price) * :of > abs(l_price) * :most
         or (l_value <> 0 and r_value <> 0 and abs(l_value - r_value) * :of > abs(l_value) * :most)))
 )
