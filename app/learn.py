@@ -19,11 +19,17 @@ from ingest.learn.fix import FixProposal, propose_dialect
 from ingest.learn.ours import Ours, read_ours
 from ingest.learn.proposal import MARK, Proposal
 from ingest.learn.table import TableProposal, propose_map
-from ingest.learn.table_sample import read_samples, read_xml_samples, record_element
+from ingest.learn.table_sample import (
+    read_samples,
+    read_workbook_samples,
+    read_xml_samples,
+    record_element,
+)
 from ingest.normalise_reference import Reference
 
 _SAMPLE_BYTES_MAX = 256 * 1024 * 1024
 _REASONS_SHOWN = 12
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # XLSX, XLSB and ODS; XLS
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 
 
@@ -60,6 +66,8 @@ def learn(samples: Sequence[Path], ours: Sequence[Path], name: str | None) -> Le
         return _xml(files, known, name)
     if kinds == {FileKind.CSV}:
         return _table(files, known)
+    if all(data.startswith(_WORKBOOKS) for _, data in files):
+        return _workbook(files, known, name)
     raise LearnError(f"{samples[0]}: neither a FIX log nor a delimited table")
 
 
@@ -90,6 +98,15 @@ def _xml(files: Sequence[tuple[Path, bytes]], ours: Ours, name: str | None) -> L
     except FileRefused as error:
         raise LearnError(str(error)) from None
     return Learnt("file dialect", found.text().replace(f'"{{record: {record}}}"', f"{{record: {record}}}"), found.lines)
+
+
+def _workbook(files: Sequence[tuple[Path, bytes]], ours: Ours, name: str | None) -> Learnt:
+    layout = {"name": name or _plain(files[0][0].stem), "kind": "xls", "contents": "trades"}
+    try:
+        found = propose_map(read_workbook_samples([(str(path), data) for path, data in files]), ours, layout)
+    except FileRefused as error:
+        raise LearnError(str(error)) from None
+    return Learnt("file dialect", found.text(), found.lines)
 
 
 def _plain(text: str) -> str:

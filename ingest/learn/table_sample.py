@@ -12,6 +12,7 @@ from ingest.files import codes, times
 from ingest.files.file_dialect import XmlLayout
 from ingest.files.read import decode
 from ingest.files.records import Records
+from ingest.files.sheet_table import sheet_as_csv
 from ingest.files.table import read_table
 from ingest.files.xml_table import read_xml
 
@@ -117,6 +118,11 @@ def read_samples(files: Sequence[tuple[str, bytes]]) -> Sample:
         seen = max((len(cells) for cells in parts.values()), default=0)
         parts = {header: cells + [""] * (seen - len(cells)) for header, cells in parts.items()}
     return Sample({header: Column(header, tuple(cells)) for header, cells in parts.items()})
+
+
+def read_workbook_samples(files: Sequence[tuple[str, bytes]], sheet: str = "") -> Sample:
+    """The rows of a sheet of workbooks as one sample. Raises FileRefused for what is no workbook or has no table."""
+    return read_samples([(name, sheet_as_csv(data, name, sheet).data) for name, data in files])
 
 
 def record_element(data: bytes) -> str | None:

@@ -13,6 +13,7 @@ from app.cli import app
 from ingest.learn.proposal import MARK
 from simulator.profiles import Profile
 from simulator.simulate import in_memory
+from tests.ingest.files.test_workbook import workbook
 
 DAY = date(2026, 11, 20)
 
@@ -74,6 +75,25 @@ def test_from_a_sample_to_certified(place: Path, logs: Path) -> None:
     lost = [wire for step in report["steps"] for wire in step["messages"] if wire["lost_on_purpose"]]
     assert len(lost) == 2
     assert "NORTHTEST" in (place / "report" / "report.html").read_text()
+
+
+def test_a_workbook_is_learnt_as_a_file_dialect_and_reads_its_sample(tmp_path: Path) -> None:
+    header = ["Deal Id", "Account", "B/S", "Quantity", "Price", "Currency", "Trade Date", "Settlement Date", "ISIN"]
+    titles: list[list[object]] = [["Northgate"], ["Trades of 20 November 2026"]]
+    rows = [
+        [f"D{1000 + n}", f"FUND-{n % 3}", "BS"[n % 2], 100 + 10 * n, 12.35 + n, "USD", f"2026-11-{13 + n % 7}",
+         f"2026-11-{20 + n % 5}", ("US0846707026", "US0378331005")[n % 2]]
+        for n in range(40)
+    ]  # fmt: skip
+    sample, file = tmp_path / "northgate.xlsx", tmp_path / "northgate.yaml"
+    sample.write_bytes(workbook([*titles, [*header], *rows]))
+    status, told = call("dialect", "learn", sample, "--name", "northgate", "--out", file)
+    assert status == 0 and "lines proposed" in told, told
+    text = file.read_text()
+    assert "kind: xls" in text and "trade_uid: Deal Id" in text
+    file.write_text(text.replace(MARK, "confirmed"))
+    status, told = call("dialect", "check", file, sample)
+    assert status == 0 and "40 trades; 40 FACT" in told, told
 
 
 def test_a_test_leaves_nothing_where_production_keeps_its_state(place: Path, logs: Path) -> None:

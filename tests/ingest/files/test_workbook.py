@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from datetime import date
 from decimal import Decimal
 from xml.sax.saxutils import escape
 
@@ -88,6 +89,29 @@ def test_a_report_is_read_from_below_its_titles() -> None:
     assert (found["qty"], found["price"], found["price_scale"], found["line"]) == (1500, Decimal("12.35"), 2, 11)
     assert (str(batch.business_date), batch.kind) == ("2026-11-20", "xls")
     assert batch.normalised.messages["outcome"].to_pylist() == ["FACT", "IGNORED"]
+
+
+def old_workbook(rows: list[list[object]]) -> bytes:
+    """A workbook of Excel 97 (BIFF8 in a compound file), dates as Excel keeps them."""
+    xlwt = pytest.importorskip("xlwt", reason="xlwt, which writes .xls files, is not installed")
+    book = xlwt.Workbook()
+    sheet = book.add_sheet("Trades")
+    day = xlwt.easyxf(num_format_str="DD-MMM-YYYY")
+    for at, row in enumerate(rows):
+        for n, value in enumerate(row):
+            sheet.write(at, n, value, *([day] if isinstance(value, date) else []))
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+def test_an_xls_file_of_the_old_kind_is_read_as_the_new_ones_are() -> None:
+    row: list[object] = ["GSI", "T1", "A1", "Sell", 1500.5, 12.35, "EUR", date(2026, 11, 20), "US0846707026"]
+    data = old_workbook([*TITLES, HEADER, row])
+    assert data.startswith(b"\xd0\xcf\x11\xe0")
+    (found,) = read(data).normalised.trades.to_pylist()
+    assert (found["qty"], found["price"], found["side"]) == (Decimal("1500.5"), Decimal("12.35"), "SELL")
+    assert (found["trade_date"], found["instrument_id"]) == (date(2026, 11, 20), "ISIN:US0846707026")
 
 
 def test_other_titles_another_header() -> None:
