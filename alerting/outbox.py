@@ -57,6 +57,7 @@ WHERE (b.code IN ({{always}})
     OR (b.code NOT IN ({{never}}) AND (b.severity >= :min_severity OR s.score >= :min_score)))
   AND NOT EXISTS (
     SELECT 1 FROM action a WHERE a.break_id = b.break_id AND a.kind = 'resolve' AND a.change_id = l.change_id)
+  AND NOT EXISTS (SELECT 1 FROM break_acceptance y WHERE y.break_id = b.break_id AND y.generation = b.generation)
 ORDER BY b.severity DESC, b.opened_at, b.break_id LIMIT :row_limit
 """
 _FOLLOW_UPS = f"""

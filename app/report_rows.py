@@ -22,11 +22,14 @@ SCHEMA_VERSION = "1"
 _RAW_SHOWN_BYTES = 4_096
 _COMPACT = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 BREAKS = """
-SELECT b.break_id, b.generation, b.code, b.severity, b.state, b.level, b.pb_id, b.account_id, b.symbol,
-  b.instrument_id, b.side, b.trade_date, b.settle_date, b.ccy, b.exposure, b.exposure_base, b.field_family,
+SELECT b.break_id, b.generation, b.code, b.severity,
+  CASE WHEN b.state = 'OPEN' AND y.break_id IS NOT NULL THEN 'ACCEPTED' ELSE b.state END AS state, b.level,
+  b.pb_id, b.account_id, b.symbol, b.instrument_id, b.side, b.trade_date, b.settle_date, b.ccy, b.exposure,
+  b.exposure_base, b.field_family,
   b.left_value, b.right_value, b.delta, b.headline, b.next_step, b.opened_at, b.cured_at, b.deadline_at, b.rule_id,
-  b.pass_id, b.rule_set_hash, b.group_id, b.component, b.superseded_by, b.explains
-FROM recon_break b
+  b.pass_id, b.rule_set_hash, b.group_id, b.component, b.superseded_by, b.explains,
+  b.detail, b.profile, b.exception_type, b.element_type
+FROM recon_break b LEFT JOIN break_acceptance y ON y.break_id = b.break_id AND y.generation = b.generation
 """
 GROUPS = """
 SELECT g.group_id, g.level, g.pb_id, g.pass_id, g.rule_set_hash, g.cardinality, g.confidence, g.residual,
@@ -50,7 +53,7 @@ FROM recon_break_member m JOIN member_fact f ON f.record_id = m.record_id
 _BREAK_TEXTS = (
     "break_id", "state", "level", "pb_id", "account_id", "symbol", "instrument_id", "side", "ccy", "field_family",
     "left_value", "right_value", "headline", "next_step", "rule_id", "pass_id", "rule_set_hash", "group_id",
-    "superseded_by", "explains",
+    "superseded_by", "explains", "detail", "profile",
 )  # fmt: skip
 
 
@@ -102,6 +105,8 @@ def break_row(row: Row, sides: Mapping[str, Sequence[Row]], places: Places) -> J
         "exposure": text_of(row["exposure"]),
         "exposure_base": text_of(row["exposure_base"]),
         "delta": text_of(row["delta"]),
+        "fix_exception_type": row["exception_type"],
+        "fix_element_type": row["element_type"],
         "left": [member(record, places) for record in left],
         "right": [member(record, places) for record in right],
         "fields": list(_fields(_trades(left), _trades(right))),

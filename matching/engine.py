@@ -14,6 +14,7 @@ import pyarrow as pa
 from domain.ids import digest128
 from domain.taxonomy import taxonomy
 from matching import orders
+from matching.accept import accept
 from matching.changes import BEFORE_FINISH, DIFF, GROUP_STEPS, TIMER_STEPS
 from matching.compare import SINGLES, compile_findings, compile_hits
 from matching.compile import ALLOCATIONS, FORGET_PAIRS, OPTIONAL_KEYS, TAKE_LEFT, TAKE_RIGHT, Statement, compile_passes
@@ -198,6 +199,7 @@ def _derive(seen: Run, compiled: Compiled) -> None:
         _execute(warehouse, step, params)
     warehouse.append("recon_break", breaks)
     warehouse.append("break_change", changes)
+    accept(warehouse, compiled.rules, as_of_ns=seen.as_of_ns, execution=seen.execution)
     # Before WRITE_GROUPS: a group that is known has its members.
     steps = GROUP_STEPS if rollup is None else (*GROUP_STEPS[:-1], orders.GROUP_MEMBERS, *GROUP_STEPS[-1:])
     for step in (*steps, *TIMER_STEPS):

@@ -17,12 +17,14 @@ from domain.taxonomy import Severity, taxonomy
 from matching.changes import BEFORE_ROWS, FINISHED_ROWS
 from matching.deadlines import Deadlines, business_days
 from matching.rules import RuleSet
+from matching.settle_dates import SettleCalendar, settle_calendar
 from matching.text import headline, next_step
 from warehouse.port import Warehouse
 from warehouse.sql import timestamp
 
 Row = dict[str, Any]
 _CENT_FRACTION = Decimal("0.000001")
+_SETTLE_DATE = "T14"
 _MINUTE_NS = 60 * 1_000_000_000
 _TOLD = (
     "code", "severity", "state", "exposure", "exposure_base", "ccy", "left_value", "right_value", "delta",
@@ -80,6 +82,7 @@ def finish(warehouse: Warehouse, rules: RuleSet, *, as_of_ns: int, execution: st
     before = {row["break_id"]: row for row in rows_of(warehouse.query(BEFORE_ROWS))}
     rates = fx_rates(warehouse, rules.base_ccy)
     deadlines = Deadlines(business_days(warehouse))
+    calendar = settle_calendar(warehouse) if any(row["code"] == _SETTLE_DATE for row in found) else None
     rows, log = [], []
     for row in found:
         kind = row["kind"]
@@ -87,6 +90,7 @@ def finish(warehouse: Warehouse, rules: RuleSet, *, as_of_ns: int, execution: st
             row.update(state="CURED", cured_at=as_of_ns, changed_at=as_of_ns)
         else:
             _complete(row, rules, rates, deadlines, as_of_ns)
+            row["headline"] = headline(row, row["deadline_at"], as_of_ns, _expected(row, calendar))
         rows.append({name: row[name] for name in RECON_BREAK.columns})
         log.append(_change(row, before.get(row["break_id"]), kind, as_of_ns, execution))
     return _table(rows, breaks), _table(log, changes)
@@ -99,7 +103,19 @@ def _complete(row: Row, rules: RuleSet, rates: FxRates, deadlines: Deadlines, as
     minutes_left = None if due_ns is None else (due_ns - opened_ns) / _MINUTE_NS
     severity = rules.severity.of(taxonomy()[row["code"]].severity, base, minutes_left)
     row.update(opened_at=opened_ns, changed_at=as_of_ns, cured_at=None, deadline_at=due_ns, exposure_base=base)
-    row.update(severity=int(severity), headline=headline(row, due_ns, as_of_ns), next_step=next_step(row))
+    row.update(severity=int(severity), next_step=next_step(row))
+
+
+def _expected(row: Row, calendar: SettleCalendar | None) -> str | None:
+    """What the calendars say of a settlement date in doubt, and which side it agrees with."""
+    if calendar is None or row["code"] != _SETTLE_DATE:
+        return None
+    found = calendar.expected(row["detail"], row["ccy"], row["trade_date"])
+    if found is None:
+        return None
+    sides = {row["left_value"]: "ours", row["right_value"]: "theirs"}
+    agrees = sides.get(found.day.isoformat(), "neither")
+    return f"{agrees} is right by the calendar, {found.day} ({found.basis})"
 
 
 def _change(row: Row, before: Row | None, kind: str, as_of_ns: int, execution: str) -> Row:

@@ -59,7 +59,7 @@ def _fees_apart() -> str:
 
 def _rate_apart() -> str:
     """Rates differ unless one is the other's inverse and the money agrees all the same."""
-    product = "cast(l.fx_rate as number(18, 8)) * cast(r.fx_rate as number(18, 8))"
+    product = "cast(l.fx_rate as number(19, 8)) * cast(r.fx_rate as number(18, 8))"
     inverse = (
         f"case when abs(l.fx_rate) < {_WIDEST_RATE} and abs(r.fx_rate) < {_WIDEST_RATE} then abs({product} - 1) end"
     )
@@ -76,7 +76,7 @@ def _scaled() -> str:
     def times(size: str, one: str, other: str) -> str:
         return (
             f"case when {size} > 1 and {size} < {WIDEST_MULTIPLIER} and abs({one}) < {10**8}"
-            f" then cast({one} as number(18, 8)) * cast({size} as number(9, 4)) end = {other}"
+            f" then cast({one} as number(19, 8)) * cast({size} as number(9, 4)) end = {other}"
         )
 
     sizes = ("l.multiplier", "r.multiplier")

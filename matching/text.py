@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from domain.taxonomy import taxonomy
 from matching.text_books import book_fact, book_step
 from matching.text_status import status_fact
+from matching.text_trades import FACTS, HINTS, ORDER_FACTS, STEPS
 
 Row = Mapping[str, Any]
 _EASTERN = ZoneInfo("America/New_York")
@@ -16,6 +17,7 @@ _VERBS = {
     "BUY": "bought", "BUY_COVER": "bought to cover", "SELL": "sold", "SELL_SHORT": "sold short",
     "SELL_SHORT_EXEMPT": "sold short exempt",
 }  # fmt: skip
+_OWNERS = {"EB": "the executing broker", "ref data": "reference data", "internal ops": "internal ops"}
 
 
 def number(value: Decimal | str | None) -> str:
@@ -30,41 +32,62 @@ def number(value: Decimal | str | None) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _trade(row: Row) -> str:
+def _words(row: Row) -> dict[str, str]:
+    """What the sentences are made of."""
     verb = _VERBS.get(row["side"] or "", "traded")
-    return f"{verb} {number(row['qty'])} {row['symbol'] or row['instrument_id']}"
+    what = row["symbol"] or row["instrument_id"] or "this line"
+    return {
+        "pb": row["pb_id"] or "The prime broker",
+        "what": what,
+        "where": f"{what} in {row['account_id']}" if row["account_id"] else what,
+        "account": row["account_id"] or "our account",
+        "trade": f"{verb} {number(row['qty'])} {what}",
+        "qty": number(row["qty"]),
+        "price": number(row["price"]),
+        "ours": number(row["left_value"]),
+        "theirs": number(row["right_value"]),
+        "gap": _gap(row),
+        "detail": row.get("detail") or "",
+        "term": {"uti": "trade identifier", "upfront": "upfront payment", "coupon": "coupon"}.get(
+            row.get("detail") or "", "terms"
+        ),
+        "fee": {"total": "fees", "tax": "tax", "regulatory": "regulatory fee", "exchange": "exchange fee"}.get(
+            row.get("detail") or "", "fees"
+        ),
+    }
 
 
 def _fact(row: Row) -> str:
     """What is wrong, who shows what; one clause."""
-    ours, theirs, pb = row["left_value"], row["right_value"], row["pb_id"] or "the prime broker"
-    what = row["symbol"] or row["instrument_id"]
-    where = f"{what} in {row['account_id']}"
-    match row["code"]:
-        case "T01":
-            return f"{pb} has not booked our trade: we {_trade(row)} at {number(row['price'])} in {row['account_id']}"
-        case "T02":
-            return f"{pb} booked a trade we do not have: {_trade(row)} at {number(row['price'])} in {row['account_id']}"
-        case "T03":
-            return f"{pb} booked the same trade twice: {_trade(row)} at {number(row['price'])} in {row['account_id']}"
-        case "T04":
-            return f"We booked the same trade twice: {_trade(row)} at {number(row['price'])} in {row['account_id']}"
-        case "T05":
-            return f"{pb} booked {number(theirs)} where we traded {number(ours)} {where}: {_gap(row)}"
-        case "T06":
-            return f"{pb} booked {where} at {number(theirs)}, we traded at {number(ours)}"
-        case "T12":
-            return f"{theirs} booked a trade that belongs at {ours}: we {_trade(row)} in {row['account_id']}"
-        case "T16" | "T18":
-            kind = "commission" if row["code"] == "T16" else "net money"
-            return f"{pb} shows {kind} {number(theirs)}, we have {number(ours)} on {number(row['qty'])} {where}"
-        case "T22":
-            live = f"{pb} still shows" if theirs != "cancelled" else f"{pb} cancelled, but we still show"
-            tail = " which we cancelled" if theirs != "cancelled" else ""
-            return f"{live} a trade{tail}: {number(row['qty'])} {where}"
-        case code:
-            name = taxonomy()[code].name.replace("_", " ").lower()
-            return f"{pb} shows {theirs or '?'} where we have {ours or '?'} ({name}) on {number(row['qty'])} {where}"
+    code, words = row["code"], _words(row)
+    if code == "T22":
+        live = "{pb} still shows" if row["right_value"] != "cancelled" else "{pb} cancelled, but we still show"
+        tail = " which we cancelled" if row["right_value"] != "cancelled" else ""
+        return f"{live} a trade{tail}: {{qty}} {{where}}".format_map(words)
+    pattern = ORDER_FACTS.get(code) if row.get("level") == "ORDER" else None
+    pattern = pattern or FACTS.get(code)
+    if pattern is None:
+        name = taxonomy()[code].name.replace("_", " ").lower()
+        pattern = f"{{pb}} shows {{theirs}} where we have {{ours}} ({name}) on {{qty}} {{where}}"
+    return pattern.format_map(words) + _hint(row)
+
+
+def _hint(row: Row) -> str:
+    """What the numbers themselves suggest."""
+    hint = HINTS.get(row["code"])
+    ratio = _ratio(row)
+    if hint is None or ratio is None:
+        return ""
+    return hint(ratio, row.get("detail"))
+
+
+def _ratio(row: Row) -> Decimal | None:
+    """The greater value by the lesser; None where either is no positive number."""
+    try:
+        ours, theirs = Decimal(row["left_value"] or ""), Decimal(row["right_value"] or "")
+    except ArithmeticError:
+        return None
+    return max(ours, theirs) / min(ours, theirs) if ours > 0 and theirs > 0 else None
 
 
 def _gap(row: Row) -> str:
@@ -74,11 +97,16 @@ def _gap(row: Row) -> str:
     return f"{number(abs(delta))} {'short' if delta < 0 else 'too many'}"
 
 
-def headline(row: Row, deadline_ns: int | None, as_of_ns: int) -> str:
-    """One sentence: who booked what, what it may cost, and by when it must be fixed."""
+def headline(row: Row, deadline_ns: int | None, as_of_ns: int, more: str | None = None) -> str:
+    """One sentence: who booked what, `more` that is known about it, what it may cost, by when it must be fixed."""
     parts = [status_fact(row) or book_fact(row) or _fact(row)]
+    if more:
+        parts.append(more)
     if row["exposure"]:
-        parts.append(f"{row['ccy']} {row['exposure']:,.2f} at risk")
+        unpriced = "" if row.get("exposure_base") is not None else f" (no rate for {row['ccy']}: size unknown)"
+        parts.append(f"{row['ccy']} {row['exposure']:,.2f} at risk{unpriced}")
+    elif row["exposure"] is None and row["code"].startswith("T"):
+        parts.append("exposure unknown")
     if deadline_ns is not None:
         parts.append(_by(deadline_ns, as_of_ns))
     return ", ".join(parts)
@@ -94,12 +122,12 @@ def _by(deadline_ns: int, as_of_ns: int) -> str:
 
 
 def next_step(row: Row) -> str:
-    """What to do and whose turn it is, from the taxonomy."""
+    """What to do and whose turn it is: as written for the code, else from the taxonomy."""
     if (told := book_step(row)) is not None:
         return told
     code = taxonomy()[row["code"]]
-    owner = {"PB": row["pb_id"] or "the prime broker", "both": f"internal ops with {row['pb_id'] or 'the PB'}",
-             "EB": "the executing broker", "EB/PB": f"the executing broker or {row['pb_id'] or 'the PB'}"}  # fmt: skip
-    return f"{owner.get(code.owner, code.owner).capitalize() if code.owner not in owner else owner[code.owner]}: " + (
-        f"{code.auto_action}."
-    )
+    pb = row["pb_id"] or "the prime broker"
+    owners = {**_OWNERS, "PB": pb, "both": f"internal ops with {pb}", "EB/PB": f"the executing broker or {pb}"}
+    owner = owners.get(code.owner, code.owner)
+    step = STEPS.get(row["code"], code.auto_action).format_map({**_words(row), "pb": pb})
+    return f"{owner[0].upper()}{owner[1:]}: {step}."

@@ -61,6 +61,7 @@ SELECT b.break_id, b.generation, b.level, b.pb_id, b.anchor, b.field_family, b.c
       THEN 'SUPPRESSED'
     WHEN l.kind = 'wait' AND l.change_id = lc.change_id THEN 'WAIT_' || l.party
     WHEN l.kind IN ('resolve', 'close', 'accept', 'reopen') THEN 'REOPENED'
+    WHEN y.break_id IS NOT NULL AND l.kind IS NULL THEN 'RESOLVED'
     WHEN a.assignee IS NOT NULL THEN 'ASSIGNED'
     ELSE 'OPEN'
   END AS state,
@@ -68,6 +69,7 @@ SELECT b.break_id, b.generation, b.level, b.pb_id, b.anchor, b.field_family, b.c
     WHEN b.state = 'CURED' THEN 'cured'
     WHEN l.kind = 'accept' AND l.change_id = lc.change_id THEN 'accepted'
     WHEN l.kind IN ('resolve', 'close') AND l.change_id = lc.change_id THEN 'manual'
+    WHEN y.break_id IS NOT NULL AND l.kind IS NULL THEN 'auto'
   END AS resolution,
   b.first_seen, b.opened_at, b.changed_at, b.cured_at, b.due_at, b.deadline_at,
   b.instrument_id, b.symbol, b.account_id, b.side, b.trade_date, b.settle_date, b.ccy,
@@ -83,6 +85,7 @@ LEFT JOIN latest_score s ON s.break_id = b.break_id AND s.generation = b.generat
 LEFT JOIN assignment a ON a.break_id = b.break_id
 LEFT JOIN lifecycle l ON l.break_id = b.break_id
 LEFT JOIN proposed p ON p.break_id = b.break_id
+LEFT JOIN break_acceptance y ON y.break_id = b.break_id AND y.generation = b.generation
 LEFT JOIN ticket t ON t.break_id = b.break_id AND t.generation = b.generation
 WHERE b.state <> 'EXPECTED'
 """

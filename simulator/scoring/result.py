@@ -32,6 +32,8 @@ class Standing(Enum):
 _WAITING = frozenset({"EXPECTED", "GRACE"})
 _CLOSED = frozenset({"RESOLVED", "CLOSED"})
 _BY_ITSELF = frozenset({"CURED", "ACCEPTED", "AUTO_CLOSED"})
+# Rounding is to be accepted with its reason on record: said so, it is found and not closed wrongly.
+_MEANT_TO_BE_ACCEPTED = "T29"
 _PERSON = frozenset({"manual", "person"})
 
 
@@ -131,6 +133,8 @@ def standing_of(row: Mapping[str, Any]) -> Standing:
     state = text(row, "state", "OPEN").upper()
     if state in _WAITING:
         return Standing.WAITING
+    if state == "ACCEPTED" and text(row, "code", "") == _MEANT_TO_BE_ACCEPTED:
+        return Standing.OPEN
     if state in _BY_ITSELF:
         return Standing.BY_ITSELF
     if state in _CLOSED:

@@ -304,7 +304,9 @@ def test_the_headline_says_who_what_how_much_and_by_when(desk: Desk) -> None:
         "ALPHA booked 4,900 where we traded 5,000 NVDA in MERID-EQ-01: 100 short, USD 1,050.00 at risk,"
         " fix by 20:30 ET today"
     )
-    assert row["next_step"] == "internal ops with ALPHA: show missing fills."
+    assert row["next_step"] == (
+        "Internal ops with ALPHA: compare the executions one by one and have the side that is wrong amend the quantity."
+    )
     assert str(row["exposure"]) == str(row["exposure_base"]) == "1050.000000"
 
 

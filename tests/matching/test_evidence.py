@@ -68,7 +68,7 @@ def test_sentences_read_like_sentences() -> None:
            "pb_id": "BRAVO", "exposure": None,
            "ccy": "USD", "delta": None}  # fmt: skip
     assert headline(row, None, T0) == (
-        "BRAVO has not booked our trade: we sold short 5,000 NVDA at 141.95 in MERID-EQ-01"
+        "BRAVO has not booked our trade: we sold short 5,000 NVDA at 141.95 in MERID-EQ-01, exposure unknown"
     )
     assert (number("1234.5000"), number("100"), number(None), number("2026-11-24")) == (
         "1,234.5", "100", "?", "2026-11-24",
