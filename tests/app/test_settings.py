@@ -6,6 +6,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from app.build import snowflake_login
 from app.cli import app
 from app.settings import PROFILES, SettingsError, load
 
@@ -157,3 +158,24 @@ def test_config_check_says_what_is_wrong(write) -> None:
     done = CliRunner().invoke(app, ["config", "check", str(write(console={"port": 70_000}))])
     assert done.exit_code == 2
     assert done.stderr.startswith("tieout: ") and "console.port" in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_a_snowflake_warehouse_is_an_address_and_a_way_to_sign_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "tieout.yaml"
+    path.write_text("warehouse: snowflake://ORG-ACCT/TIEOUT/PUBLIC?warehouse=WH\n")
+    with pytest.raises(SettingsError, match="private_key, oauth_token"):
+        load(path)
+    monkeypatch.setenv("TIEOUT_SNOWFLAKE_LIVE", "1")
+    monkeypatch.setenv("TIEOUT_SNOWFLAKE__USER", "svc")
+    monkeypatch.setenv("TIEOUT_SNOWFLAKE__PRIVATE_KEY", "keys/k.p8")
+    monkeypatch.setenv("TIEOUT_SNOWFLAKE__PRIVATE_KEY_PASSPHRASE", "hush")
+    settings = load(path)
+    login = snowflake_login(settings)
+    assert (login.account, login.database, login.schema, login.warehouse) == ("org-acct", "TIEOUT", "PUBLIC", "WH")
+    assert login.private_key_file == tmp_path / "keys/k.p8" and login.private_key_passphrase == "hush"
+    assert "hush" not in repr(settings) + repr(login)
+    path.write_text("warehouse: snowflake://ORG-ACCT/TIEOUT\n")
+    with pytest.raises(SettingsError, match="account, database and schema"):
+        load(path)

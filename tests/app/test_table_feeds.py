@@ -10,9 +10,11 @@ from zlib import crc32
 import pyarrow as pa
 import pytest
 
+from app.installation import open_installation
 from app.reconcile import ReconcileOptions, reconcile
 from app.settings import Settings, SettingsError, load
 from app.table_feeds import last_read, pull
+from app.table_poller import TablePoller
 from domain.errors import PermanentError
 from ingest.dialects.dialect import load_dialects
 from ingest.feeds import Feed
@@ -170,6 +172,72 @@ def test_a_folder_and_a_table_tie_out(tmp_path: Path) -> None:
     path.unlink()
     told = reconcile(ReconcileOptions(config=tmp_path / "tieout.yaml")).summary
     assert "echo_trades" in str(told)
+
+
+SERVICE = """
+warehouse: "{warehouse}"
+{snowflake}
+feeds:
+  - name: oms
+    role: INTERNAL
+    party: MERID
+    source: table
+    table: {{name: our_trades, warehouse: "duckdb://{path}"}}
+    map: map.yaml
+  - name: echo
+    role: PB
+    party: ECHO
+    source: table
+    table: {{name: echo_trades, watermark: LOADED_AT, warehouse: "duckdb://{path}"}}
+    map: map.yaml
+"""
+
+
+def served(folder: Path, warehouse: str = "duckdb://", snowflake: str = "") -> list[list[dict[str, Any]]]:
+    """Breaks after the first look at both tables, after a second one, and after a late row came."""
+    folder.mkdir()
+    path = folder / "prime.duckdb"
+    with closing(DuckDbWarehouse(path)) as prime:
+        for name in ("our_trades", "echo_trades"):
+            prime.execute(ddl(name))
+        prime.append("our_trades", bookings(1, 2, CLIENT_REF=None))
+        prime.append("echo_trades", bookings(1, CLIENT_REF="P1"))
+    (folder / "map.yaml").write_text(MAP)
+    (folder / "tieout.yaml").write_text(SERVICE.format(path=path, warehouse=warehouse, snowflake=snowflake))
+    seen = []
+    with open_installation(load(folder / "tieout.yaml")) as here:
+
+        def look() -> None:
+            TablePoller(here).step()
+            for run in here.engine.list(limit=100):
+                assert here.engine.wait(run.name, 60).status == "SUCCEEDED", run
+            rows = here.warehouse.query("SELECT code, state, left_value FROM recon_break ORDER BY break_id")
+            seen.append(rows.to_pylist())
+
+        look()
+        look()
+        assert here.completeness().received == 3
+        with closing(DuckDbWarehouse(path)) as prime:
+            prime.append("echo_trades", bookings(2, loaded=5, CLIENT_REF="P2"))
+        look()
+        messages = here.warehouse.query("SELECT outcome FROM raw_message")["outcome"].to_pylist()
+        assert messages == ["FACT"] * 4
+    return seen
+
+
+def test_the_service_takes_new_rows_as_they_come(tmp_path: Path) -> None:
+    first, again, late = served(tmp_path / "day")
+    # Ours came first: its counterpart is expected, and cleared by the row that came within grace.
+    assert first == again == [{"code": "T01", "state": "EXPECTED", "left_value": "102 @ 10.5"}]
+    assert late == []
+
+
+@pytest.mark.heavy
+def test_the_service_runs_on_snowflake(tmp_path: Path, snowflake_account: dict[str, Any]) -> None:
+    host, port = snowflake_account["host"], snowflake_account["port"]
+    address = f"snowflake://fake/SERVED/PUBLIC?warehouse=WH&host={host}&port={port}&protocol=http"
+    there = served(tmp_path / "there", address, "snowflake: {user: svc, oauth_token: t}")
+    assert there == served(tmp_path / "here")
 
 
 @pytest.mark.parametrize(
