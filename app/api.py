@@ -6,7 +6,7 @@ from fastapi import APIRouter, HTTPException
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
-from app import quarantine
+from app import day_verbs, quarantine
 from app.installation import Installation
 from app.result import Part, lines
 from app.worker import Worker
@@ -96,6 +96,7 @@ def routes(installation: Installation, worker: Worker) -> APIRouter:
         installation.set_fault(request.mode)
         return {"mode": request.mode}
 
+    router.include_router(day_verbs.routes(installation))
     return router
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from app.cli_day import check, day_app
 from app.cli_dialect import dialect_app
 from app.cli_dict import dict_app
 from app.cli_onboard import certify, onboard
@@ -31,10 +32,12 @@ app.add_typer(config_app, name="config")
 app.add_typer(ref_app, name="ref")
 model_app = typer.Typer(help="The break scorer as a service of its own.", no_args_is_help=True)
 app.add_typer(model_app, name="model")
+app.add_typer(day_app, name="day")
 app.add_typer(dialect_app, name="dialect")
 app.add_typer(dict_app, name="dict")
 app.add_typer(quarantine_app, name="quarantine")
 app.command()(certify)
+app.command()(check)
 app.command()(onboard)
 app.command()(score)
 app.command(context_settings=PYFIXMSG_CONTEXT)(pyfixmsg)

@@ -129,9 +129,11 @@ class Installation:
         return digest.hexdigest()
 
     def due(self) -> tuple[int | None, int | None]:
-        """First and last end of grace among what is expected, UTC ns."""
+        """First and last end of grace among what is expected, and cut-offs to look at; UTC ns."""
         row = self.warehouse.query(
-            "SELECT min(due_at) AS first, max(due_at) AS last FROM recon_break WHERE state = 'EXPECTED'"
+            "SELECT min(due_at) AS first, max(due_at) AS last FROM ("
+            "SELECT due_at FROM recon_break WHERE state = 'EXPECTED'"
+            " UNION ALL SELECT due_at FROM timer WHERE kind = 'cutoff') d"
         )
         first, last = (row[name].cast("int64")[0].as_py() for name in ("first", "last"))
         decided: int | None = self.warehouse.query(DECIDED_DUE)["due"].cast("int64")[0].as_py()

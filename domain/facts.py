@@ -332,3 +332,18 @@ DAY_CLOSE = Table(
         as_of ts ! | what was known then
     """),
 )
+
+ALERT = Table(
+    "alert",
+    Kind.FACT,
+    columns("""
+        alert_id str ! identity
+        alert_key str ! | what it is about; raised and cleared by the same key
+        kind str ! | completeness
+        severity str !
+        state str ! | RAISED, CLEARED
+        subject str ! | a feed; empty for the installation
+        detail str !
+        noted_at ts !
+    """),
+)

@@ -1,18 +1,21 @@
 """Completeness: every live trade is in exactly one group or one one-sided break; nothing falls through."""
 
 from dataclasses import dataclass
+from datetime import date
 
 from warehouse.port import Warehouse
 
 # A one-sided break has no group; the records it only refers to (the twin of a duplicate) are in groups of their own.
+# Breaks of other levels (an affirmation, a position) name trades that have their place already.
 _PLACES = """
 with live as (
-  select record_id from trade_state where is_live
+  select s.record_id, s.component from trade_state s{only} where s.is_live
 ), grouped as (
   select m.record_id, count(*) as n from match_member m group by m.record_id
 ), single as (
   select m.record_id, count(*) as n, min(b.state) as state
   from recon_break_member m join recon_break b on b.break_id = m.break_id
+    join live l on l.record_id = m.record_id and l.component = b.component
   where b.group_id is null and b.state <> 'CURED'
     and not exists (select 1 from grouped g where g.record_id = m.record_id)
   group by m.record_id
@@ -21,15 +24,18 @@ with live as (
   from live l left join grouped g on g.record_id = l.record_id left join single s on s.record_id = l.record_id
 )
 """
+_ONLY = " join trade_event e on e.record_id = s.record_id"
 
-_COUNTS = f"""{_PLACES}
+_COUNTS = """
 select count(*) as live, sum(case when grouped > 0 then 1 else 0 end) as grouped,
   sum(case when single > 0 and state = 'OPEN' then 1 else 0 end) as broken,
   sum(case when single > 0 and state = 'EXPECTED' then 1 else 0 end) as expected
 from placed
 """
-
-_OFFENDERS = f"""{_PLACES}
+_MISPLACED = """
+select record_id from placed where grouped + single <> 1 order by record_id limit 1000
+"""
+_OFFENDERS = """
 select record_id from placed where grouped + single <> 1
 union
 select m.record_id from match_member m where not exists (
@@ -46,7 +52,7 @@ where e.source_role in ('INTERNAL', 'PB') and e.level in ('FILL', 'ALLOCATION')
   and e.status in ('NEW', 'CORRECT', 'CANCEL')
   and not (e.source_role = 'INTERNAL' and e.level = 'ALLOCATION')
   and not exists (select 1 from trade_state t where t.record_id = e.record_id)
-order by e.record_id limit 1000
+{only}order by e.record_id limit 1000
 """
 
 
@@ -70,14 +76,20 @@ class Completeness:
         return self.live == self.grouped + self.broken + self.expected and not self.offenders and not self.unmatched
 
 
-def completeness(warehouse: Warehouse) -> Completeness:
-    """The numbers as committed now."""
-    counts = warehouse.query(_COUNTS).to_pylist()[0]
+def completeness(warehouse: Warehouse, feed: str | None = None, day: date | None = None) -> Completeness:
+    """The numbers as committed now: of everything, or of one feed's trades and one trade date's."""
+    params: dict[str, object] = {name: value for name, value in (("feed", feed), ("day", day)) if value is not None}
+    terms = [text for name, text in (("feed", "e.feed = :feed"), ("day", "e.trade_date = :day")) if name in params]
+    chosen = " and ".join(terms)
+    places = _PLACES.format(only=f"{_ONLY} and {chosen}" if chosen else "")
+    counts = warehouse.query(places + _COUNTS, params).to_pylist()[0]
+    offenders = warehouse.query(places + (_MISPLACED if chosen else _OFFENDERS), params)
+    unmatched = warehouse.query(_UNMATCHED.format(only=f"and {chosen} " if chosen else ""), params)
     return Completeness(
         live=int(counts["live"]),
         grouped=int(counts["grouped"] or 0),
         broken=int(counts["broken"] or 0),
         expected=int(counts["expected"] or 0),
-        offenders=tuple(warehouse.query(_OFFENDERS).column(0).to_pylist()),
-        unmatched=tuple(warehouse.query(_UNMATCHED).column(0).to_pylist()),
+        offenders=tuple(offenders.column(0).to_pylist()),
+        unmatched=tuple(unmatched.column(0).to_pylist()),
     )

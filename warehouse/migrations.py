@@ -70,6 +70,7 @@ MIGRATIONS: tuple[tuple[str, Callable[[Warehouse], None]], ...] = (
     ("flags of books", _flags_of_books),
     ("decisions", _decisions),
     ("sequence gaps, closed days", _create_tables),
+    ("alerts", _create_tables),
     ("judgement of breaks", _judgement_of_breaks),
     ("table reads", _create_tables),
 )

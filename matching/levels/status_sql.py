@@ -146,15 +146,17 @@ FORGET_MISSING = """
 delete from work_finding
 where code = 'T01' and break_id in (select w.break_id from work_refused w where w.break_id is not null)
 """
-# A refusal nobody here knows the trade of. Of ours that is booked after all, it is history.
+# A refusal nobody here knows the trade of: ours may be on its way. Of ours that is booked after all, it is history.
 FIND_REFUSED = f"""
 insert into work_finding ({_FINDING})
-select {_key("r.record_id", "refusal")}, 'STATUS', r.pb, r.record_id, 'refusal', 'T25', cast(null as timestamp_ntz(9)),
-  r.instrument, r.symbol, r.account, r.side, r.trade_date, r.settle_date, r.ccy,
+select {_key("r.record_id", "refusal")}, 'STATUS', r.pb, r.record_id, 'refusal', 'T25',
+  dateadd('second', coalesce(g.seconds, 0), r.recv_at), r.instrument, r.symbol, r.account, r.side, r.trade_date,
+  r.settle_date, r.ccy,
   {product("r.qty", "r.price", "r.multiplier")}, cast(null as varchar),
   'REJECTED' || coalesce(': ' || r.reason, ''), 'refused', 'status', {_key("r.record_id", "refusal")},
   'A|r|' || r.record_id, r.qty, r.price, k.severity
 from match_refusal r join work_code k on k.code = 'T25'
+  cross join (select max(f.grace_seconds) as seconds from work_feed f where f.role = 'INTERNAL') g
 where 'A|r|' || r.record_id in ({_NEW})
   and not exists (select 1 from work_refused w where w.record_id = r.record_id)
   and not exists (select 1 from work_item i where {_ABOUT})
