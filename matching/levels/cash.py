@@ -64,7 +64,7 @@ def _known(run: Run, accounts: Sequence[Account]) -> CashKnown:
     for row in run.warehouse.query(POSITION_BREAKS).to_pylist():
         key = (row["pb_id"] or "", row["account_id"], row["instrument_id"] or "")
         positions[key] = (*positions.get(key, ()), row["break_id"])
-    return CashKnown(covered, _expected(run, accounts), _trades(run), positions, run.rules.books.cash)
+    return CashKnown(covered, _expected(run, accounts), _trades(run), positions, run.rules.books.cash, run.tenant)
 
 
 def _trades(run: Run) -> Mapping[tuple[str, str, date | None], tuple[str, ...]]:

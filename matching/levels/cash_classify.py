@@ -1,7 +1,7 @@
 """Names for cash that differs, C01 to C05: a pure function of entries, balances and what may explain them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 
@@ -38,6 +38,7 @@ class CashKnown:
     trades: Mapping[tuple[str, str, date | None], tuple[str, ...]]
     positions: Mapping[tuple[str, str, str], tuple[str, ...]]
     rule: MoneyTolerance
+    tenant: str
 
 
 def classify(accounts: Iterable[Account], known: CashKnown) -> list[BookFinding]:
@@ -70,7 +71,16 @@ class _Till:
             if self._covers(row):
                 self._say([row])
         self._balance()
+        self._accrued()
         return self.found
+
+    def _accrued(self) -> None:
+        """Interest is off where an earlier break of the same balance is: it points there."""
+        ids = [(one.trade_date, one.break_id(self.known.tenant)) for one in self.found if one.code != "C03"]
+        for at, one in enumerate(self.found):
+            behind = tuple(dict.fromkeys(name for day, name in ids if day < one.trade_date))
+            if one.code == "C03" and behind:
+                self.found[at] = replace(one, explains=behind)
 
     def _pair(self, key: Callable[[Row], object], alone: bool = False) -> None:
         """Entries that share a key are about one payment; with `alone` only where each side has just one."""
