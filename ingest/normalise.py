@@ -1,6 +1,8 @@
 """Raw messages in; canonical trades, quarantine and one outcome per message out: a pure function over a batch."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import repeat
 
@@ -52,6 +54,7 @@ PART_MESSAGES = 8192
 # What a part needs goes with its fields: messages of thousands of entries must not come thousands at a time.
 PART_BYTES = 4 * 2**20
 _POSITION = "position"
+_THREADS = min(os.cpu_count() or 1, 8)
 _PREFIX_CHARS = 200
 
 
@@ -120,6 +123,15 @@ class _Collected:
     identifiers: list[pa.Table]
     facts: dict[str, list[pa.Table]]
 
+    def take(self, other: "_Collected") -> None:
+        """Add what a part gave; the arrays are shared by all parts, each writes its own positions."""
+        self.problems |= other.problems
+        self.trades += other.trades
+        self.fees += other.fees
+        self.identifiers += other.identifiers
+        for name, tables in other.facts.items():
+            self.facts.setdefault(name, []).extend(tables)
+
 
 def normalise(batch: RawBatch, reference: Reference) -> Normalised:
     """Decode a batch by each message's feed and dialect. Bad messages become quarantine rows, never exceptions.
@@ -135,8 +147,14 @@ def normalise(batch: RawBatch, reference: Reference) -> Normalised:
     )
     outcomes, types, dialects = (np.full(count, value, dtype=object) for value in (QUARANTINE, None, None))
     found = _Collected(outcomes, types, dialects, {}, [], [], [], {})
-    for feed, positions in _spoken(batch, reference):
-        _normalise_part(batch, feed, positions, columns, reference, found)
+
+    def part(spoken: tuple[Feed, Ints]) -> _Collected:
+        mine = _Collected(outcomes, types, dialects, {}, [], [], [], {})
+        _normalise_part(batch, *spoken, columns, reference, mine)
+        return mine
+
+    for one in _in_threads(part, list(_spoken(batch, reference))):
+        found.take(one)
     return Normalised(
         _in_order(found.trades, TRADE_SCHEMA),
         pa.concat_tables([FEE_SCHEMA.empty_table(), *found.fees]),
@@ -145,6 +163,17 @@ def normalise(batch: RawBatch, reference: Reference) -> Normalised:
         _quarantine_table(batch, found),
         {name: pa.concat_tables(tables) for name, tables in found.facts.items()},
     )
+
+
+def _in_threads(
+    work: Callable[[tuple[Feed, Ints]], _Collected], parts: Sequence[tuple[Feed, Ints]]
+) -> Iterator[_Collected]:
+    """What each part gives, in order; several parts at a time, for most of the work holds no interpreter lock."""
+    if len(parts) < 2 or _THREADS < 2:
+        yield from map(work, parts)
+        return
+    with ThreadPoolExecutor(_THREADS) as pool:
+        yield from pool.map(work, parts)
 
 
 def _spoken(batch: RawBatch, reference: Reference) -> Iterator[tuple[Feed, Ints]]:
