@@ -14,8 +14,9 @@ from ingest.feeds import Feed
 from ingest.files.batch import FileBatch, batch_from_file
 from ingest.files.csv_map import CsvMap, parse_map
 from ingest.files.file_dialect import FileDialect, parse_file_dialect
-from ingest.files.read import FileKind, FileRefused, kind_of
+from ingest.files.read import FileKind, FileRefused, decode, kind_of
 from ingest.learn.fix import FixProposal, propose_dialect
+from ingest.learn.fixed_layout import FixedSample, as_layout, fixed_sample, implied_decimals
 from ingest.learn.ours import Ours, read_ours
 from ingest.learn.proposal import MARK, Proposal
 from ingest.learn.table import TableProposal, propose_map
@@ -65,7 +66,9 @@ def learn(samples: Sequence[Path], ours: Sequence[Path], name: str | None) -> Le
     if all(data.lstrip(_BLANK).startswith(b"<") for _, data in files):
         return _xml(files, known, name)
     if kinds == {FileKind.CSV}:
-        return _table(files, known)
+        texts = [decode(data).data.decode("utf-8", "replace") for _, data in files]
+        fixed = None if _has_header(files) else fixed_sample(texts)
+        return _fixed(fixed, files, known, name) if fixed is not None else _table(files, known)
     if all(data.startswith(_WORKBOOKS) for _, data in files):
         return _workbook(files, known, name)
     raise LearnError(f"{samples[0]}: neither a FIX log nor a delimited table")
@@ -107,6 +110,21 @@ def _workbook(files: Sequence[tuple[Path, bytes]], ours: Ours, name: str | None)
     except FileRefused as error:
         raise LearnError(str(error)) from None
     return Learnt("file dialect", found.text(), found.lines)
+
+
+def _has_header(files: Sequence[tuple[Path, bytes]]) -> bool:
+    try:
+        return bool(read_samples([(str(path), data) for path, data in files[:1]]).columns)
+    except FileRefused:
+        return False
+
+
+def _fixed(found: FixedSample, files: Sequence[tuple[Path, bytes]], ours: Ours, name: str | None) -> Learnt:
+    found = found.with_decimals(implied_decimals(found))
+    layout = {"name": name or _plain(files[0][0].stem), "kind": "fixed", "contents": "trades"}
+    told = propose_map(found.sample, ours, layout)
+    edges = Proposal("fixed.fields", str(len(found.layout.fields)), 0.6, "where each field ends is read off the lines")
+    return Learnt("file dialect", told.text() + as_layout(found), [*told.lines, edges])
 
 
 def _plain(text: str) -> str:
