@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from domain.schema import TYPES
+from ingest.files import codes
 from ingest.files.aliases import key_of
 from ingest.files.numbers import decimal_mark, numbers
 from ingest.files.sheet import Mask, Sheet
@@ -34,7 +35,8 @@ def read_fees(sheet: Sheet, file: str) -> Fees:
         cleaned = numbers(cells, money, sheet.mapping.decimal or decimal_mark([cells], file))
         sheet.fail_cells(cleaned.bad, "bad_number", header, cells, "is not a number Tieout can hold exactly")
         found[kind] = pc.negate(cleaned.values) if sheet.mapping.cost_sign == "negative" else cleaned.values
-    return Fees(found, sheet.cells("trade_ccy"))
+    # As commission and net money: quoted in pence, paid in pounds.
+    return Fees(found, codes.by_unique(sheet.cells("trade_ccy"), lambda text: codes.minor_unit(text)[0]))
 
 
 def fee_rows(fees: Fees, record_ids: pa.Array, good: Mask) -> pa.Table:
