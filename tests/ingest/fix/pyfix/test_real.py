@@ -62,3 +62,22 @@ def test_messages_go_both_ways_with_equal_tags(quickfix_xml: Path, real: ModuleT
     back = from_pyfixmsg(to_pyfixmsg(mine, real), codec)
     back.time = mine.time
     assert back == mine
+
+
+def test_the_packages_own_examples_run_on_ours(quickfix_xml: Path, tmp_path: Path) -> None:
+    """As it says itself, the longer one is written for FIX 4.2."""
+    if quickfix_xml.stem != "FIX42":
+        pytest.skip("the examples are for FIX 4.2")
+    example = Path(CHECKOUT) / "examples" / "pyfixmsg_example.py"
+    if not example.is_file():
+        pytest.skip("this checkout has no examples")
+    script = (
+        "import runpy, sys; from ingest.fix.pyfix import alias; alias.install();"
+        " sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(example), str(quickfix_xml)],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[4])},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
