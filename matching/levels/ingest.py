@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from matching.levels import ingest_sql as sql
+from matching.levels import silent
 from matching.levels.port import Run
 
 
@@ -28,9 +29,11 @@ class IngestLevel:
             _execute(run, sql.TOUCH_QUARANTINE)
         if _any(run, "sequence_gap"):
             _execute(run, sql.TOUCH_GAPS)
+        silent.touch(run)
 
     def find(self, run: Run) -> None:
         """The breaks of this level's components."""
+        silent.find(run)
         if not _any(run, "work_component where component like 'I|%'"):
             return
         _load_sources(run)

@@ -47,6 +47,8 @@ TABLES = (MATCH_REFUSAL, MATCH_MARK)
 # Scratch of these levels.
 SCRATCH = {
     "work_cutoff": "trade_date date, due_at timestamp_ntz(9)",
+    "work_slot": "party varchar, trade_date date, component varchar, break_id varchar, due_at timestamp_ntz(9),"
+    " silent boolean",
     "work_source": "feed varchar, role varchar, party varchar",
     "work_refused": "record_id varchar, break_id varchar, group_key varchar, kept boolean",
     "work_place_of": "record_id varchar, component varchar",

@@ -1,0 +1,530 @@
+-- status_sql/touch_held
+insert into work_component
+select distinct 'A|h|' || v.root_id from match_version v join work_version w on w.record_id = v.record_id where v.held;
+
+-- status_sql/touch_came
+insert into work_component
+select distinct b.component from recon_break b join recon_break_member m on m.break_id = b.break_id
+  join work_version w on w.record_id = m.record_id
+where b.state <> 'CURED' and b.component like 'A|h|%' and b.component not in (select c.component from work_component c);
+
+-- status_sql/find_held
+insert into work_finding (break_id, level, pb, anchor, family, code, due_at, instrument, symbol, account, side, trade_date, settle_date, ccy, exposure, left_value, right_value, rule_id, pass_id, group_key, component, qty, price, severity)
+select left(sha2('break' || chr(31) || :tenant || chr(31) || 'STATUS' || chr(31) || v.root_id || chr(31) || 'reference', 256), 32), 'STATUS', e.pb_id, v.root_id, 'reference', 'T24',
+  dateadd('second', 900, v.recv_at), e.instrument_id, e.symbol, coalesce(e.account_id, e.account_raw),
+  e.side, e.trade_date, e.settle_date, e.trade_ccy, case when abs(e.qty) < 10000000000 and abs(e.price) < 100000000 and abs(coalesce(e.multiplier, 1)) < 10000 then cast(abs(cast(cast(e.qty as number(19, 8)) * cast(coalesce(e.multiplier, 1) as number(9, 4)) as number(20, 6)) * cast(e.price as number(18, 8))) as number(28, 6)) end,
+  case when v.leg = 'L' then v.status || ' of ' || v.ref_uid end,
+  case when v.leg = 'R' then v.status || ' of ' || v.ref_uid end,
+  'orphan', 'status', left(sha2('break' || chr(31) || :tenant || chr(31) || 'STATUS' || chr(31) || v.root_id || chr(31) || 'reference', 256), 32), 'A|h|' || v.root_id, e.qty, e.price, k.severity
+from match_version v join trade_event e on e.record_id = v.record_id join work_code k on k.code = 'T24'
+where v.held and v.is_tip and 'A|h|' || v.root_id in (select c.component from work_component c);
+
+-- status_sql/find_held_members
+insert into work_member (record_id, leg, group_key, pass_id, code)
+select v.record_id, v.leg, left(sha2('break' || chr(31) || :tenant || chr(31) || 'STATUS' || chr(31) || v.root_id || chr(31) || 'reference', 256), 32), 'status', 'T24'
+from match_version v where v.held and 'A|h|' || v.root_id in (select c.component from work_component c);
+
+-- status_sql/new_refusals
+insert into match_refusal (record_id, pb, uid, own_uid, order_id, client_order_id, account, instrument, symbol, side,
+  qty, price, multiplier, ccy, trade_date, settle_date, block, recv_at, reason, execution)
+select e.record_id, e.pb_id, e.cross_uid, coalesce(e.trade_uid, e.record_id), e.order_id, e.client_order_id,
+  coalesce(e.account_id, e.account_raw), e.instrument_id, e.symbol, e.side, e.qty, e.price,
+  coalesce(e.multiplier, 1), e.trade_ccy, e.trade_date, e.settle_date,
+  cast(e.trade_date as varchar) || '|' || e.instrument_id, e.recv_time_utc, cast(null as varchar), e.execution
+from trade_event e
+where e.status = 'REJECT' and e.source_role = 'PB' and e.execution in (select x.execution from work_execution x)
+  and not exists (select 1 from match_refusal m where m.record_id = e.record_id);
+
+-- status_sql/new_answers
+insert into match_refusal (record_id, pb, uid, client_order_id, account, trade_date, recv_at, reason,
+  execution)
+select a.record_id, a.pb_id, a.trade_uid, a.client_order_id, coalesce(a.account_id, a.account_raw),
+  cast(a.event_time_utc as date), a.recv_time_utc, coalesce(a.reason, a.reason_code), a.execution
+from acknowledgement a
+where a.status = 'REJECTED' and a.source_role = 'PB' and a.msg_type <> 'AU'
+  and a.execution in (select x.execution from work_execution x)
+  and not exists (select 1 from match_refusal m where m.record_id = a.record_id);
+
+-- status_sql/refusal_places
+insert into work_place_of (record_id, component)
+select r.record_id, b.component from match_refusal r join match_block b on b.block = r.block
+union
+select r.record_id, b.component from match_refusal r
+  join match_version v on v.leg = 'L' and (v.uid = r.uid or v.root_uid = r.uid)
+  join match_block b on b.block = v.block
+where r.block is null;
+
+-- status_sql/touch_refused
+insert into work_component
+select distinct p.component from work_place_of p join match_refusal r on r.record_id = p.record_id
+where r.execution in (select x.execution from work_execution x) and p.component not in (select c.component from work_component c);
+
+-- status_sql/touch_refusals
+insert into work_component
+select distinct 'A|r|' || r.record_id from match_refusal r
+where (r.execution in (select x.execution from work_execution x)
+    or r.record_id in (select p.record_id from work_place_of p where p.component in (select c.component from work_component c)))
+  and 'A|r|' || r.record_id not in (select c.component from work_component c);
+
+-- status_sql/refused
+insert into work_refused (record_id, break_id, group_key, kept)
+with pair as (
+  select distinct r.record_id, f.break_id, f.group_key
+  from match_refusal r join work_item i on 
+  i.leg = 'L' and i.live and equal_null(i.pb, r.pb)
+  and (i.uid = r.uid or i.uid like r.uid || '/%' or i.cross_uid = r.own_uid
+    or (i.instrument = r.instrument and left(i.side, 1) = left(r.side, 1) and i.account = r.account
+      and (i.order_id = r.order_id or i.client_order_id = r.client_order_id or i.qty = r.qty)))
+
+    join work_member m on m.record_id = i.record_id
+    join work_finding f on f.group_key = m.group_key and f.code = 'T01' and f.component = i.component
+  where 'A|r|' || r.record_id in (select c.component from work_component c)
+), once as (
+  select p.* from pair p
+  qualify row_number() over (partition by p.break_id order by p.record_id) = 1
+)
+select p.record_id, p.break_id, p.group_key, row_number() over (partition by p.record_id order by p.break_id) = 1
+from once p
+union all
+select p.record_id, cast(null as varchar), cast(null as varchar), false
+from pair p where not exists (select 1 from once o where o.record_id = p.record_id);
+
+-- status_sql/refused_findings
+insert into work_finding (break_id, level, pb, anchor, family, code, due_at, instrument, symbol, account, side, trade_date, settle_date, ccy, exposure, left_value, right_value, rule_id, pass_id, group_key, component, qty, price, severity, delta)
+with whole as (
+  select w.record_id, sum(f.qty) as qty, count(*) as n, cast(sum(f.exposure) as number(28, 6)) as exposure,
+    count(f.exposure) as known, min(f.price) as least, max(f.price) as most
+  from work_refused w join work_finding f on f.break_id = w.break_id group by w.record_id
+)
+select f.break_id, f.level, f.pb, f.anchor, f.family, 'T25', cast(null as timestamp_ntz(9)), f.instrument, f.symbol,
+  f.account, f.side, f.trade_date, f.settle_date, f.ccy, case when t.known = t.n then t.exposure end,
+  case when t.least = t.most then rtrim(rtrim(cast(t.qty as varchar), '0'), '.') || ' @ ' || rtrim(rtrim(cast(f.price as varchar), '0'), '.') else rtrim(rtrim(cast(t.qty as varchar), '0'), '.') end,
+  'REJECTED' || coalesce(': ' || r.reason, ''), 'refused', f.pass_id, 'refused|' || r.record_id, f.component, t.qty,
+  f.price, k.severity, case when abs(t.qty) < 100000000000000000000 then cast(-t.qty as number(28, 6)) end
+from work_refused w join work_finding f on f.break_id = w.break_id join whole t on t.record_id = w.record_id
+  join match_refusal r on r.record_id = w.record_id join work_code k on k.code = 'T25'
+where w.kept;
+
+-- status_sql/refused_members
+insert into work_member (record_id, leg, group_key, pass_id, code)
+select m.record_id, m.leg, 'refused|' || w.record_id, 'status', 'T25'
+from work_refused w join work_member m on m.group_key = w.group_key
+union
+select w.record_id, 'R', 'refused|' || w.record_id, 'status', 'T25' from work_refused w where w.kept;
+
+-- status_sql/forget_missing
+delete from work_finding
+where code = 'T01' and break_id in (select w.break_id from work_refused w where w.break_id is not null);
+
+-- status_sql/find_refused
+insert into work_finding (break_id, level, pb, anchor, family, code, due_at, instrument, symbol, account, side, trade_date, settle_date, ccy, exposure, left_value, right_value, rule_id, pass_id, group_key, component, qty, price, severity)
+select left(sha2('break' || chr(31) || :tenant || chr(31) || 'STATUS' || chr(31) || r.record_id || chr(31) || 'refusal', 256), 32), 'STATUS', r.pb, r.record_id, 'refusal', 'T25',
+  dateadd('second', coalesce(g.seconds, 0), r.recv_at), r.instrument, r.symbol, r.account, r.side, r.trade_date,
+  r.settle_date, r.ccy,
+  case when abs(r.qty) < 10000000000 and abs(r.price) < 100000000 and abs(r.multiplier) < 10000 then cast(abs(cast(cast(r.qty as number(19, 8)) * cast(r.multiplier as number(9, 4)) as number(20, 6)) * cast(r.price as number(18, 8))) as number(28, 6)) end, cast(null as varchar),
+  'REJECTED' || coalesce(': ' || r.reason, ''), 'refused', 'status', left(sha2('break' || chr(31) || :tenant || chr(31) || 'STATUS' || chr(31) || r.record_id || chr(31) || 'refusal', 256), 32),
+  'A|r|' || r.record_id, r.qty, r.price, k.severity
+from match_refusal r join work_code k on k.code = 'T25'
+  cross join (select max(f.grace_seconds) as seconds from work_feed f where f.role = 'INTERNAL') g
+where 'A|r|' || r.record_id in (select c.component from work_component c)
+  and not exists (select 1 from work_refused w where w.record_id = r.record_id)
+  and not exists (select 1 from work_item i where 
+  i.leg = 'L' and i.live and equal_null(i.pb, r.pb)
+  and (i.uid = r.uid or i.uid like r.uid || '/%' or i.cross_uid = r.own_uid
+    or (i.instrument = r.instrument and left(i.side, 1) = left(r.side, 1) and i.account = r.account
+      and (i.order_id = r.order_id or i.client_order_id = r.client_order_id or i.qty = r.qty)))
+);
+
+-- status_sql/find_refused_members
+insert into work_member (record_id, leg, group_key, pass_id, code)
+select r.record_id, 'R', f.group_key, 'status', 'T25'
+from match_refusal r join work_finding f on f.component = 'A|r|' || r.record_id;
+
+-- status_sql/affirm_dates
+select distinct v.trade_date from match_version v join work_version w on w.record_id = v.record_id where v.leg = 'R'
+union
+select distinct v.trade_date from affirmation a
+  join match_version v on v.leg = 'R' and v.uid = coalesce(a.trade_uid, a.confirm_id)
+where a.execution in (select x.execution from work_execution x);
+
+-- status_sql/touch_affirmed
+insert into work_component
+select distinct 'A|f|' || v.root_id from affirmation a
+  join match_version v on v.leg = 'R' and v.uid = coalesce(a.trade_uid, a.confirm_id) and not v.held
+  left join work_cutoff d on d.trade_date = v.trade_date
+where a.execution in (select x.execution from work_execution x)
+  and (d.due_at <= cast(:as_of as timestamp_ntz(9)) or a.affirm_status = 'REJECTED'
+    or 'A|f|' || v.root_id in (select b.component from recon_break b where b.state <> 'CURED'));
+
+-- status_sql/touch_booked
+insert into work_component
+select distinct 'A|f|' || v.root_id from match_version v join work_version w on w.record_id = v.record_id
+  join work_cutoff d on d.trade_date = v.trade_date and d.due_at <= cast(:as_of as timestamp_ntz(9))
+where v.leg = 'R' and not v.held and 'A|f|' || v.root_id not in (select c.component from work_component c);
+
+-- status_sql/touch_due
+insert into work_component
+with said as (
+  select a.record_id, a.affirm_status, a.pb_id, coalesce(a.trade_uid, a.confirm_id) as uid
+  from affirmation a
+  qualify row_number() over (
+    partition by a.pb_id, coalesce(a.trade_uid, a.confirm_id)
+    order by a.event_time_utc desc, case when a.affirm_status = 'AFFIRMED' then 0 else 1 end, a.record_id desc) = 1
+), due as (
+  select t.due_at, cast(right(t.timer_key, 10) as date) as trade_date from timer t
+  where t.kind = 'cutoff' and t.due_at <= cast(:as_of as timestamp_ntz(9))
+)
+select distinct 'A|f|' || v.root_id from match_version v join due d on d.trade_date = v.trade_date
+  left join said s on s.uid = v.uid and s.affirm_status = 'AFFIRMED'
+where v.leg = 'R' and v.is_tip and not v.held and v.status <> 'CANCEL' and s.uid is null and 'A|f|' || v.root_id not in (select c.component from work_component c);
+
+-- status_sql/forget_due
+delete from timer where kind = 'cutoff' and due_at <= cast(:as_of as timestamp_ntz(9));
+
+-- status_sql/write_due
+insert into timer (timer_key, due_at, kind, execution)
+select 'cutoff|' || cast(d.trade_date as varchar), d.due_at, 'cutoff', :execution from work_cutoff d
+where d.due_at > cast(:as_of as timestamp_ntz(9)) and not exists (
+  select 1 from timer t where t.timer_key = 'cutoff|' || cast(d.trade_date as varchar));
+
+-- status_sql/find_dates
+select distinct v.trade_date from match_version v where v.leg = 'R' and 'A|f|' || v.root_id in (select c.component from work_component c);
+
+-- status_sql/find_affirm
+insert into work_finding (break_id, level, pb, anchor, family, code, due_at, instrument, symbol, account, side, trade_date, settle_date, ccy, exposure, left_value, right_value, rule_id, pass_id, group_key, component, qty, price, severity)
+
+with said as (
+  select a.record_id, a.affirm_status, a.pb_id, coalesce(a.trade_uid, a.confirm_id) as uid
+  from affirmation a
+  qualify row_number() over (
+    partition by a.pb_id, coalesce(a.trade_uid, a.confirm_id)
+    order by a.event_time_utc desc, case when a.affirm_status = 'AFFIRMED' then 0 else 1 end, a.record_id desc) = 1
+), booking as (
+  select v.root_id, v.record_id, v.trade_date, v.recv_at, v.terms_id, e.pb_id
+  from match_version v join trade_event e on e.record_id = v.terms_id
+  where v.leg = 'R' and v.is_tip and not v.held and v.status <> 'CANCEL' and 'A|f|' || v.root_id in (select c.component from work_component c)
+), told as (
+  select v.root_id, s.record_id, s.affirm_status, s.pb_id,
+    max(case when s.affirm_status = 'AFFIRMED' then 1 else 0 end) over (partition by v.root_id) as affirmed
+  from match_version v join said s on s.uid = v.uid
+  where v.leg = 'R' and 'A|f|' || v.root_id in (select c.component from work_component c)
+  qualify row_number() over (partition by v.root_id order by v.is_tip desc, v.version desc, s.record_id) = 1
+), open_one as (
+  select b.*, t.record_id as said_id, t.affirm_status, d.due_at
+  from booking b left join told t on t.root_id = b.root_id and equal_null(t.pb_id, b.pb_id)
+    left join work_cutoff d on d.trade_date = b.trade_date
+  where coalesce(t.affirmed, 0) = 0 and (t.affirm_status = 'REJECTED' or d.due_at <= cast(:as_of as timestamp_ntz(9)))
+    and b.pb_id in (select a.pb_id from affirmation a)
+)
+
+select left(sha2('break' || chr(31) || :tenant || chr(31) || 'STATUS' || chr(31) || o.root_id || chr(31) || 'affirm', 256), 32), 'STATUS', e.pb_id, o.root_id, 'affirm',
+  case when o.due_at <= cast(:as_of as timestamp_ntz(9)) then 'T27' else 'T25' end,
+  case when o.due_at <= cast(:as_of as timestamp_ntz(9)) and coalesce(o.affirm_status, '') <> 'REJECTED' and o.recv_at > o.due_at
+    then dateadd('second', :affirm_grace, o.recv_at) end,
+  e.instrument_id, e.symbol, coalesce(e.account_id, e.account_raw), e.side, e.trade_date, e.settle_date, e.trade_ccy,
+  case when abs(e.qty) < 10000000000 and abs(e.price) < 100000000 and abs(coalesce(e.multiplier, 1)) < 10000 then cast(abs(cast(cast(e.qty as number(19, 8)) * cast(coalesce(e.multiplier, 1) as number(9, 4)) as number(20, 6)) * cast(e.price as number(18, 8))) as number(28, 6)) end, 'AFFIRMED', coalesce(o.affirm_status, 'nothing said'),
+  'affirm', 'status', left(sha2('break' || chr(31) || :tenant || chr(31) || 'STATUS' || chr(31) || o.root_id || chr(31) || 'affirm', 256), 32), 'A|f|' || o.root_id, e.qty, e.price, k.severity
+from open_one o join trade_event e on e.record_id = o.terms_id
+  join work_code k on k.code = case when o.due_at <= cast(:as_of as timestamp_ntz(9)) then 'T27' else 'T25' end;
+
+-- status_sql/find_affirm_members
+insert into work_member (record_id, leg, group_key, pass_id, code)
+
+with said as (
+  select a.record_id, a.affirm_status, a.pb_id, coalesce(a.trade_uid, a.confirm_id) as uid
+  from affirmation a
+  qualify row_number() over (
+    partition by a.pb_id, coalesce(a.trade_uid, a.confirm_id)
+    order by a.event_time_utc desc, case when a.affirm_status = 'AFFIRMED' then 0 else 1 end, a.record_id desc) = 1
+), booking as (
+  select v.root_id, v.record_id, v.trade_date, v.recv_at, v.terms_id, e.pb_id
+  from match_version v join trade_event e on e.record_id = v.terms_id
+  where v.leg = 'R' and v.is_tip and not v.held and v.status <> 'CANCEL' and 'A|f|' || v.root_id in (select c.component from work_component c)
+), told as (
+  select v.root_id, s.record_id, s.affirm_status, s.pb_id,
+    max(case when s.affirm_status = 'AFFIRMED' then 1 else 0 end) over (partition by v.root_id) as affirmed
+  from match_version v join said s on s.uid = v.uid
+  where v.leg = 'R' and 'A|f|' || v.root_id in (select c.component from work_component c)
+  qualify row_number() over (partition by v.root_id order by v.is_tip desc, v.version desc, s.record_id) = 1
+), open_one as (
+  select b.*, t.record_id as said_id, t.affirm_status, d.due_at
+  from booking b left join told t on t.root_id = b.root_id and equal_null(t.pb_id, b.pb_id)
+    left join work_cutoff d on d.trade_date = b.trade_date
+  where coalesce(t.affirmed, 0) = 0 and (t.affirm_status = 'REJECTED' or d.due_at <= cast(:as_of as timestamp_ntz(9)))
+    and b.pb_id in (select a.pb_id from affirmation a)
+)
+
+select o.record_id, 'R', left(sha2('break' || chr(31) || :tenant || chr(31) || 'STATUS' || chr(31) || o.root_id || chr(31) || 'affirm', 256), 32), 'status', 'T27' from open_one o
+union all
+select o.said_id, 'R', left(sha2('break' || chr(31) || :tenant || chr(31) || 'STATUS' || chr(31) || o.root_id || chr(31) || 'affirm', 256), 32), 'status', 'T27' from open_one o where o.said_id is not null;
+
+-- ingest_sql/new_marks
+insert into match_mark (record_id, code, component, feed, leg, execution)
+with flagged as (
+  select e.record_id, e.feed, case when e.source_role = 'INTERNAL' then 'L' else 'R' end as leg, e.execution,
+    e.trade_date, e.instrument_id, coalesce(e.account_raw, e.account_id) as account, coalesce(f.party, e.feed) as party,
+    (e.flags like '%I02_CHECKSUM%' or e.flags like '%I02_LENGTH%') as wrong, e.flags like '%I03_%' as unnamed, e.flags like '%I04_%' as unmapped
+  from trade_event e left join work_feed f on f.feed = e.feed
+  where e.execution in (select x.execution from work_execution x) and ((e.flags like '%I02_CHECKSUM%' or e.flags like '%I02_LENGTH%') or e.flags like '%I03_%' or e.flags like '%I04_%')
+    and not exists (select 1 from match_mark m where m.record_id = e.record_id)
+)
+select record_id, 'I02', 'I|w|' || feed || '|' || cast(trade_date as varchar), feed, leg, execution
+from flagged where wrong
+union all
+select record_id, 'I03', 'I|n|' || instrument_id, feed, leg, execution from flagged where unnamed
+union all
+select record_id, 'I04', 'I|a|' || party || '|' || account, feed, leg, execution from flagged where unmapped;
+
+-- ingest_sql/touch_marks
+insert into work_component
+select distinct m.component from match_mark m where m.execution in (select x.execution from work_execution x) and m.component not in (select c.component from work_component c);
+
+-- ingest_sql/touch_quarantine
+insert into work_component
+select distinct 'I|q|' || q.feed || '|' || cast(cast(q.recv_ts as date) as varchar) || '|' || q.code from quarantine q
+where q.execution in (select x.execution from work_execution x) or q.quarantine_id in (
+  select r.quarantine_id from quarantine_retry r where r.execution in (select x.execution from work_execution x));
+
+-- ingest_sql/touch_gaps
+insert into work_component select 'I|g|' || g.record_id from sequence_gap g where g.execution in (select x.execution from work_execution x);
+
+-- ingest_sql/integrity/0
+insert into work_finding (break_id, level, pb, anchor, family, code, due_at, instrument, symbol, account, side, trade_date, settle_date, ccy, exposure, left_value, right_value, rule_id, pass_id, group_key, component, qty, price, severity)
+with ranked as (
+  select i.*, row_number() over (partition by i.component, i.anchor order by i.item) as place from (
+    select m.record_id as item, e.message_id as anchor, m.component, m.leg, m.code, case when f.role = 'PB' then f.party end as pb, cast(null as timestamp_ntz(9)) as due_at,
+      e.instrument_id as instrument, e.symbol, coalesce(e.account_id, e.account_raw) as account, e.side, e.trade_date,
+      e.settle_date, e.trade_ccy as ccy, cast(null as number(28, 6)) as exposure, case when e.flags like '%I02_LENGTH%' then 'BodyLength(9)' else 'CheckSum(10)' end || ' of ' || e.trade_uid as shown,
+      cast(count(*) over (partition by m.component) as varchar) || ' messages' as summary, e.qty, e.price
+    from match_mark m join trade_event e on e.record_id = m.record_id left join work_source f on f.feed = m.feed
+    where m.code = 'I02' and m.component in (select c.component from work_component c)) i
+), t as (
+  select r.*, sum(case when r.place = 1 then 1 else 0 end) over (partition by r.component) as n from ranked r
+)
+select left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.anchor || chr(31) || 'integrity', 256), 32), 'INGEST', t.pb, t.anchor, 'integrity', t.code, t.due_at, t.instrument, t.symbol, t.account, t.side,
+  t.trade_date, t.settle_date, t.ccy, t.exposure, case when t.leg = 'L' then t.shown end,
+  case when t.leg = 'R' then t.shown end, 'ingest', 'ingest', left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.anchor || chr(31) || 'integrity', 256), 32), t.component, t.qty, t.price, k.severity
+from t join work_code k on k.code = t.code where t.n <= 200 and t.place = 1
+union all
+select left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.component || chr(31) || 'integrity', 256), 32), 'INGEST', case when min(t.pb) = max(t.pb) then min(t.pb) end, t.component, 'integrity', min(t.code),
+  max(t.due_at), min(t.instrument), min(t.symbol), case when min(t.account) = max(t.account) then min(t.account) end,
+  cast(null as varchar), min(t.trade_date), cast(null as date), cast(null as varchar), cast(null as number(28, 6)),
+  case when min(t.leg) = 'L' then min(t.summary) end, case when max(t.leg) = 'R' then min(t.summary) end,
+  'ingest', 'ingest', left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.component || chr(31) || 'integrity', 256), 32), t.component, cast(null as number(38, 10)), cast(null as number(28, 12)),
+  max(k.severity)
+from t join work_code k on k.code = t.code where t.n > 200 group by t.component;
+
+-- ingest_sql/integrity/1
+insert into work_member (record_id, leg, group_key, pass_id, code)
+with ranked as (
+  select i.*, row_number() over (partition by i.component, i.anchor order by i.item) as place from (
+    select m.record_id as item, e.message_id as anchor, m.component, m.leg, m.code, case when f.role = 'PB' then f.party end as pb, cast(null as timestamp_ntz(9)) as due_at,
+      e.instrument_id as instrument, e.symbol, coalesce(e.account_id, e.account_raw) as account, e.side, e.trade_date,
+      e.settle_date, e.trade_ccy as ccy, cast(null as number(28, 6)) as exposure, case when e.flags like '%I02_LENGTH%' then 'BodyLength(9)' else 'CheckSum(10)' end || ' of ' || e.trade_uid as shown,
+      cast(count(*) over (partition by m.component) as varchar) || ' messages' as summary, e.qty, e.price
+    from match_mark m join trade_event e on e.record_id = m.record_id left join work_source f on f.feed = m.feed
+    where m.code = 'I02' and m.component in (select c.component from work_component c)) i
+), t as (
+  select r.*, sum(case when r.place = 1 then 1 else 0 end) over (partition by r.component) as n from ranked r
+)
+select t.item, t.leg, case when t.n <= 200 then left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.anchor || chr(31) || 'integrity', 256), 32) else left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.component || chr(31) || 'integrity', 256), 32) end, 'ingest', t.code from t;
+
+-- ingest_sql/strange_instrument/0
+insert into work_finding (break_id, level, pb, anchor, family, code, due_at, instrument, symbol, account, side, trade_date, settle_date, ccy, exposure, left_value, right_value, rule_id, pass_id, group_key, component, qty, price, severity)
+with ranked as (
+  select i.*, row_number() over (partition by i.component, i.anchor order by i.item) as place from (
+    select m.record_id as item, m.record_id as anchor, m.component, m.leg, m.code, case when f.role = 'PB' then f.party end as pb, cast(null as timestamp_ntz(9)) as due_at,
+      e.instrument_id as instrument, e.symbol, coalesce(e.account_id, e.account_raw) as account, e.side, e.trade_date,
+      e.settle_date, e.trade_ccy as ccy, cast(null as number(28, 6)) as exposure, e.instrument_id as shown,
+      e.instrument_id as summary, e.qty, e.price
+    from match_mark m join trade_event e on e.record_id = m.record_id left join work_source f on f.feed = m.feed
+    where m.code = 'I03' and m.component in (select c.component from work_component c)) i
+), t as (
+  select r.*, sum(case when r.place = 1 then 1 else 0 end) over (partition by r.component) as n from ranked r
+)
+select left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.anchor || chr(31) || 'instrument', 256), 32), 'INGEST', t.pb, t.anchor, 'instrument', t.code, t.due_at, t.instrument, t.symbol, t.account, t.side,
+  t.trade_date, t.settle_date, t.ccy, t.exposure, case when t.leg = 'L' then t.shown end,
+  case when t.leg = 'R' then t.shown end, 'ingest', 'ingest', left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.anchor || chr(31) || 'instrument', 256), 32), t.component, t.qty, t.price, k.severity
+from t join work_code k on k.code = t.code where t.n <= 0 and t.place = 1
+union all
+select left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.component || chr(31) || 'instrument', 256), 32), 'INGEST', case when min(t.pb) = max(t.pb) then min(t.pb) end, t.component, 'instrument', min(t.code),
+  max(t.due_at), min(t.instrument), min(t.symbol), case when min(t.account) = max(t.account) then min(t.account) end,
+  cast(null as varchar), min(t.trade_date), cast(null as date), cast(null as varchar), cast(null as number(28, 6)),
+  case when min(t.leg) = 'L' then min(t.summary) end, case when max(t.leg) = 'R' then min(t.summary) end,
+  'ingest', 'ingest', left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.component || chr(31) || 'instrument', 256), 32), t.component, cast(null as number(38, 10)), cast(null as number(28, 12)),
+  max(k.severity)
+from t join work_code k on k.code = t.code where t.n > 0 group by t.component;
+
+-- ingest_sql/strange_instrument/1
+insert into work_member (record_id, leg, group_key, pass_id, code)
+with ranked as (
+  select i.*, row_number() over (partition by i.component, i.anchor order by i.item) as place from (
+    select m.record_id as item, m.record_id as anchor, m.component, m.leg, m.code, case when f.role = 'PB' then f.party end as pb, cast(null as timestamp_ntz(9)) as due_at,
+      e.instrument_id as instrument, e.symbol, coalesce(e.account_id, e.account_raw) as account, e.side, e.trade_date,
+      e.settle_date, e.trade_ccy as ccy, cast(null as number(28, 6)) as exposure, e.instrument_id as shown,
+      e.instrument_id as summary, e.qty, e.price
+    from match_mark m join trade_event e on e.record_id = m.record_id left join work_source f on f.feed = m.feed
+    where m.code = 'I03' and m.component in (select c.component from work_component c)) i
+), t as (
+  select r.*, sum(case when r.place = 1 then 1 else 0 end) over (partition by r.component) as n from ranked r
+)
+select t.item, t.leg, case when t.n <= 0 then left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.anchor || chr(31) || 'instrument', 256), 32) else left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.component || chr(31) || 'instrument', 256), 32) end, 'ingest', t.code from t;
+
+-- ingest_sql/strange_account/0
+insert into work_finding (break_id, level, pb, anchor, family, code, due_at, instrument, symbol, account, side, trade_date, settle_date, ccy, exposure, left_value, right_value, rule_id, pass_id, group_key, component, qty, price, severity)
+with ranked as (
+  select i.*, row_number() over (partition by i.component, i.anchor order by i.item) as place from (
+    select m.record_id as item, m.record_id as anchor, m.component, m.leg, m.code, case when f.role = 'PB' then f.party end as pb, cast(null as timestamp_ntz(9)) as due_at,
+      e.instrument_id as instrument, e.symbol, coalesce(e.account_id, e.account_raw) as account, e.side, e.trade_date,
+      e.settle_date, e.trade_ccy as ccy, cast(null as number(28, 6)) as exposure, e.account_raw as shown,
+      coalesce(e.account_raw, e.account_id) as summary, e.qty, e.price
+    from match_mark m join trade_event e on e.record_id = m.record_id left join work_source f on f.feed = m.feed
+    where m.code = 'I04' and m.component in (select c.component from work_component c)) i
+), t as (
+  select r.*, sum(case when r.place = 1 then 1 else 0 end) over (partition by r.component) as n from ranked r
+)
+select left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.anchor || chr(31) || 'account', 256), 32), 'INGEST', t.pb, t.anchor, 'account', t.code, t.due_at, t.instrument, t.symbol, t.account, t.side,
+  t.trade_date, t.settle_date, t.ccy, t.exposure, case when t.leg = 'L' then t.shown end,
+  case when t.leg = 'R' then t.shown end, 'ingest', 'ingest', left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.anchor || chr(31) || 'account', 256), 32), t.component, t.qty, t.price, k.severity
+from t join work_code k on k.code = t.code where t.n <= 0 and t.place = 1
+union all
+select left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.component || chr(31) || 'account', 256), 32), 'INGEST', case when min(t.pb) = max(t.pb) then min(t.pb) end, t.component, 'account', min(t.code),
+  max(t.due_at), min(t.instrument), min(t.symbol), case when min(t.account) = max(t.account) then min(t.account) end,
+  cast(null as varchar), min(t.trade_date), cast(null as date), cast(null as varchar), cast(null as number(28, 6)),
+  case when min(t.leg) = 'L' then min(t.summary) end, case when max(t.leg) = 'R' then min(t.summary) end,
+  'ingest', 'ingest', left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.component || chr(31) || 'account', 256), 32), t.component, cast(null as number(38, 10)), cast(null as number(28, 12)),
+  max(k.severity)
+from t join work_code k on k.code = t.code where t.n > 0 group by t.component;
+
+-- ingest_sql/strange_account/1
+insert into work_member (record_id, leg, group_key, pass_id, code)
+with ranked as (
+  select i.*, row_number() over (partition by i.component, i.anchor order by i.item) as place from (
+    select m.record_id as item, m.record_id as anchor, m.component, m.leg, m.code, case when f.role = 'PB' then f.party end as pb, cast(null as timestamp_ntz(9)) as due_at,
+      e.instrument_id as instrument, e.symbol, coalesce(e.account_id, e.account_raw) as account, e.side, e.trade_date,
+      e.settle_date, e.trade_ccy as ccy, cast(null as number(28, 6)) as exposure, e.account_raw as shown,
+      coalesce(e.account_raw, e.account_id) as summary, e.qty, e.price
+    from match_mark m join trade_event e on e.record_id = m.record_id left join work_source f on f.feed = m.feed
+    where m.code = 'I04' and m.component in (select c.component from work_component c)) i
+), t as (
+  select r.*, sum(case when r.place = 1 then 1 else 0 end) over (partition by r.component) as n from ranked r
+)
+select t.item, t.leg, case when t.n <= 0 then left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.anchor || chr(31) || 'account', 256), 32) else left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.component || chr(31) || 'account', 256), 32) end, 'ingest', t.code from t;
+
+-- ingest_sql/quarantined/0
+insert into work_finding (break_id, level, pb, anchor, family, code, due_at, instrument, symbol, account, side, trade_date, settle_date, ccy, exposure, left_value, right_value, rule_id, pass_id, group_key, component, qty, price, severity)
+with ranked as (
+  select i.*, row_number() over (partition by i.component, i.anchor order by i.item) as place from (
+    select q.quarantine_id as item, q.quarantine_id as anchor, 'I|q|' || q.feed || '|' || cast(cast(q.recv_ts as date) as varchar) || '|' || q.code as component, case when f.role = 'INTERNAL' then 'L' else 'R' end as leg, q.code, case when f.role = 'PB' then f.party end as pb,
+      cast(null as timestamp_ntz(9)) as due_at, cast(null as varchar) as instrument, cast(null as varchar) as symbol, cast(null as varchar) as account, cast(null as varchar) as side, cast(q.recv_ts as date) as trade_date, cast(null as date) as settle_date, cast(null as varchar) as ccy, cast(null as number(28, 6)) as exposure, q.detail as shown,
+      cast(count(*) over (partition by 'I|q|' || q.feed || '|' || cast(cast(q.recv_ts as date) as varchar) || '|' || q.code) as varchar) || ' messages of ' || q.feed as summary, cast(null as number(38, 10)) as qty, cast(null as number(28, 12)) as price
+    from quarantine q left join work_source f on f.feed = q.feed
+    where 'I|q|' || q.feed || '|' || cast(cast(q.recv_ts as date) as varchar) || '|' || q.code in (select c.component from work_component c) and q.code <> 'I02' and not exists (
+      select 1 from quarantine_retry r where r.quarantine_id = q.quarantine_id and r.healed)) i
+), t as (
+  select r.*, sum(case when r.place = 1 then 1 else 0 end) over (partition by r.component) as n from ranked r
+)
+select left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.anchor || chr(31) || 'message', 256), 32), 'INGEST', t.pb, t.anchor, 'message', t.code, t.due_at, t.instrument, t.symbol, t.account, t.side,
+  t.trade_date, t.settle_date, t.ccy, t.exposure, case when t.leg = 'L' then t.shown end,
+  case when t.leg = 'R' then t.shown end, 'ingest', 'ingest', left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.anchor || chr(31) || 'message', 256), 32), t.component, t.qty, t.price, k.severity
+from t join work_code k on k.code = t.code where t.n <= 200 and t.place = 1
+union all
+select left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.component || chr(31) || 'message', 256), 32), 'INGEST', case when min(t.pb) = max(t.pb) then min(t.pb) end, t.component, 'message', min(t.code),
+  max(t.due_at), min(t.instrument), min(t.symbol), case when min(t.account) = max(t.account) then min(t.account) end,
+  cast(null as varchar), min(t.trade_date), cast(null as date), cast(null as varchar), cast(null as number(28, 6)),
+  case when min(t.leg) = 'L' then min(t.summary) end, case when max(t.leg) = 'R' then min(t.summary) end,
+  'ingest', 'ingest', left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.component || chr(31) || 'message', 256), 32), t.component, cast(null as number(38, 10)), cast(null as number(28, 12)),
+  max(k.severity)
+from t join work_code k on k.code = t.code where t.n > 200 group by t.component;
+
+-- ingest_sql/quarantined/1
+insert into work_member (record_id, leg, group_key, pass_id, code)
+with ranked as (
+  select i.*, row_number() over (partition by i.component, i.anchor order by i.item) as place from (
+    select q.quarantine_id as item, q.quarantine_id as anchor, 'I|q|' || q.feed || '|' || cast(cast(q.recv_ts as date) as varchar) || '|' || q.code as component, case when f.role = 'INTERNAL' then 'L' else 'R' end as leg, q.code, case when f.role = 'PB' then f.party end as pb,
+      cast(null as timestamp_ntz(9)) as due_at, cast(null as varchar) as instrument, cast(null as varchar) as symbol, cast(null as varchar) as account, cast(null as varchar) as side, cast(q.recv_ts as date) as trade_date, cast(null as date) as settle_date, cast(null as varchar) as ccy, cast(null as number(28, 6)) as exposure, q.detail as shown,
+      cast(count(*) over (partition by 'I|q|' || q.feed || '|' || cast(cast(q.recv_ts as date) as varchar) || '|' || q.code) as varchar) || ' messages of ' || q.feed as summary, cast(null as number(38, 10)) as qty, cast(null as number(28, 12)) as price
+    from quarantine q left join work_source f on f.feed = q.feed
+    where 'I|q|' || q.feed || '|' || cast(cast(q.recv_ts as date) as varchar) || '|' || q.code in (select c.component from work_component c) and q.code <> 'I02' and not exists (
+      select 1 from quarantine_retry r where r.quarantine_id = q.quarantine_id and r.healed)) i
+), t as (
+  select r.*, sum(case when r.place = 1 then 1 else 0 end) over (partition by r.component) as n from ranked r
+)
+select t.item, t.leg, case when t.n <= 200 then left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.anchor || chr(31) || 'message', 256), 32) else left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.component || chr(31) || 'message', 256), 32) end, 'ingest', t.code from t;
+
+-- ingest_sql/lost/0
+insert into work_finding (break_id, level, pb, anchor, family, code, due_at, instrument, symbol, account, side, trade_date, settle_date, ccy, exposure, left_value, right_value, rule_id, pass_id, group_key, component, qty, price, severity)
+with ranked as (
+  select i.*, row_number() over (partition by i.component, i.anchor order by i.item) as place from (
+    select g.record_id as item, g.record_id as anchor, 'I|g|' || g.record_id as component, case when f.role = 'INTERNAL' then 'L' else 'R' end as leg, 'I05' as code, case when f.role = 'PB' then f.party end as pb,
+      dateadd('second', 60, g.seen_at) as due_at, cast(null as varchar) as instrument, cast(null as varchar) as symbol, cast(null as varchar) as account, cast(null as varchar) as side, cast(g.seen_at as date) as trade_date, cast(null as date) as settle_date, cast(null as varchar) as ccy, cast(null as number(28, 6)) as exposure,
+      g.feed || ' lacks ' || cast(g.gap_last - g.gap_first + 1 as varchar) || ' messages, '
+        || cast(g.gap_first as varchar) || ' to ' || cast(g.gap_last as varchar) as shown,
+      cast(null as varchar) as summary, cast(null as number(38, 10)) as qty, cast(null as number(28, 12)) as price
+    from sequence_gap g left join work_source f on f.feed = g.feed
+    where 'I|g|' || g.record_id in (select c.component from work_component c)) i
+), t as (
+  select r.*, sum(case when r.place = 1 then 1 else 0 end) over (partition by r.component) as n from ranked r
+)
+select left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.anchor || chr(31) || 'sequence', 256), 32), 'INGEST', t.pb, t.anchor, 'sequence', t.code, t.due_at, t.instrument, t.symbol, t.account, t.side,
+  t.trade_date, t.settle_date, t.ccy, t.exposure, case when t.leg = 'L' then t.shown end,
+  case when t.leg = 'R' then t.shown end, 'ingest', 'ingest', left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.anchor || chr(31) || 'sequence', 256), 32), t.component, t.qty, t.price, k.severity
+from t join work_code k on k.code = t.code where t.n <= 1 and t.place = 1
+union all
+select left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.component || chr(31) || 'sequence', 256), 32), 'INGEST', case when min(t.pb) = max(t.pb) then min(t.pb) end, t.component, 'sequence', min(t.code),
+  max(t.due_at), min(t.instrument), min(t.symbol), case when min(t.account) = max(t.account) then min(t.account) end,
+  cast(null as varchar), min(t.trade_date), cast(null as date), cast(null as varchar), cast(null as number(28, 6)),
+  case when min(t.leg) = 'L' then min(t.summary) end, case when max(t.leg) = 'R' then min(t.summary) end,
+  'ingest', 'ingest', left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.component || chr(31) || 'sequence', 256), 32), t.component, cast(null as number(38, 10)), cast(null as number(28, 12)),
+  max(k.severity)
+from t join work_code k on k.code = t.code where t.n > 1 group by t.component;
+
+-- ingest_sql/lost/1
+insert into work_member (record_id, leg, group_key, pass_id, code)
+with ranked as (
+  select i.*, row_number() over (partition by i.component, i.anchor order by i.item) as place from (
+    select g.record_id as item, g.record_id as anchor, 'I|g|' || g.record_id as component, case when f.role = 'INTERNAL' then 'L' else 'R' end as leg, 'I05' as code, case when f.role = 'PB' then f.party end as pb,
+      dateadd('second', 60, g.seen_at) as due_at, cast(null as varchar) as instrument, cast(null as varchar) as symbol, cast(null as varchar) as account, cast(null as varchar) as side, cast(g.seen_at as date) as trade_date, cast(null as date) as settle_date, cast(null as varchar) as ccy, cast(null as number(28, 6)) as exposure,
+      g.feed || ' lacks ' || cast(g.gap_last - g.gap_first + 1 as varchar) || ' messages, '
+        || cast(g.gap_first as varchar) || ' to ' || cast(g.gap_last as varchar) as shown,
+      cast(null as varchar) as summary, cast(null as number(38, 10)) as qty, cast(null as number(28, 12)) as price
+    from sequence_gap g left join work_source f on f.feed = g.feed
+    where 'I|g|' || g.record_id in (select c.component from work_component c)) i
+), t as (
+  select r.*, sum(case when r.place = 1 then 1 else 0 end) over (partition by r.component) as n from ranked r
+)
+select t.item, t.leg, case when t.n <= 1 then left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.anchor || chr(31) || 'sequence', 256), 32) else left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.component || chr(31) || 'sequence', 256), 32) end, 'ingest', t.code from t;
+
+-- silent/touch_waiting
+insert into work_component
+select distinct b.component from recon_break b join work_slot s on s.party = b.pb_id and s.trade_date = b.trade_date
+where b.code = 'T01' and b.state = 'EXPECTED' and b.component not in (select c.component from work_component c);
+
+-- silent/silent
+select s.party, s.trade_date, s.component from work_slot s
+where not exists (
+  select 1 from match_version v join trade_event e on e.record_id = v.record_id
+  where v.leg = 'R' and v.trade_date = s.trade_date and e.pb_id = s.party);
+
+-- silent/find
+insert into work_finding (break_id, level, pb, anchor, family, code, due_at, trade_date, right_value, rule_id, pass_id,
+  group_key, component, severity)
+select s.break_id, 'INGEST', s.party, s.component, 'feed', 'I06', s.due_at, s.trade_date,
+  'nothing for ' || cast(s.trade_date as varchar), 'ingest', 'ingest', s.break_id, s.component, k.severity
+from work_slot s join work_code k on k.code = 'I06'
+where s.silent and s.component in (select c.component from work_component c) and exists (
+  select 1 from match_version v join trade_event e on e.record_id = v.record_id
+  where v.leg = 'L' and v.is_tip and v.status <> 'CANCEL' and not v.held and v.trade_date = s.trade_date
+    and e.pb_id = s.party);
+
+-- silent/find_members
+insert into work_member (record_id, leg, group_key, pass_id, code)
+select v.record_id, 'L', s.break_id, 'ingest', 'I06'
+from work_slot s join match_version v on v.trade_date = s.trade_date join trade_event e on e.record_id = v.record_id
+where s.silent and v.leg = 'L' and v.is_tip and v.status <> 'CANCEL' and not v.held and e.pb_id = s.party
+  and s.break_id in (select f.break_id from work_finding f);
+
+-- silent/wait
+update work_finding set due_at = cast(:until as timestamp_ntz(9))
+where code = 'T01' and pb = :party and trade_date = :day and due_at < cast(:until as timestamp_ntz(9));
+

@@ -1,0 +1,43 @@
+"""The SQL of the levels beside the trade passes: both texts are kept, so a change of text is a review item."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from matching.levels import ingest_sql, silent, status_sql
+from warehouse.sql import to_duckdb
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+FORBIDDEN = re.compile(r"\b(merge|asof|variant|flatten|create|drop|alter|truncate|grant)\b|/", re.IGNORECASE)
+VERBS = re.compile(r"\s*(insert into|update|delete from|select|with)\b", re.IGNORECASE)
+
+
+def statements() -> dict[str, str]:
+    named = {}
+    for module in (status_sql, ingest_sql, silent):
+        for name, value in vars(module).items():
+            if name.isupper() and isinstance(value, str) and not name.startswith("_") and VERBS.match(value):
+                named[f"{module.__name__.rpartition('.')[2]}/{name.lower()}"] = value
+            elif isinstance(value, ingest_sql.Told):
+                named |= {f"ingest_sql/{name.lower()}/{n}": text for n, text in enumerate(value.statements())}
+    return named
+
+
+def text(named: dict[str, str]) -> str:
+    return "".join(f"-- {name}\n{sql.strip()};\n\n" for name, sql in named.items())
+
+
+@pytest.mark.parametrize("dialect", ["snowflake", "duckdb"])
+def test_the_text_is_the_reviewed_one(dialect: str) -> None:
+    named = statements()
+    if dialect == "duckdb":
+        named = {name: to_duckdb(sql) for name, sql in named.items()}
+    path = SNAPSHOTS / f"status_levels.{dialect}.sql"
+    assert path.read_text(encoding="utf-8") == text(named), f"review the change, then write {path.name} anew"
+
+
+def test_the_levels_stay_inside_the_portable_subset() -> None:
+    assert len(statements()) > 30
+    for name, sql in statements().items():
+        assert not FORBIDDEN.search(re.sub(r"'[^']*'", "''", sql)), name
