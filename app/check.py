@@ -30,7 +30,7 @@ SELECT m.feed, count(*) AS n FROM raw_message m WHERE {chosen} AND m.outcome = '
   AND NOT EXISTS (SELECT 1 FROM quarantine q WHERE q.message_id = m.message_id) GROUP BY m.feed
 """
 _WITHOUT_FILE = """
-SELECT f.feed, count(*) AS n FROM file_manifest f WHERE f.status = 'LOADED' AND f.rows > 0
+SELECT f.feed, count(*) AS n FROM file_manifest f WHERE f.status = 'LOADED' AND f.row_count > 0
   AND NOT EXISTS (SELECT 1 FROM raw_message m WHERE m.feed = f.feed AND m.session = f.feed || '/' || f.name)
 GROUP BY f.feed
 """

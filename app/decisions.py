@@ -29,7 +29,7 @@ _ONE = "SELECT * FROM break_queue WHERE break_id = :b"
 _PROPOSAL = "SELECT * FROM decision WHERE action_id = :a"
 _PENDING = """
 SELECT d.action_id, d.break_id, d.kind, d.actor, d.reason, d.payload, d.before, d.acted_at,
-  q.code, q.symbol, q.severity, q.headline, q.latest_change_id = d.change_id AS current
+  q.code, q.symbol, q.severity, q.headline, q.latest_change_id = d.change_id AS is_current
 FROM decision d LEFT JOIN break_queue q ON q.break_id = d.break_id
 WHERE d.status = 'PENDING' ORDER BY d.acted_at, d.action_id
 """

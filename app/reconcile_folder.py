@@ -144,7 +144,8 @@ def _read_table(settings: Settings, feed: Feed, base: Path, reference: Reference
         found.notes.append(f"{feed.name}: the table {name} has no rows")
     batch, arrived = received(batch, feed)
     found.parts.append(batch.normalised)
-    entry = _entry(_File(feed, base / name, name, b"", content), LOADED, messages.num_rows)
+    called = str(messages["session"][0]).removeprefix(f"{feed.name}/") if messages.num_rows else name
+    entry = _entry(_File(feed, base / name, called, b"", content), LOADED, messages.num_rows)
     found.manifest.append(replace(entry, business_date=batch.business_date, received_ns=arrived.at_ns))
     size = sum(messages["length"].to_pylist())
     found.files.append(file_note(name, name, feed, content, size, batch))

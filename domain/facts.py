@@ -186,7 +186,7 @@ FILE_MANIFEST = Table(
         feed str !
         name str !
         size int !
-        rows int !
+        row_count int !
         business_date date
         slot str
         status str ! | LOADED, EMPTY, LATE, STOPPED, REPEATED

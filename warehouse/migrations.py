@@ -62,6 +62,12 @@ def _judgement_of_breaks(warehouse: Warehouse) -> None:
         warehouse.execute(f"ALTER TABLE recon_break ADD COLUMN IF NOT EXISTS {column} {kind}")
 
 
+def _manifest_row_count(warehouse: Warehouse) -> None:
+    """`rows` is a word Snowflake reserves."""
+    if "rows" in warehouse.query("SELECT * FROM file_manifest WHERE 1 = 0").column_names:
+        warehouse.execute('ALTER TABLE file_manifest RENAME COLUMN "rows" TO row_count')
+
+
 MIGRATIONS: tuple[tuple[str, Callable[[Warehouse], None]], ...] = (
     ("tables", _create_tables),
     ("quarantine place", _quarantine_place),
@@ -73,6 +79,7 @@ MIGRATIONS: tuple[tuple[str, Callable[[Warehouse], None]], ...] = (
     ("alerts", _create_tables),
     ("judgement of breaks", _judgement_of_breaks),
     ("table reads", _create_tables),
+    ("manifest row count", _manifest_row_count),
 )
 
 

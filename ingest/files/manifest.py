@@ -20,7 +20,7 @@ class FileEntry:
     feed: str
     name: str
     size: int
-    rows: int
+    row_count: int
     status: str
     business_date: date | None = None
     slot: str | None = None
@@ -34,6 +34,6 @@ def manifest_table(entries: Sequence[FileEntry]) -> pa.Table:
         "file_id": [entry.sha256 for entry in entries],
         "recv_time_utc": [entry.received_ns for entry in entries],
     }
-    for name in ("feed", "name", "size", "rows", "business_date", "slot", "status", "detail"):
+    for name in ("feed", "name", "size", "row_count", "business_date", "slot", "status", "detail"):
         columns[name] = [getattr(entry, name) for entry in entries]
     return pa.Table.from_arrays([pa.array(columns[f.name], f.type) for f in _SCHEMA], schema=_SCHEMA)
