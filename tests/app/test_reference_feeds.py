@@ -76,7 +76,7 @@ def tie(folder: Path, feeds: list[dict[str, Any]] = FEEDS) -> tuple[Report, Duck
 
 def test_reference_files_are_loaded_before_the_trades_that_need_them(folder: Path) -> None:
     report, warehouse = tie(folder)
-    assert report.breaks == [] and len(report.groups) == 1 and report.quarantine == []
+    assert list(report.breaks) == [] and len(report.groups) == 1 and list(report.quarantine) == []
     assert report.summary["rows"]["complete"] and report.summary["rows"]["facts"] == 9
     assert (
         warehouse.query("SELECT instrument_id, account_id, flags FROM trade_event").to_pylist()
@@ -135,7 +135,7 @@ def test_rows_that_contradict_each_other_are_set_aside_in_any_order(folder: Path
 def test_the_same_row_again_is_a_duplicate(folder: Path) -> None:
     (folder / "prices_again.csv").write_text((folder / "prices.csv").read_text() + "\n")
     report, warehouse = tie(folder)
-    assert report.summary["rows"]["duplicates"] == 1 and report.quarantine == []
+    assert report.summary["rows"]["duplicates"] == 1 and list(report.quarantine) == []
     assert warehouse.query("SELECT count(*) AS n FROM close_price")["n"][0].as_py() == 1
 
 
