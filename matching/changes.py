@@ -48,7 +48,7 @@ with o as (
     case when o.state = 'OPEN' or n.due_at is null or n.due_at <= {_NOW} then 'OPEN' else 'EXPECTED' end as state,
     o.state as was, coalesce(o.first_seen, {_NOW}) as first_seen,
     case when o.state = 'OPEN' then o.opened_at end as opened_at, coalesce(o.changed_at, {_NOW}) as changed_at,
-    o.deadline_at, o.exposure_base, o.headline, o.next_step, o.superseded_by,
+    o.deadline_at, o.exposure_base, o.headline, o.next_step, cast(null as varchar) as superseded_by,
     case when o.state = 'OPEN' then o.severity else n.severity end as kept_severity,
     {_moved(_CONTENT)} as content_moved, {_moved(_PLUMBING)} as plumbing_moved
   from n left join o on o.break_id = n.break_id
@@ -65,11 +65,12 @@ select break_id, generation, level, pb_id, anchor, field_family, code, kept_seve
   qty, price, content_moved or plumbing_moved
 from j
 union all
-select {", ".join(f"o.{name}" for name in RECON_BREAK.columns)},
+select {", ".join("s.by_id" if name == "superseded_by" else f"o.{name}" for name in RECON_BREAK.columns)},
   case when o.state = 'OPEN' then 'CURED' else 'CLEARED' end,
   cast(null as number(38, 10)), cast(null as number(28, 12)),
   true
-from o where o.state <> 'CURED' and not exists (select 1 from work_finding f where f.break_id = o.break_id)
+from o left join work_superseded s on s.break_id = o.break_id
+where o.state <> 'CURED' and not exists (select 1 from work_finding f where f.break_id = o.break_id)
 """
 
 # Rows this module writes by itself; OPENED, REOPENED, CHANGED and CURED are finished in Python (deadline, headline).
@@ -160,7 +161,7 @@ from work_group w where not exists (select 1 from match_group g where g.group_id
 WRITE_GROUP_MEMBERS = """
 insert into match_member (group_id, side, record_id)
 select c.group_id, m.leg, m.record_id from work_comparison c join work_member m on m.group_key = c.group_key
-where not exists (select 1 from match_group g where g.group_id = c.group_id)
+where m.code is null and not exists (select 1 from match_group g where g.group_id = c.group_id)
 """
 
 # One timer per second in which some grace ends: a sweep per item would be a sweep per trade.

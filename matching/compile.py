@@ -85,7 +85,7 @@ def _compile(rule: Pass) -> tuple[Statement, ...]:
                 _blocks(rule, _aggregate(rule, unknown_pb=True), unknown_pb=True),
             )
         case CancelledPass():
-            return (Statement(rule.id, _cancelled(rule)),)
+            return (Statement(rule.id, _crossed(rule) if rule.crossed else _cancelled(rule)),)
         case DuplicatePass():
             return (Statement(rule.id, _duplicate(rule)),)
         case OneSidedPass():
@@ -273,6 +273,27 @@ def _near_miss(rule: NearMissPass) -> str:
 
 
 # --- what is left over --------------------------------------------------------------------------------------------
+
+
+def _crossed(rule: CancelledPass) -> str:
+    """Live records whose own counterpart, by id, is cancelled, while an equal one on the other side is alike."""
+
+    def half(live: str, dead: str) -> str:
+        ids = ("a.cross_uid", "d.uid") if live == "R" else ("a.uid", "d.cross_uid")
+        back = ("o.uid", "x.cross_uid") if live == "R" else ("o.cross_uid", "x.uid")
+        left, right = ("a", "o") if live == "L" else ("o", "a")
+        return (
+            f"select a.record_id, '{live}', 'S|' || a.record_id, '{rule.id}', 'T22', min(d.record_id)"
+            f"\nfrom work_{live.lower()} a join work_item d on d.leg = '{dead}' and not d.live"
+            f" and a.component = d.component and {ids[0]} = {ids[1]} and a.trade_date = d.trade_date"
+            f"\nwhere exists (\n  select 1 from work_{dead.lower()} o"
+            f" join work_item x on x.leg = '{live}' and not x.live"
+            f" and x.component = o.component and {back[0]} = {back[1]}\n  where o.component = a.component"
+            f" and ({left}.pb = {right}.pb or {left}.pb is null) and {_equal(rule.keys, left, right)})"
+            "\ngroup by a.record_id"
+        )
+
+    return f"{_SINGLE}{half('R', 'L')}\nunion all\n{half('L', 'R')}"
 
 
 def _cancelled(rule: CancelledPass) -> str:

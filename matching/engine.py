@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from domain.ids import digest128
 from domain.taxonomy import taxonomy
-from matching import orders
+from matching import orders, renames
 from matching.accept import accept
 from matching.changes import BEFORE_FINISH, DIFF, GROUP_STEPS, TIMER_STEPS
 from matching.compare import SINGLES, compile_findings, compile_hits
@@ -186,6 +186,7 @@ def _derive(seen: Run, compiled: Compiled) -> None:
     if warehouse.execute(compiled.hits):
         for family in sorted(_column(warehouse, "select distinct family from work_hit")):
             _execute(warehouse, compiled.findings[family], params)
+        _look_again(warehouse)
     _execute(warehouse, SINGLES, params)
     if rollup is not None:
         params |= {"grace": rollup.grace_seconds, "pass_id": rollup.id}
@@ -193,6 +194,7 @@ def _derive(seen: Run, compiled: Compiled) -> None:
             _execute(warehouse, step, params)
     for level in LEVELS:
         level.find(seen)
+    warehouse.execute(renames.SUPERSEDED)
     _execute(warehouse, DIFF, params)
     breaks, changes = finish(warehouse, compiled.rules, as_of_ns=seen.as_of_ns, execution=seen.execution)
     for step in BEFORE_FINISH:
@@ -204,6 +206,18 @@ def _derive(seen: Run, compiled: Compiled) -> None:
     steps = GROUP_STEPS if rollup is None else (*GROUP_STEPS[:-1], orders.GROUP_MEMBERS, *GROUP_STEPS[-1:])
     for step in (*steps, *TIMER_STEPS):
         _execute(warehouse, step, params)
+
+
+def _look_again(warehouse: Warehouse) -> None:
+    """Findings that are another break on a second look."""
+    if not _any(warehouse, "select 1 as found from work_finding where family in ('qty', 'price') limit 1"):
+        return
+    renamed = warehouse.execute(renames.STALE)
+    if warehouse.execute(renames.SPLIT):
+        renamed += warehouse.execute(renames.SPLIT_FILE)
+    if renamed:
+        for step in renames.STEPS:
+            warehouse.execute(step)
 
 
 def _execute(warehouse: Warehouse, sql: str, params: Mapping[str, object]) -> int:

@@ -110,8 +110,8 @@ from item i cross join longest n
 def _fill(leg: str) -> str:
     """The free records of one side; records equal in all terms are numbered 1, 2, 3 (twins).
 
-    `whole`: a broker's only allocation of an order in an account stands for all of it; `part`: an execution of ours
-    that is one of several. The two are no pair.
+    `whole`: a broker's only allocation of an order in an account, or of an order unknown to us, stands for all of it;
+    `part`: an execution of ours that is one of several. The two are no pair.
     """
     names = ", ".join(FREE_COLUMNS)
     free = (
@@ -123,9 +123,9 @@ def _fill(leg: str) -> str:
         f"insert into work_{leg.lower()} ({names}, twin, {'whole' if leg == 'R' else 'part'})\n"
         f"select {names}, row_number() over (\n"
         "  partition by component, pb, account, instrument, side, qty, price, trade_date, settle_date, ccy"
-        f" order by uid, record_id),\n  {lone} and order_ref is not null and count(*) over (\n"
-        f"  partition by component, pb, order_ref, account, instrument, side, trade_date)"
-        f" {'= 1' if leg == 'R' else '> 1'}"
+        f" order by uid, record_id),\n  {lone} and (\n  order_ref is not null and count(*) over (\n"
+        f"    partition by component, pb, order_ref, account, instrument, side, trade_date)"
+        f" {'= 1 or order_ref is null and client_order_id is not null' if leg == 'R' else '> 1'})"
         f"\nfrom work_item where leg = '{leg}' and live{free}"
     )
 

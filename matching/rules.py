@@ -82,7 +82,9 @@ class OrderPass(_Strict):
     """Pairs what is left of an order in one account with what is left of it at a prime broker.
 
     Both are equal in `keys`, differ in `differs`, and their totals agree unless listed in `allow`. With `blocks` all of
-    the broker's records must be allocations. Its breaks open only when grace has passed.
+    the broker's records must be allocations; with `alone` each of them is held by itself, else all of an account
+    together, unless one of them alone comes nearer, or with `single` only where there is one. Its breaks open only when
+    grace has passed.
     """
 
     id: str
@@ -91,6 +93,8 @@ class OrderPass(_Strict):
     differs: tuple[Key, ...] = ()
     allow: tuple[Literal["qty", "price"], ...] = ()
     blocks: bool = False
+    alone: bool = False
+    single: bool = False
     waits: bool = True
 
 
@@ -116,12 +120,16 @@ class TolerancePass(_Strict):
 
 
 class CancelledPass(_Strict):
-    """Names a live record whose counterpart is cancelled (T22): one each, or of a cancelled `block` all it covered."""
+    """Names a live record whose counterpart is cancelled (T22): one each, or of a cancelled `block` all it covered.
+
+    With `crossed` only where each side cancelled another one of two that are equal in `keys`: ids decide, by uid.
+    """
 
     id: str
     kind: Literal["cancelled"]
     keys: Keys
     block: bool = False
+    crossed: bool = False
 
 
 class DuplicatePass(_Strict):

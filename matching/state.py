@@ -114,6 +114,7 @@ FORGET_STATE = (
     "delete from trade_state where exists (select 1 from work_version w where w.record_id = trade_state.record_id)"
 )
 
+# When a version was sent comes before when the trade happened: that is the same for all, at whatever precision shown.
 VERSIONS = """
 insert into match_version
 with placed as (
@@ -124,10 +125,12 @@ with placed as (
     max(case when p.status = 'NEW' and p.node = p.root then 1 else 0 end) over (partition by p.root) as begun,
     row_number() over (
       partition by p.root
-      order by p.step desc, p.version desc, p.event_at desc, p.sent_at desc nulls last, p.record_id desc) as age,
+      order by p.step desc, p.version desc, coalesce(p.sent_at, p.event_at) desc, p.event_at desc,
+        p.record_id desc) as age,
     row_number() over (
       partition by p.root order by case when p.status = 'CANCEL' then 1 else 0 end,
-        p.step desc, p.version desc, p.event_at desc, p.sent_at desc nulls last, p.record_id desc) as terms_age,
+        p.step desc, p.version desc, coalesce(p.sent_at, p.event_at) desc, p.event_at desc,
+        p.record_id desc) as terms_age,
     row_number() over (
       partition by p.root order by case when p.node = p.root then 0 else 1 end, p.step, p.record_id) as first_rank
   from placed p

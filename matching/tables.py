@@ -166,6 +166,9 @@ _FINDING = """
 """
 
 
+FINDING_COLUMNS = tuple(part.strip().split(" ")[0] for part in re.split(r",(?![^(]*\))", _FINDING))
+
+
 _ORDER_SIDE = """
     group_key varchar, leg varchar, taken boolean, group_id varchar, component varchar, feed varchar, trade_date date,
     order_key varchar, account varchar, instrument varchar, symbol varchar, side varchar, settle_date date, ccy varchar,
@@ -206,6 +209,11 @@ _SCRATCH = {
     "work_comparison": _comparison(),
     "work_hit": "group_key varchar, rule_id varchar, family varchar, rank bigint",
     "work_finding": _FINDING,
+    "work_rename": "break_id varchar, into_id varchar, code varchar, rule_id varchar",
+    "work_split": "break_id varchar, into_id varchar",
+    "work_renamed": _FINDING,
+    "work_also": "record_id varchar, leg varchar, group_key varchar, pass_id varchar, code varchar, other_id varchar",
+    "work_superseded": "break_id varchar, by_id varchar",
     "work_group": _like(MATCH_GROUP),
     "work_diff": _like(RECON_BREAK) + ", kind varchar, qty number(38, 10), price number(28, 12), differs boolean",
 }

@@ -296,6 +296,22 @@ select left_id, 'L', left_id, 'P13-exec-id-other-date', null, null from work_pai
 union all
 select right_id, 'R', left_id, 'P13-exec-id-other-date', null, null from work_pair;
 
+-- P15-crossed-cancels
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select a.record_id, 'R', 'S|' || a.record_id, 'P15-crossed-cancels', 'T22', min(d.record_id)
+from work_r a join work_item d on d.leg = 'L' and not d.live and a.component = d.component and a.cross_uid = d.uid and a.trade_date = d.trade_date
+where exists (
+  select 1 from work_l o join work_item x on x.leg = 'R' and not x.live and x.component = o.component and o.uid = x.cross_uid
+  where o.component = a.component and (o.pb = a.pb or o.pb is null) and o.account = a.account and o.instrument = a.instrument and o.side = a.side and o.qty = a.qty and o.price = a.price and o.trade_date = a.trade_date)
+group by a.record_id
+union all
+select a.record_id, 'L', 'S|' || a.record_id, 'P15-crossed-cancels', 'T22', min(d.record_id)
+from work_l a join work_item d on d.leg = 'R' and not d.live and a.component = d.component and a.uid = d.cross_uid and a.trade_date = d.trade_date
+where exists (
+  select 1 from work_r o join work_item x on x.leg = 'L' and not x.live and x.component = o.component and o.cross_uid = x.uid
+  where o.component = a.component and (a.pb = o.pb or a.pb is null) and a.account = o.account and a.instrument = o.instrument and a.side = o.side and a.qty = o.qty and a.price = o.price and a.trade_date = o.trade_date)
+group by a.record_id;
+
 -- P20-order-economics
 insert into work_pair (left_id, right_id)
 select l.record_id, r.record_id
@@ -604,13 +620,15 @@ select l.first_id as left_id, r.first_id as right_id, l.first_uid as left_uid, r
   case when l.settle_date = r.settle_date then 0 else 1 end as other_date
 from (
   select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
-    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, count(notional) as sized,
+    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
+    count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
     sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
   from work_l where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
 ) l join (
   select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
-    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, count(notional) as sized,
+    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
+    count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
     sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
   from work_r where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
@@ -623,6 +641,7 @@ from (
   and l.side = r.side
   and l.trade_date = r.trade_date
   and r.blocks = r.n
+  and r.n = 1
 ) c
 qualify row_number() over (partition by c.left_id order by c.apart, c.off, c.other_date, c.right_uid, c.right_id) = 1
   and row_number() over (partition by c.right_id order by c.apart, c.off, c.other_date, c.left_uid, c.left_id) = 1;
@@ -677,132 +696,6 @@ from work_l a join work_item d on d.leg = 'R' and not d.live and a.component = d
   and (a.pb = d.pb or a.pb is null) and a.order_ref = d.order_ref and a.account = d.account and a.instrument = d.instrument and a.side = d.side and a.trade_date = d.trade_date and d.level = 'ALLOCATION'
 qualify row_number() over (partition by a.record_id order by d.record_id) = 1;
 
--- P72-order-account
-insert into work_pair (left_id, right_id)
-select c.left_id, c.right_id from (
-select l.first_id as left_id, r.first_id as right_id, l.first_uid as left_uid, r.first_uid as right_uid,
-  abs(l.qty - r.qty) as apart, abs(coalesce(l.notional - r.notional, 0)) as off,
-  case when l.settle_date = r.settle_date then 0 else 1 end as other_date
-from (
-  select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
-    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, count(notional) as sized,
-    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
-    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
-  from work_l where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
-) l join (
-  select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
-    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, count(notional) as sized,
-    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
-    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
-  from work_r where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
-) r
-  on l.component = r.component
-  and l.order_ref = r.order_ref
-  and (l.pb = r.pb or l.pb is null)
-  and l.instrument = r.instrument
-  and l.side = r.side
-  and l.trade_date = r.trade_date
-  and l.ccy = r.ccy
-  and l.account <> r.account
-  and l.qty = r.qty
-  and l.sized = l.n and r.sized = r.n and abs(l.notional - r.notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.small_qty
-) c
-qualify row_number() over (partition by c.left_id order by c.apart, c.off, c.other_date, c.right_uid, c.right_id) = 1
-  and row_number() over (partition by c.right_id order by c.apart, c.off, c.other_date, c.left_uid, c.left_id) = 1;
-
--- P72-order-account/file
-insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
-select i.record_id, 'L', p.left_id, 'P72-order-account', null, null from (
-  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date, ccy) as first_id from work_l where order_ref is not null
-) i join work_pair p on p.left_id = i.first_id
-union all
-select i.record_id, 'R', p.left_id, 'P72-order-account', null, null from (
-  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date, ccy) as first_id from work_r where order_ref is not null
-) i join work_pair p on p.right_id = i.first_id;
-
--- P72-order-prime-broker
-insert into work_pair (left_id, right_id)
-select c.left_id, c.right_id from (
-select l.first_id as left_id, r.first_id as right_id, l.first_uid as left_uid, r.first_uid as right_uid,
-  abs(l.qty - r.qty) as apart, abs(coalesce(l.notional - r.notional, 0)) as off,
-  case when l.settle_date = r.settle_date then 0 else 1 end as other_date
-from (
-  select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
-    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, count(notional) as sized,
-    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
-    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
-  from work_l where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
-) l join (
-  select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
-    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, count(notional) as sized,
-    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
-    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
-  from work_r where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
-) r
-  on l.component = r.component
-  and l.order_ref = r.order_ref
-  and l.instrument = r.instrument
-  and l.side = r.side
-  and l.trade_date = r.trade_date
-  and l.pb <> r.pb
-  and l.qty = r.qty
-) c
-qualify row_number() over (partition by c.left_id order by c.apart, c.off, c.other_date, c.right_uid, c.right_id) = 1
-  and row_number() over (partition by c.right_id order by c.apart, c.off, c.other_date, c.left_uid, c.left_id) = 1;
-
--- P72-order-prime-broker/file
-insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
-select i.record_id, 'L', p.left_id, 'P72-order-prime-broker', null, null from (
-  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date, ccy) as first_id from work_l where order_ref is not null
-) i join work_pair p on p.left_id = i.first_id
-union all
-select i.record_id, 'R', p.left_id, 'P72-order-prime-broker', null, null from (
-  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date, ccy) as first_id from work_r where order_ref is not null
-) i join work_pair p on p.right_id = i.first_id;
-
--- P72-order-side
-insert into work_pair (left_id, right_id)
-select c.left_id, c.right_id from (
-select l.first_id as left_id, r.first_id as right_id, l.first_uid as left_uid, r.first_uid as right_uid,
-  abs(l.qty - r.qty) as apart, abs(coalesce(l.notional - r.notional, 0)) as off,
-  case when l.settle_date = r.settle_date then 0 else 1 end as other_date
-from (
-  select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
-    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, count(notional) as sized,
-    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
-    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
-  from work_l where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
-) l join (
-  select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
-    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, count(notional) as sized,
-    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
-    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
-  from work_r where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
-) r
-  on l.component = r.component
-  and l.order_ref = r.order_ref
-  and (l.pb = r.pb or l.pb is null)
-  and l.account = r.account
-  and l.instrument = r.instrument
-  and l.trade_date = r.trade_date
-  and l.ccy = r.ccy
-  and l.side <> r.side
-  and l.qty = r.qty
-  and l.sized = l.n and r.sized = r.n and abs(l.notional - r.notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.small_qty
-) c
-qualify row_number() over (partition by c.left_id order by c.apart, c.off, c.other_date, c.right_uid, c.right_id) = 1
-  and row_number() over (partition by c.right_id order by c.apart, c.off, c.other_date, c.left_uid, c.left_id) = 1;
-
--- P72-order-side/file
-insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
-select i.record_id, 'L', p.left_id, 'P72-order-side', null, null from (
-  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date, ccy) as first_id from work_l where order_ref is not null
-) i join work_pair p on p.left_id = i.first_id
-union all
-select i.record_id, 'R', p.left_id, 'P72-order-side', null, null from (
-  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date, ccy) as first_id from work_r where order_ref is not null
-) i join work_pair p on p.right_id = i.first_id;
-
 -- P72-order-instrument
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
@@ -811,13 +704,15 @@ select l.first_id as left_id, r.first_id as right_id, l.first_uid as left_uid, r
   case when l.settle_date = r.settle_date then 0 else 1 end as other_date
 from (
   select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
-    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, count(notional) as sized,
+    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
+    count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
     sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
   from work_l where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
 ) l join (
   select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
-    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, count(notional) as sized,
+    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
+    count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
     sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
   from work_r where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
@@ -846,6 +741,51 @@ select i.record_id, 'R', p.left_id, 'P72-order-instrument', null, null from (
   select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date, ccy) as first_id from work_r where order_ref is not null
 ) i join work_pair p on p.right_id = i.first_id;
 
+-- P72-order-side
+insert into work_pair (left_id, right_id)
+select c.left_id, c.right_id from (
+select l.first_id as left_id, r.first_id as right_id, l.first_uid as left_uid, r.first_uid as right_uid,
+  abs(l.qty - r.qty) as apart, abs(coalesce(l.notional - r.notional, 0)) as off,
+  case when l.settle_date = r.settle_date then 0 else 1 end as other_date
+from (
+  select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
+    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
+    count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+  from work_l where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
+) l join (
+  select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
+    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
+    count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+  from work_r where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
+) r
+  on l.component = r.component
+  and l.order_ref = r.order_ref
+  and (l.pb = r.pb or l.pb is null)
+  and l.account = r.account
+  and l.instrument = r.instrument
+  and l.trade_date = r.trade_date
+  and l.ccy = r.ccy
+  and l.side <> r.side
+  and l.qty = r.qty
+  and l.sized = l.n and r.sized = r.n and abs(l.notional - r.notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.small_qty
+) c
+qualify row_number() over (partition by c.left_id order by c.apart, c.off, c.other_date, c.right_uid, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.apart, c.off, c.other_date, c.left_uid, c.left_id) = 1;
+
+-- P72-order-side/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select i.record_id, 'L', p.left_id, 'P72-order-side', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date, ccy) as first_id from work_l where order_ref is not null
+) i join work_pair p on p.left_id = i.first_id
+union all
+select i.record_id, 'R', p.left_id, 'P72-order-side', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date, ccy) as first_id from work_r where order_ref is not null
+) i join work_pair p on p.right_id = i.first_id;
+
 -- P72-order-trade-date
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
@@ -854,13 +794,15 @@ select l.first_id as left_id, r.first_id as right_id, l.first_uid as left_uid, r
   case when l.settle_date = r.settle_date then 0 else 1 end as other_date
 from (
   select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
-    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, count(notional) as sized,
+    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
+    count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
     sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
   from work_l where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
 ) l join (
   select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
-    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, count(notional) as sized,
+    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
+    count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
     sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
   from work_r where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
@@ -889,7 +831,7 @@ select i.record_id, 'R', p.left_id, 'P72-order-trade-date', null, null from (
   select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date, ccy) as first_id from work_r where order_ref is not null
 ) i join work_pair p on p.right_id = i.first_id;
 
--- P73-order-other-terms
+-- P73-order-prime-broker
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
 select l.first_id as left_id, r.first_id as right_id, l.first_uid as left_uid, r.first_uid as right_uid,
@@ -897,13 +839,185 @@ select l.first_id as left_id, r.first_id as right_id, l.first_uid as left_uid, r
   case when l.settle_date = r.settle_date then 0 else 1 end as other_date
 from (
   select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
-    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, count(notional) as sized,
+    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
+    count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
     sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
   from work_l where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
 ) l join (
   select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
-    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, count(notional) as sized,
+    record_id as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
+    count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+  from work_r where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy, record_id
+) r
+  on l.component = r.component
+  and l.order_ref = r.order_ref
+  and l.instrument = r.instrument
+  and l.side = r.side
+  and l.trade_date = r.trade_date
+  and l.pb <> r.pb
+  and l.qty = r.qty
+) c
+qualify row_number() over (partition by c.left_id order by c.apart, c.off, c.other_date, c.right_uid, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.apart, c.off, c.other_date, c.left_uid, c.left_id) = 1;
+
+-- P73-order-prime-broker/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select i.record_id, 'L', p.left_id, 'P73-order-prime-broker', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date, ccy) as first_id from work_l where order_ref is not null
+) i join work_pair p on p.left_id = i.first_id
+union all
+select p.right_id, 'R', p.left_id, 'P73-order-prime-broker', null, null from work_pair p;
+
+-- P74-order-parts-differ
+insert into work_pair (left_id, right_id)
+select c.left_id, c.right_id from (
+select l.first_id as left_id, r.first_id as right_id, l.first_uid as left_uid, r.first_uid as right_uid,
+  abs(l.qty - r.qty) as apart, abs(coalesce(l.notional - r.notional, 0)) as off,
+  case when l.settle_date = r.settle_date then 0 else 1 end as other_date
+from (
+  select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
+    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
+    count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+  from work_l where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
+) l join (
+  select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
+    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
+    count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+  from work_r where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
+) r
+  on l.component = r.component
+  and l.order_ref = r.order_ref
+  and (l.pb = r.pb or l.pb is null)
+  and l.account = r.account
+  and l.instrument = r.instrument
+  and l.side = r.side
+  and l.trade_date = r.trade_date
+  and r.blocks = r.n
+  and (r.n = 1 or abs(l.qty - r.qty) <= least(abs(l.qty - r.low_qty), abs(l.qty - r.top_qty)))
+) c
+qualify row_number() over (partition by c.left_id order by c.apart, c.off, c.other_date, c.right_uid, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.apart, c.off, c.other_date, c.left_uid, c.left_id) = 1;
+
+-- P74-order-parts-differ/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select i.record_id, 'L', p.left_id, 'P74-order-parts-differ', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date, ccy) as first_id from work_l where order_ref is not null
+) i join work_pair p on p.left_id = i.first_id
+union all
+select i.record_id, 'R', p.left_id, 'P74-order-parts-differ', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date, ccy) as first_id from work_r where order_ref is not null
+) i join work_pair p on p.right_id = i.first_id;
+
+-- P74-order-part-differs
+insert into work_pair (left_id, right_id)
+select c.left_id, c.right_id from (
+select l.first_id as left_id, r.first_id as right_id, l.first_uid as left_uid, r.first_uid as right_uid,
+  abs(l.qty - r.qty) as apart, abs(coalesce(l.notional - r.notional, 0)) as off,
+  case when l.settle_date = r.settle_date then 0 else 1 end as other_date
+from (
+  select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
+    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
+    count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+  from work_l where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
+) l join (
+  select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
+    record_id as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
+    count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+  from work_r where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy, record_id
+) r
+  on l.component = r.component
+  and l.order_ref = r.order_ref
+  and (l.pb = r.pb or l.pb is null)
+  and l.account = r.account
+  and l.instrument = r.instrument
+  and l.side = r.side
+  and l.trade_date = r.trade_date
+  and r.blocks = r.n
+) c
+qualify row_number() over (partition by c.left_id order by c.apart, c.off, c.other_date, c.right_uid, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.apart, c.off, c.other_date, c.left_uid, c.left_id) = 1;
+
+-- P74-order-part-differs/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select i.record_id, 'L', p.left_id, 'P74-order-part-differs', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date, ccy) as first_id from work_l where order_ref is not null
+) i join work_pair p on p.left_id = i.first_id
+union all
+select p.right_id, 'R', p.left_id, 'P74-order-part-differs', null, null from work_pair p;
+
+-- P75-order-account
+insert into work_pair (left_id, right_id)
+select c.left_id, c.right_id from (
+select l.first_id as left_id, r.first_id as right_id, l.first_uid as left_uid, r.first_uid as right_uid,
+  abs(l.qty - r.qty) as apart, abs(coalesce(l.notional - r.notional, 0)) as off,
+  case when l.settle_date = r.settle_date then 0 else 1 end as other_date
+from (
+  select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
+    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
+    count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+  from work_l where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
+) l join (
+  select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
+    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
+    count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+  from work_r where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
+) r
+  on l.component = r.component
+  and l.order_ref = r.order_ref
+  and (l.pb = r.pb or l.pb is null)
+  and l.instrument = r.instrument
+  and l.side = r.side
+  and l.trade_date = r.trade_date
+  and l.ccy = r.ccy
+  and l.account <> r.account
+  and l.qty = r.qty
+  and l.sized = l.n and r.sized = r.n and abs(l.notional - r.notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.small_qty
+) c
+qualify row_number() over (partition by c.left_id order by c.apart, c.off, c.other_date, c.right_uid, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.apart, c.off, c.other_date, c.left_uid, c.left_id) = 1;
+
+-- P75-order-account/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select i.record_id, 'L', p.left_id, 'P75-order-account', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date, ccy) as first_id from work_l where order_ref is not null
+) i join work_pair p on p.left_id = i.first_id
+union all
+select i.record_id, 'R', p.left_id, 'P75-order-account', null, null from (
+  select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date, ccy) as first_id from work_r where order_ref is not null
+) i join work_pair p on p.right_id = i.first_id;
+
+-- P76-order-other-terms
+insert into work_pair (left_id, right_id)
+select c.left_id, c.right_id from (
+select l.first_id as left_id, r.first_id as right_id, l.first_uid as left_uid, r.first_uid as right_uid,
+  abs(l.qty - r.qty) as apart, abs(coalesce(l.notional - r.notional, 0)) as off,
+  case when l.settle_date = r.settle_date then 0 else 1 end as other_date
+from (
+  select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
+    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
+    count(notional) as sized,
+    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+  from work_l where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
+) l join (
+  select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
+    min(record_id) as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
+    count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
     sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
   from work_r where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
@@ -918,13 +1032,13 @@ from (
 qualify row_number() over (partition by c.left_id order by c.apart, c.off, c.other_date, c.right_uid, c.right_id) = 1
   and row_number() over (partition by c.right_id order by c.apart, c.off, c.other_date, c.left_uid, c.left_id) = 1;
 
--- P73-order-other-terms/file
+-- P76-order-other-terms/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
-select i.record_id, 'L', p.left_id, 'P73-order-other-terms', null, null from (
+select i.record_id, 'L', p.left_id, 'P76-order-other-terms', null, null from (
   select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date, ccy) as first_id from work_l where order_ref is not null
 ) i join work_pair p on p.left_id = i.first_id
 union all
-select i.record_id, 'R', p.left_id, 'P73-order-other-terms', null, null from (
+select i.record_id, 'R', p.left_id, 'P76-order-other-terms', null, null from (
   select record_id, min(record_id) over (partition by component, pb, order_ref, account, instrument, side, trade_date, ccy) as first_id from work_r where order_ref is not null
 ) i join work_pair p on p.right_id = i.first_id;
 
@@ -1083,6 +1197,94 @@ insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
 select record_id, 'L', 'S|' || record_id, 'P90-one-sided', 'T01', null from work_l
 union all
 select record_id, 'R', 'S|' || record_id, 'P90-one-sided', 'T02', null from work_r;
+
+-- renames/stale
+insert into work_rename (break_id, into_id, code, rule_id)
+select distinct s.break_id, s.break_id, 'T23', 'B23-version' from (select x.break_id from (
+  select f.break_id, m.leg, c.l_qty, c.r_qty, c.l_notional, c.r_notional, c.l_small_qty, c.r_small_qty, case when c.r_n < c.l_n then c.r_half_unit when c.r_n > c.l_n then c.l_half_unit else greatest(c.l_half_unit, c.r_half_unit) end as unit,
+    i.qty, i.notional, e.qty as old_qty,
+    case when abs(e.qty) < 10000000000 and abs(e.price) < 100000000 then cast(cast(e.qty as number(19, 8)) * cast(e.price as number(18, 8)) as number(38, 12)) end
+      as old_notional
+  from work_finding f join work_comparison c on c.group_key = f.group_key
+    join work_member m on m.group_key = f.group_key and m.code is null
+    join work_item i on i.record_id = m.record_id
+    join match_version t on t.record_id = i.record_id
+    join match_version v on v.root_id = t.root_id and v.record_id <> t.terms_id and v.status <> 'CANCEL'
+    join trade_event e on e.record_id = v.record_id
+  where f.family in ('qty', 'price') and f.code <> 'T21'
+) x
+where case when x.leg = 'L' then x.l_qty - x.qty + x.old_qty = x.r_qty else x.r_qty - x.qty + x.old_qty = x.l_qty end
+  and case when x.leg = 'L' then abs(x.l_notional - x.notional + x.old_notional - x.r_notional)
+    else abs(x.r_notional - x.notional + x.old_notional - x.l_notional) end
+    <= x.unit * greatest(x.l_small_qty, x.r_small_qty, 1)) s;
+
+-- renames/split
+insert into work_split (break_id, into_id)
+select s.break_id, s.into_id from (with share as (
+  select f.break_id, f.anchor, c.r_qty - c.l_qty as gap,
+    i.component || '|' || i.order_ref || '|' || c.r_pb || '|' || i.instrument || '|' || i.direction || '|'
+      || cast(i.trade_date as varchar) as block
+  from work_finding f join work_comparison c on c.group_key = f.group_key and c.l_n = 1 and c.l_pb = c.r_pb
+    join work_member m on m.group_key = f.group_key and m.leg = 'L' and m.code is null
+    join work_item i on i.record_id = m.record_id and i.level = 'ALLOCATION'
+  where f.family = 'qty' and f.code = 'T05' and f.break_id not in (select s.break_id from work_rename s)
+), paired as (
+  select s.*, sum(s.gap) over (partition by s.block, abs(s.gap)) as pair_total from share s
+), parted as (
+  select p.break_id, p.anchor, p.gap, p.block || case when p.pair_total = 0
+    then '|' || cast(abs(p.gap) as varchar) else '|rest' end as part from paired p
+), totalled as (
+  select p.*, sum(p.gap) over (partition by p.part) as total, count(*) over (partition by p.part) as n,
+    first_value(p.break_id) over (partition by p.part order by p.anchor, p.break_id
+      rows between unbounded preceding and unbounded following) as into_id
+  from parted p
+)
+select t.break_id, t.into_id from totalled t where t.total = 0 and t.n > 1) s;
+
+-- renames/split/file
+insert into work_rename (break_id, into_id, code, rule_id)
+select s.break_id, s.into_id, 'T11', 'B11-split' from work_split s;
+
+-- renames/renamed
+insert into work_renamed (break_id, level, pb, anchor, family, code, due_at, instrument, symbol, account, side, trade_date, settle_date, ccy, exposure, left_value, right_value, delta, rule_id, pass_id, group_id, group_key, component, qty, price, severity, explains, detail, profile)
+select f.break_id, f.level, f.pb, f.anchor, f.family, w.code, f.due_at, f.instrument, f.symbol, f.account, f.side, f.trade_date, f.settle_date, f.ccy, g.exposure, g.left_value, g.right_value, case when g.n = 1 then f.delta end, w.rule_id, f.pass_id, f.group_id, f.group_key, f.component, f.qty, f.price, k.severity, f.explains, f.detail, f.profile
+from work_finding f join work_rename w on w.break_id = f.break_id and w.into_id = f.break_id
+  join work_code k on k.code = w.code
+  join (
+    select n.into_id, count(*) as n, sum(o.exposure) as exposure,
+      case when count(*) = 1 then min(o.left_value) else listagg(o.account || ' ' || rtrim(rtrim(cast(c.l_qty as varchar), '0'), '.'), ', ')
+        within group (order by o.account, o.break_id) end as left_value,
+      case when count(*) = 1 then min(o.right_value) else listagg(o.account || ' ' || rtrim(rtrim(cast(c.r_qty as varchar), '0'), '.'), ', ')
+        within group (order by o.account, o.break_id) end as right_value
+    from work_rename n join work_finding o on o.break_id = n.break_id
+      join work_comparison c on c.group_key = o.group_key
+    group by n.into_id
+  ) g on g.into_id = w.into_id;
+
+-- renames/members
+insert into work_also (record_id, leg, group_key, pass_id, code, other_id)
+select m.record_id, m.leg, k.group_key, m.pass_id, w.code, null
+from work_rename w join work_finding f on f.break_id = w.break_id join work_finding k on k.break_id = w.into_id
+  join work_member m on m.group_key = f.group_key and m.code is null
+where w.break_id <> w.into_id;
+
+-- renames/members/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select s.record_id, s.leg, s.group_key, s.pass_id, s.code, s.other_id from work_also s;
+
+-- renames/finish
+insert into work_finding (break_id, level, pb, anchor, family, code, due_at, instrument, symbol, account, side, trade_date, settle_date, ccy, exposure, left_value, right_value, delta, rule_id, pass_id, group_id, group_key, component, qty, price, severity, explains, detail, profile)
+select r.break_id, r.level, r.pb, r.anchor, r.family, r.code, r.due_at, r.instrument, r.symbol, r.account, r.side, r.trade_date, r.settle_date, r.ccy, r.exposure, r.left_value, r.right_value, r.delta, r.rule_id, r.pass_id, r.group_id, r.group_key, r.component, r.qty, r.price, r.severity, r.explains, r.detail, r.profile from work_renamed r;
+
+-- renames/superseded
+insert into work_superseded (break_id, by_id)
+select o.break_id, min(f.break_id)
+from recon_break o join recon_break_member b on b.break_id = o.break_id
+  join work_member m on m.record_id = b.record_id join work_finding f on f.group_key = m.group_key
+where o.state <> 'CURED' and o.component in (select c.component from work_component c)
+  and (o.field_family = f.family or o.field_family = 'existence' or f.family = 'existence')
+  and not exists (select 1 from work_finding s where s.break_id = o.break_id)
+group by o.break_id;
 
 -- comparison
 insert into work_comparison
