@@ -103,7 +103,9 @@ def _by_settings(options: ReconcileOptions, config: Path) -> Report:
         given = read_feeds(settings, config.resolve().parent, load_reference(warehouse, dialects), known)
         batch, later = known_at(given.batch, as_of_ns)
         load_calendars(warehouse, datetime.fromtimestamp(latest(batch.trades) // _SECOND_NS, UTC).date())
-        return tie_out(warehouse, replace(given, batch=batch, notes=(*given.notes, *later)), rules, as_of_ns)
+        waiting = [replace(given, batch=batch, notes=(*given.notes, *later))]
+        del given, batch
+        return tie_out(warehouse, waiting.pop(), rules, as_of_ns)
 
 
 @contextmanager

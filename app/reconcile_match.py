@@ -44,7 +44,10 @@ class Given:
 
 
 def tie_out(warehouse: Warehouse, given: Given, rules: RuleSet, as_of_ns: int | None) -> Report:
-    """Store, match and report; `warehouse` is migrated. Without `as_of_ns` (UTC) all grace has passed."""
+    """Store, match and report; `warehouse` is migrated. Without `as_of_ns` (UTC) all grace has passed.
+
+    What is stored is let go before anything is matched: a caller that keeps `given` keeps every message twice.
+    """
     batch, latest_ns = given.batch, latest(given.batch.trades)
     batch = replace(
         batch, messages=_received_at(batch.messages, latest_ns), quarantine=_received_at(batch.quarantine, latest_ns)
@@ -55,10 +58,20 @@ def tie_out(warehouse: Warehouse, given: Given, rules: RuleSet, as_of_ns: int | 
     terms = feed_terms(given.feeds)
     if given.manifest is not None and given.manifest.num_rows:
         warehouse.append("file_manifest", given.manifest)
-    counts = store(warehouse, batch, given.execution)
+    counts, received = store(warehouse, batch, given.execution), batch.messages.num_rows
+    given = replace(given, batch=_nothing_of(batch))
+    del batch
+    pa.default_memory_pool().release_unused()
     result = match(warehouse, execution=given.execution, as_of=until_ns, rules=rules, feeds=terms)
     inside = _expected(warehouse) if result.expected else 0
-    return build_report(warehouse, _context(given, counts, batch.messages.num_rows, rules, until_ns, inside))
+    return build_report(warehouse, _context(given, counts, received, rules, until_ns, inside))
+
+
+def _nothing_of(batch: Normalised) -> Normalised:
+    return Normalised(
+        batch.trades.schema.empty_table(), batch.fees.schema.empty_table(), batch.identifiers.schema.empty_table(),
+        batch.messages.schema.empty_table(), batch.quarantine.schema.empty_table(),
+    )  # fmt: skip
 
 
 def _last(batch: Normalised, latest_ns: int) -> int:
