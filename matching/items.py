@@ -11,6 +11,11 @@ WIDEST_MULTIPLIER = 10**4
 
 # Money that is not in the net amount: futures are margined, a non-deliverable forward is fixed later.
 _UNPAID = "('FUTURE', 'FX_NDF')"
+# A pair told the other way round may keep the sign it had there: what is dealt decides.
+_NET = (
+    "case when e.asset_class in ('FX_SPOT', 'FX_FWD', 'FX_SWAP', 'FX_NDF') then abs(e.net_money)"
+    " * case when e.side in ('BUY', 'BUY_COVER') then -1 else 1 end else e.net_money end"
+)
 _PAYERS = "('BUY', 'SUBSCRIBE', 'BORROW')"
 
 
@@ -68,7 +73,8 @@ with grace as (
     case when e.side in ('BUY', 'BUY_COVER') then 'BUY'
       when e.side in ('SELL', 'SELL_SHORT', 'SELL_SHORT_EXEMPT') then 'SELL' else e.side end as direction,
     e.qty, e.price, e.price_scale, e.trade_date, e.settle_date, e.trade_ccy, coalesce(e.settle_ccy, e.trade_ccy)
-      as settle_ccy, e.commission, e.net_money, coalesce(e.multiplier, 1) as multiplier,
+      as settle_ccy, e.commission, {_NET} as net_money,
+    coalesce(e.multiplier, 1) as multiplier,
     abs(e.qty) < {WIDEST_QTY} as fits_qty, abs(e.qty) < {WIDEST_QTY} and abs(e.price) < {WIDEST_PRICE} as fits,
     v.event_at, e.event_time_precision, v.recv_at, e.asset_class, {_broker(rules)} as exec_broker, e.uti, e.coupon,
     e.fx_rate,

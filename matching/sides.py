@@ -30,9 +30,11 @@ select m.group_key, m.leg, min(m.pass_id), min(i.component), {_TERMS}, count(*),
 from work_member m join work_item i on i.record_id = m.record_id where m.code is null group by m.group_key, m.leg
 """
 
-# The side that shows fewer rows shows an average: its precision decides.
+# The side that shows fewer rows shows an average of several prices: its precision decides. Where the others all show
+# one price, that was rounded as well.
 _UNIT = (
-    "case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end"
+    "case when r.n < l.n and l.price <> l.price_top then r.half_unit"
+    " when r.n > l.n and r.price <> r.price_top then l.half_unit else greatest(l.half_unit, r.half_unit) end"
 )
 _AVERAGED = "(l.n + r.n > 2 and l.qty = r.qty and l.notional is not null and r.notional is not null)"
 
@@ -71,7 +73,10 @@ def _rate_apart() -> str:
 
 
 def _scaled() -> str:
-    """1 where quantity or price is exactly the contract size times the other's: units told as contracts."""
+    """1 where quantity or price is exactly the contract size times the other's: units told as contracts.
+
+    2 where the money is, though quantity and price agree: one side counted with another size than it shows.
+    """
 
     def times(size: str, one: str, other: str) -> str:
         return (
@@ -86,7 +91,17 @@ def _scaled() -> str:
         for name in ("qty", "price")
         for one, other in ((f"l.{name}", f"r.{name}"), (f"r.{name}", f"l.{name}"))
     ]
-    return f"case when l.multiplier = 1 and r.multiplier = 1 then 0 when {' or '.join(told)} then 1 else 0 end"
+    money = " or ".join(
+        f"case when abs({one}) < {10**16}"
+        f" then abs(cast({one} as number(22, 6)) * cast({size} as number(9, 4)) - {other}) end <= 0.005 * {size}"
+        for size in sizes
+        for one, other in (("l.gross", "r.gross"), ("r.gross", "l.gross"))
+    )
+    return (
+        f"case when l.multiplier = 1 and r.multiplier = 1 or l.multiplier >= {WIDEST_MULTIPLIER}"
+        f" or r.multiplier >= {WIDEST_MULTIPLIER} then 0 when {' or '.join(told)} then 1"
+        f" when l.gross <> 0 and ({money}) then 2 else 0 end"
+    )
 
 
 # Theirs against ours. A commission only they state is no difference; one only we state is unknown.

@@ -78,6 +78,18 @@ VERDICTS: list[tuple[str, Row, Row, list[str]]] = [
         theirs("A1", "E1", multiplier="100", price="1050.00"),
         ["T21"],
     ),
+    (
+        "the contract size was left out and filled in, but not used",
+        ours("E1", multiplier="10", gross_money="10500", net_money="-10501"),
+        theirs("A1", "E1", multiplier="10", gross_money="1050", net_money="-1051"),
+        ["T21"],
+    ),
+    (
+        "a pair told the other way round",
+        ours("E1", asset_class="FX_SPOT", settle_ccy="EUR", gross_money="1050", net_money="-1050"),
+        theirs("A1", "E1", asset_class="FX_SPOT", settle_ccy="EUR", gross_money="1050", net_money="1050"),
+        [],
+    ),
     ("executing broker", ours("E1", exec_broker_id="OAKS"), theirs("A1", "E1", exec_broker_id="KMBR"), ["T26"]),
     ("broker in other letters", ours("E1", exec_broker_id="OAKS"), theirs("A1", "E1", exec_broker_id=" oaks"), []),
     ("a broker one side does not name", ours("E1", exec_broker_id="OAKS"), theirs("A1", "E1"), []),

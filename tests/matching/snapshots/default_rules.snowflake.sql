@@ -31,7 +31,8 @@ with grace as (
     case when e.side in ('BUY', 'BUY_COVER') then 'BUY'
       when e.side in ('SELL', 'SELL_SHORT', 'SELL_SHORT_EXEMPT') then 'SELL' else e.side end as direction,
     e.qty, e.price, e.price_scale, e.trade_date, e.settle_date, e.trade_ccy, coalesce(e.settle_ccy, e.trade_ccy)
-      as settle_ccy, e.commission, e.net_money, coalesce(e.multiplier, 1) as multiplier,
+      as settle_ccy, e.commission, case when e.asset_class in ('FX_SPOT', 'FX_FWD', 'FX_SWAP', 'FX_NDF') then abs(e.net_money) * case when e.side in ('BUY', 'BUY_COVER') then -1 else 1 end else e.net_money end as net_money,
+    coalesce(e.multiplier, 1) as multiplier,
     abs(e.qty) < 10000000000 as fits_qty, abs(e.qty) < 10000000000 and abs(e.price) < 100000000 as fits,
     v.event_at, e.event_time_precision, v.recv_at, e.asset_class, upper(trim(e.exec_broker_id)) as exec_broker, e.uti, e.coupon,
     e.fx_rate,
@@ -1298,9 +1299,9 @@ select l.group_key, g.group_id, l.pass_id, l.component,
     || l.order_key || '|' || l.account || '|' || l.instrument || '|' || l.direction else l.root_id end,
   cast(null as varchar),
   case when l.asset in ('FX_SPOT', 'FX_FWD', 'FX_NDF') then l.settle_ccy else l.ccy end,
-  coalesce(l.gross, case when abs(l.notional) < 1000000000000000000 and abs(l.multiplier) < 10000 then cast(cast(l.notional as number(24, 6)) * cast(l.multiplier as number(9, 4)) as number(28, 6)) end), abs(l.qty - r.qty), case when l.multiplier = 1 and r.multiplier = 1 then 0 when case when l.multiplier > 1 and l.multiplier < 10000 and abs(l.qty) < 100000000 then cast(l.qty as number(19, 8)) * cast(l.multiplier as number(9, 4)) end = r.qty or case when l.multiplier > 1 and l.multiplier < 10000 and abs(r.qty) < 100000000 then cast(r.qty as number(19, 8)) * cast(l.multiplier as number(9, 4)) end = l.qty or case when l.multiplier > 1 and l.multiplier < 10000 and abs(l.price) < 100000000 then cast(l.price as number(19, 8)) * cast(l.multiplier as number(9, 4)) end = r.price or case when l.multiplier > 1 and l.multiplier < 10000 and abs(r.price) < 100000000 then cast(r.price as number(19, 8)) * cast(l.multiplier as number(9, 4)) end = l.price or case when r.multiplier > 1 and r.multiplier < 10000 and abs(l.qty) < 100000000 then cast(l.qty as number(19, 8)) * cast(r.multiplier as number(9, 4)) end = r.qty or case when r.multiplier > 1 and r.multiplier < 10000 and abs(r.qty) < 100000000 then cast(r.qty as number(19, 8)) * cast(r.multiplier as number(9, 4)) end = l.qty or case when r.multiplier > 1 and r.multiplier < 10000 and abs(l.price) < 100000000 then cast(l.price as number(19, 8)) * cast(r.multiplier as number(9, 4)) end = r.price or case when r.multiplier > 1 and r.multiplier < 10000 and abs(r.price) < 100000000 then cast(r.price as number(19, 8)) * cast(r.multiplier as number(9, 4)) end = l.price then 1 else 0 end,
+  coalesce(l.gross, case when abs(l.notional) < 1000000000000000000 and abs(l.multiplier) < 10000 then cast(cast(l.notional as number(24, 6)) * cast(l.multiplier as number(9, 4)) as number(28, 6)) end), abs(l.qty - r.qty), case when l.multiplier = 1 and r.multiplier = 1 or l.multiplier >= 10000 or r.multiplier >= 10000 then 0 when case when l.multiplier > 1 and l.multiplier < 10000 and abs(l.qty) < 100000000 then cast(l.qty as number(19, 8)) * cast(l.multiplier as number(9, 4)) end = r.qty or case when l.multiplier > 1 and l.multiplier < 10000 and abs(r.qty) < 100000000 then cast(r.qty as number(19, 8)) * cast(l.multiplier as number(9, 4)) end = l.qty or case when l.multiplier > 1 and l.multiplier < 10000 and abs(l.price) < 100000000 then cast(l.price as number(19, 8)) * cast(l.multiplier as number(9, 4)) end = r.price or case when l.multiplier > 1 and l.multiplier < 10000 and abs(r.price) < 100000000 then cast(r.price as number(19, 8)) * cast(l.multiplier as number(9, 4)) end = l.price or case when r.multiplier > 1 and r.multiplier < 10000 and abs(l.qty) < 100000000 then cast(l.qty as number(19, 8)) * cast(r.multiplier as number(9, 4)) end = r.qty or case when r.multiplier > 1 and r.multiplier < 10000 and abs(r.qty) < 100000000 then cast(r.qty as number(19, 8)) * cast(r.multiplier as number(9, 4)) end = l.qty or case when r.multiplier > 1 and r.multiplier < 10000 and abs(l.price) < 100000000 then cast(l.price as number(19, 8)) * cast(r.multiplier as number(9, 4)) end = r.price or case when r.multiplier > 1 and r.multiplier < 10000 and abs(r.price) < 100000000 then cast(r.price as number(19, 8)) * cast(r.multiplier as number(9, 4)) end = l.price then 1 when l.gross <> 0 and (case when abs(l.gross) < 10000000000000000 then abs(cast(l.gross as number(22, 6)) * cast(l.multiplier as number(9, 4)) - r.gross) end <= 0.005 * l.multiplier or case when abs(r.gross) < 10000000000000000 then abs(cast(r.gross as number(22, 6)) * cast(l.multiplier as number(9, 4)) - l.gross) end <= 0.005 * l.multiplier or case when abs(l.gross) < 10000000000000000 then abs(cast(l.gross as number(22, 6)) * cast(r.multiplier as number(9, 4)) - r.gross) end <= 0.005 * r.multiplier or case when abs(r.gross) < 10000000000000000 then abs(cast(r.gross as number(22, 6)) * cast(r.multiplier as number(9, 4)) - l.gross) end <= 0.005 * r.multiplier) then 2 else 0 end,
   case when (l.n + r.n > 2 and l.qty = r.qty and l.notional is not null and r.notional is not null) then abs(l.notional - r.notional) else greatest(l.price - r.price_top, r.price - l.price_top, 0) end,
-  case when (l.n + r.n > 2 and l.qty = r.qty and l.notional is not null and r.notional is not null) then case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.small_qty else case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end end,
+  case when (l.n + r.n > 2 and l.qty = r.qty and l.notional is not null and r.notional is not null) then case when r.n < l.n and l.price <> l.price_top then r.half_unit when r.n > l.n and r.price <> r.price_top then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.small_qty else case when r.n < l.n and l.price <> l.price_top then r.half_unit when r.n > l.n and r.price <> r.price_top then l.half_unit else greatest(l.half_unit, r.half_unit) end end,
   abs(l.gross - r.gross),
   greatest(case l.ccy when 'JPY' then 1 when 'KRW' then 1 else 0.02 end, 0.00005 * abs(l.gross)),
   case when l.commission is null and r.commission is null then 0 else abs(l.commission - r.commission) end,
@@ -1334,39 +1335,41 @@ select c.group_key, 'B10-account', 'account', 4 from work_comparison c where (c.
 union all
 select c.group_key, 'B21-contract-size', 'multiplier', 5 from work_comparison c where (c.l_multiplier <> c.r_multiplier OR c.l_multiplier_top <> c.r_multiplier_top)
 union all
-select c.group_key, 'B21-quantity-in-units', 'qty', 6 from work_comparison c where c.d_qty > 0 AND c.d_scaled = 1
+select c.group_key, 'B21-money-of-a-contract', 'multiplier', 6 from work_comparison c where c.d_scaled = 2 AND c.d_qty = 0 AND c.d_price <= c.t_price AND (c.l_instrument = c.r_instrument AND c.l_instrument_top = c.r_instrument_top)
 union all
-select c.group_key, 'B05-quantity', 'qty', 7 from work_comparison c where c.d_qty > 0
+select c.group_key, 'B21-quantity-in-units', 'qty', 7 from work_comparison c where c.d_qty > 0 AND c.d_scaled = 1
 union all
-select c.group_key, 'B15-currency', 'ccy', 8 from work_comparison c where (c.l_ccy <> c.r_ccy OR c.l_ccy_top <> c.r_ccy_top) OR (c.l_settle_ccy <> c.r_settle_ccy OR c.l_settle_ccy_top <> c.r_settle_ccy_top)
+select c.group_key, 'B05-quantity', 'qty', 8 from work_comparison c where c.d_qty > 0
 union all
-select c.group_key, 'B29-rounding', 'price', 9 from work_comparison c where c.d_price > c.t_price AND c.d_money <= c.t_money AND c.d_qty = 0 AND (c.l_instrument = c.r_instrument AND c.l_instrument_top = c.r_instrument_top) AND (c.l_ccy = c.r_ccy AND c.l_ccy_top = c.r_ccy_top) AND (c.l_multiplier = c.r_multiplier AND c.l_multiplier_top = c.r_multiplier_top)
+select c.group_key, 'B15-currency', 'ccy', 9 from work_comparison c where (c.l_ccy <> c.r_ccy OR c.l_ccy_top <> c.r_ccy_top) OR (c.l_settle_ccy <> c.r_settle_ccy OR c.l_settle_ccy_top <> c.r_settle_ccy_top)
 union all
-select c.group_key, 'B21-price-of-a-contract', 'price', 10 from work_comparison c where c.d_price > c.t_price AND c.d_scaled = 1 AND c.d_qty = 0 AND (c.l_instrument = c.r_instrument AND c.l_instrument_top = c.r_instrument_top) AND (c.l_ccy = c.r_ccy AND c.l_ccy_top = c.r_ccy_top)
+select c.group_key, 'B29-rounding', 'price', 10 from work_comparison c where c.d_price > c.t_price AND c.d_money <= c.t_money AND c.d_qty = 0 AND (c.l_instrument = c.r_instrument AND c.l_instrument_top = c.r_instrument_top) AND (c.l_ccy = c.r_ccy AND c.l_ccy_top = c.r_ccy_top) AND (c.l_multiplier = c.r_multiplier AND c.l_multiplier_top = c.r_multiplier_top)
 union all
-select c.group_key, 'B06-price', 'price', 11 from work_comparison c where c.d_price > c.t_price AND (c.l_instrument = c.r_instrument AND c.l_instrument_top = c.r_instrument_top) AND (c.l_ccy = c.r_ccy AND c.l_ccy_top = c.r_ccy_top)
+select c.group_key, 'B21-price-of-a-contract', 'price', 11 from work_comparison c where c.d_price > c.t_price AND c.d_scaled = 1 AND c.d_qty = 0 AND (c.l_instrument = c.r_instrument AND c.l_instrument_top = c.r_instrument_top) AND (c.l_ccy = c.r_ccy AND c.l_ccy_top = c.r_ccy_top)
 union all
-select c.group_key, 'B13-trade-date', 'trade_date', 12 from work_comparison c where (c.l_trade_date <> c.r_trade_date OR c.l_trade_date_top <> c.r_trade_date_top)
+select c.group_key, 'B06-price', 'price', 12 from work_comparison c where c.d_price > c.t_price AND (c.l_instrument = c.r_instrument AND c.l_instrument_top = c.r_instrument_top) AND (c.l_ccy = c.r_ccy AND c.l_ccy_top = c.r_ccy_top)
 union all
-select c.group_key, 'B14-settle-date', 'settle_date', 13 from work_comparison c where (c.l_settle_date <> c.r_settle_date OR c.l_settle_date_top <> c.r_settle_date_top) AND (c.l_trade_date = c.r_trade_date AND c.l_trade_date_top = c.r_trade_date_top)
+select c.group_key, 'B13-trade-date', 'trade_date', 13 from work_comparison c where (c.l_trade_date <> c.r_trade_date OR c.l_trade_date_top <> c.r_trade_date_top)
 union all
-select c.group_key, 'B16-commission', 'commission', 14 from work_comparison c where c.d_commission > c.t_commission AND c.d_qty = 0
+select c.group_key, 'B14-settle-date', 'settle_date', 14 from work_comparison c where (c.l_settle_date <> c.r_settle_date OR c.l_settle_date_top <> c.r_settle_date_top) AND (c.l_trade_date = c.r_trade_date AND c.l_trade_date_top = c.r_trade_date_top)
 union all
-select c.group_key, 'B17-fees', 'fees', 15 from work_comparison c where c.d_fees > c.t_fees AND c.d_qty = 0 AND (c.l_ccy = c.r_ccy AND c.l_ccy_top = c.r_ccy_top)
+select c.group_key, 'B16-commission', 'commission', 15 from work_comparison c where c.d_commission > c.t_commission AND c.d_qty = 0
 union all
-select c.group_key, 'B19-accrued', 'accrued', 16 from work_comparison c where c.d_accrued > c.t_accrued AND c.d_qty = 0 AND (c.l_ccy = c.r_ccy AND c.l_ccy_top = c.r_ccy_top)
+select c.group_key, 'B17-fees', 'fees', 16 from work_comparison c where c.d_fees > c.t_fees AND c.d_qty = 0 AND (c.l_ccy = c.r_ccy AND c.l_ccy_top = c.r_ccy_top)
 union all
-select c.group_key, 'B20-rate', 'fx_rate', 17 from work_comparison c where c.d_fx_rate > c.t_fx_rate
+select c.group_key, 'B19-accrued', 'accrued', 17 from work_comparison c where c.d_accrued > c.t_accrued AND c.d_qty = 0 AND (c.l_ccy = c.r_ccy AND c.l_ccy_top = c.r_ccy_top)
 union all
-select c.group_key, 'B26-executing-broker', 'exec_broker', 18 from work_comparison c where (c.l_exec_broker <> c.r_exec_broker OR c.l_exec_broker_top <> c.r_exec_broker_top)
+select c.group_key, 'B20-rate', 'fx_rate', 18 from work_comparison c where c.d_fx_rate > c.t_fx_rate
 union all
-select c.group_key, 'B30-identifier', 'terms', 19 from work_comparison c where (c.l_uti <> c.r_uti OR c.l_uti_top <> c.r_uti_top) AND c.l_n = 1
+select c.group_key, 'B26-executing-broker', 'exec_broker', 19 from work_comparison c where (c.l_exec_broker <> c.r_exec_broker OR c.l_exec_broker_top <> c.r_exec_broker_top)
 union all
-select c.group_key, 'B30-coupon', 'terms', 20 from work_comparison c where (c.l_coupon <> c.r_coupon OR c.l_coupon_top <> c.r_coupon_top) AND (c.l_asset = 'CDS' OR c.l_asset = 'IRS' OR c.l_asset = 'TRS')
+select c.group_key, 'B30-identifier', 'terms', 20 from work_comparison c where (c.l_uti <> c.r_uti OR c.l_uti_top <> c.r_uti_top) AND c.l_n = 1
 union all
-select c.group_key, 'B30-upfront', 'terms', 21 from work_comparison c where c.d_residual > c.t_residual AND c.d_net > c.t_net AND c.d_qty = 0 AND (c.l_direction = c.r_direction AND c.l_direction_top = c.r_direction_top) AND (c.l_ccy = c.r_ccy AND c.l_ccy_top = c.r_ccy_top) AND (c.l_settle_ccy = c.r_settle_ccy AND c.l_settle_ccy_top = c.r_settle_ccy_top) AND (c.l_asset = 'CDS' OR c.l_asset = 'IRS')
+select c.group_key, 'B30-coupon', 'terms', 21 from work_comparison c where (c.l_coupon <> c.r_coupon OR c.l_coupon_top <> c.r_coupon_top) AND (c.l_asset = 'CDS' OR c.l_asset = 'IRS' OR c.l_asset = 'TRS')
 union all
-select c.group_key, 'B18-net', 'net', 22 from work_comparison c where c.d_residual > c.t_residual AND c.d_net > c.t_net AND c.d_qty = 0 AND (c.l_direction = c.r_direction AND c.l_direction_top = c.r_direction_top) AND (c.l_ccy = c.r_ccy AND c.l_ccy_top = c.r_ccy_top) AND (c.l_settle_ccy = c.r_settle_ccy AND c.l_settle_ccy_top = c.r_settle_ccy_top) AND (c.l_asset IS NULL OR NOT (c.l_asset = 'CDS' OR c.l_asset = 'IRS'));
+select c.group_key, 'B30-upfront', 'terms', 22 from work_comparison c where c.d_residual > c.t_residual AND c.d_net > c.t_net AND c.d_qty = 0 AND (c.l_direction = c.r_direction AND c.l_direction_top = c.r_direction_top) AND (c.l_ccy = c.r_ccy AND c.l_ccy_top = c.r_ccy_top) AND (c.l_settle_ccy = c.r_settle_ccy AND c.l_settle_ccy_top = c.r_settle_ccy_top) AND (c.l_asset = 'CDS' OR c.l_asset = 'IRS')
+union all
+select c.group_key, 'B18-net', 'net', 23 from work_comparison c where c.d_residual > c.t_residual AND c.d_net > c.t_net AND c.d_qty = 0 AND (c.l_direction = c.r_direction AND c.l_direction_top = c.r_direction_top) AND (c.l_ccy = c.r_ccy AND c.l_ccy_top = c.r_ccy_top) AND (c.l_settle_ccy = c.r_settle_ccy AND c.l_settle_ccy_top = c.r_settle_ccy_top) AND (c.l_asset IS NULL OR NOT (c.l_asset = 'CDS' OR c.l_asset = 'IRS'));
 
 -- findings/instrument
 insert into work_finding
