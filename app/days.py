@@ -18,6 +18,7 @@ from domain.schema import arrow_schema
 from domain.taxonomy import Severity, taxonomy
 from ingest.feeds import Feed
 from matching.deadlines import BusinessDays, Deadlines, business_days
+from matching.finish import rows_of
 from warehouse.port import Warehouse
 
 Json = dict[str, Any]
@@ -82,8 +83,8 @@ class Days:
         """Where the day stands. A break found after the close of its trade date is an adjustment to it."""
         days = business_days(self.warehouse)
         now_ns = self.clock.now_ns()
-        opened = self.warehouse.query(_OPEN, {"day": day}).to_pylist()
-        closes = self.warehouse.query(_CLOSES, {"market": market, "day": day}).to_pylist()
+        opened = rows_of(self.warehouse.query(_OPEN, {"day": day}))
+        closes = rows_of(self.warehouse.query(_CLOSES, {"market": market, "day": day}))
         cut_offs = _cut_offs(days, day, now_ns)
         blocked = self._blocked(days, day, market, opened, cut_offs)
         carried = tuple(
@@ -118,7 +119,8 @@ class Days:
         now_ns = self.clock.now_ns()
         row = {
             "close_id": digest128("close", market, day.isoformat()), "market": market, "day": day, "actor": who.name,
-            "principal": who.kind, "reason": reason or None, "closed_at": now_ns, "as_of": now_ns,
+            "principal": who.kind, "reason": reason or None, "closed_at": now_ns,
+            "as_of": self._known_until(now_ns),
             "proof": json.dumps({"open": before.open_breaks, "carried": len(before.carried)}, sort_keys=True),
         }  # fmt: skip
         schema = arrow_schema(DAY_CLOSE)
@@ -129,6 +131,11 @@ class Days:
         ]  # fmt: skip
         self.warehouse.append("day_close", pa.Table.from_arrays(columns, schema=schema))
         return self.status(day, market)
+
+    def _known_until(self, now_ns: int) -> int:
+        """The time the newest run counts as: a break seen later was not known at the close."""
+        newest = rows_of(self.warehouse.query("SELECT max(as_of) AS as_of FROM execution_log"))[0]["as_of"]
+        return int(newest) if newest is not None else now_ns
 
     def _blocked(
         self, days: BusinessDays, day: date, market: str, opened: Sequence[Json], cut_offs: Sequence[CutOff]
