@@ -233,6 +233,7 @@ def test_the_service_takes_new_rows_as_they_come(tmp_path: Path) -> None:
 
 
 @pytest.mark.heavy
+@pytest.mark.timeout(300)
 def test_the_service_runs_on_snowflake(tmp_path: Path, snowflake_account: dict[str, Any]) -> None:
     host, port = snowflake_account["host"], snowflake_account["port"]
     address = f"snowflake://fake/SERVED/PUBLIC?warehouse=WH&host={host}&port={port}&protocol=http"

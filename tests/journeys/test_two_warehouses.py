@@ -104,6 +104,7 @@ def on_both(duckdb: DuckDbWarehouse, snowflake: Heard) -> list[Desk]:
 
 
 @pytest.mark.heavy
+@pytest.mark.timeout(300)
 def test_a_break_opens_and_is_cured_alike(duckdb: DuckDbWarehouse, snowflake: Heard) -> None:
     told = []
     for desk in on_both(duckdb, snowflake):
@@ -116,6 +117,7 @@ def test_a_break_opens_and_is_cured_alike(duckdb: DuckDbWarehouse, snowflake: He
 
 
 @pytest.mark.heavy
+@pytest.mark.timeout(300)
 def test_grace_waits_and_a_rebuild_gives_the_same(duckdb: DuckDbWarehouse, snowflake: Heard) -> None:
     told = []
     for desk in on_both(duckdb, snowflake):
