@@ -6,6 +6,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from app.cli_audit import audit_app, user_app, verify
+from app.cli_break import break_app
 from app.cli_day import check, day_app
 from app.cli_dialect import dialect_app
 from app.cli_dict import dict_app
@@ -36,6 +38,10 @@ app.add_typer(day_app, name="day")
 app.add_typer(dialect_app, name="dialect")
 app.add_typer(dict_app, name="dict")
 app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(break_app, name="break")
+app.add_typer(audit_app, name="audit")
+app.add_typer(user_app, name="user")
+app.command()(verify)
 app.command()(certify)
 app.command()(check)
 app.command()(onboard)

@@ -221,7 +221,11 @@ def _goodbye(console: Console, setup: DemoSetup, ready: dict[str, Any], options:
     worker, acceptor = ready["worker"], ready["acceptor"]
     console.print(f"\nconsole    http://{worker['host']}:{worker['port']}")
     console.print(f"FIX        {acceptor['host']}:{acceptor['port']}   (tieout send LOG --to HOST:PORT ...)")
-    console.print(f"settings   {config}\nCtrl-C ends it.")
+    console.print(f"settings   {config}")
+    if "supervisor" in setup.passwords:
+        password = setup.passwords["supervisor"]
+        console.print(f"approve    what analyst proposes as supervisor, password {password}", highlight=False)
+    console.print("Ctrl-C ends it.")
     sys.stdout.flush()
 
 

@@ -2,8 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from app.paths import DataDir
 from app.settings import SettingsError
 from app.simulate import YEARS
 from app.supervise import hold
+from app.users import demo_users
 from domain.clock import Clock
 from ingest.calendars import last_business_day
 from simulator.played import keep
@@ -33,6 +34,8 @@ class DemoSetup:
     flow: Flow
     config: Path
     data: Path
+    # Two people: one proposes, the other approves. New passwords every time.
+    passwords: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def trade_date(self) -> date:
@@ -80,10 +83,10 @@ def prepare(
     if keep_files:
         keep(made, data / "day")
     config = data / "tieout.yaml"
-    config.write_text(
-        yaml.safe_dump(settings_of(made.streams, profile, console_port, fix_port), sort_keys=False), encoding="utf-8"
-    )
-    return DemoSetup(made, config, data)
+    settings = settings_of(made.streams, profile, console_port, fix_port) | {"users": "users.yaml"}
+    settings["console"] = {"port": console_port, "open_reads": True, "open_as": "analyst"}
+    config.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+    return DemoSetup(made, config, data, demo_users(data / "users.yaml"))
 
 
 def settings_of(sessions: Iterable[str], profile: str, console_port: int, fix_port: int = 0) -> dict[str, object]:

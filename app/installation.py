@@ -139,6 +139,16 @@ class Installation:
         decided: int | None = self.warehouse.query(DECIDED_DUE)["due"].cast("int64")[0].as_py()
         return min((at for at in (first, decided) if at is not None), default=None), last
 
+    def subject(self, prefix: str) -> str:
+        """The one break, else the one match group, whose id starts with `prefix`. Raises PermanentError."""
+        groups = self.warehouse.query(
+            "SELECT group_id FROM match_group WHERE startswith(group_id, :p) LIMIT 2", {"p": prefix}
+        )["group_id"].to_pylist()
+        known = self.warehouse.query(
+            "SELECT 1 AS one FROM recon_break WHERE startswith(break_id, :p) LIMIT 1", {"p": prefix}
+        )
+        return str(groups[0]) if len(groups) == 1 and not known.num_rows else self._only(prefix)
+
     def _only(self, prefix: str) -> str:
         found = self.warehouse.query(
             "SELECT break_id FROM recon_break WHERE startswith(break_id, :p) ORDER BY break_id LIMIT 2", {"p": prefix}

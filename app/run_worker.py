@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from anomaly.model import InProcessScorer
 from app.api import routes
-from app.api_audit import audit_routes
+from app.api_audit import audit_routes, break_routes
 from app.bookkeeping import Bookkeeper
 from app.decisions import Decisions
 from app.dictionaries import DictionaryProblem, Names, names_in
@@ -25,8 +25,8 @@ from app.metrics import Metrics
 from app.mirror import Mirror
 from app.paths import DataDir
 from app.settings import Settings, SettingsError
-from app.users import Users
 from app.table_poller import TablePoller
+from app.users import Users
 from app.worker import Worker
 from console.app import create_console
 from console.explain import explain_break
@@ -103,9 +103,9 @@ def console_app(
         open_as=settings.console.open_as,
     )
     app = create_console(deps)
-    extra = [*routes(installation, worker).routes, *audit_routes(installation).routes]
+    extra = (routes(installation, worker), audit_routes(installation), break_routes(installation))
     # Before the console's own, whose /api/{...} patterns would otherwise take some of these paths.
-    app.router.routes[0:0] = extra
+    app.router.routes[0:0] = [route for router in extra for route in router.routes]
     return app
 
 
