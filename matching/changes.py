@@ -35,6 +35,7 @@ insert into work_diff ({_BREAK_COLUMNS}, kind, qty, price, differs)
 with o as (
   select b.* from recon_break b where b.component in (select c.component from work_component c)
     or b.break_id in (select f.break_id from work_finding f)
+    or b.break_id in (select k.break_id from work_closing k)
 ), n as (
   select f.break_id, f.level, f.pb as pb_id, f.anchor, f.family as field_family, f.code, f.severity, f.due_at,
     f.instrument as instrument_id, f.symbol, f.account as account_id, f.side, f.trade_date, f.settle_date, f.ccy,
@@ -111,7 +112,8 @@ insert into recon_break_member (break_id, side, record_id)
 select f.break_id, m.leg, m.record_id from work_finding f join work_member m on m.group_key = f.group_key
 union
 select f.break_id, i.leg, m.other_id from work_finding f join work_member m on m.group_key = f.group_key
-  join work_item i on i.record_id = m.other_id
+  join (select record_id, leg from work_item union select record_id, leg from work_ref) i
+    on i.record_id = m.other_id
 """
 
 NEW_GROUPS = f"""

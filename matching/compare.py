@@ -182,7 +182,11 @@ def _single() -> str:
     level = "case when i.level = 'ALLOCATION' then 'BLOCK' else 'TRADE' end"
     return f"""
 insert into work_finding
-with t as (
+with other as (
+  select i.record_id, i.root_id, i.qty, i.price, i.due_at from work_item i
+  union
+  select i.record_id, i.root_id, i.qty, i.price, i.due_at from work_ref i
+), t as (
   select m.code, m.leg, m.pass_id, m.group_key, {anchor} as anchor,
     case when m.code = 'T22' and m.leg = 'R' then 'TRADE' else {level} end as level,
     case when m.code = 'T22' and o.due_at > i.due_at then o.due_at else i.due_at end as due_at, i.pb, i.instrument,
@@ -190,7 +194,7 @@ with t as (
     case when i.asset in ('FX_SPOT', 'FX_FWD', 'FX_NDF') then i.settle_ccy else i.ccy end as ccy, i.component, i.qty,
     i.price, coalesce(i.gross, {product("i.qty", "i.price", "i.multiplier")}) as exposure, {terms} as own_value,
     case when m.code = 'T22' then 'cancelled' when m.code in ('T03', 'T04') then {other} end as other_value
-  from work_member m join work_item i on i.record_id = m.record_id left join work_item o on o.record_id = m.other_id
+  from work_member m join work_item i on i.record_id = m.record_id left join other o on o.record_id = m.other_id
   where m.code is not null
 )
 select {digest("'break'", ":tenant", "s.level", "s.anchor", "'existence'")}, s.level, s.pb, s.anchor, 'existence',

@@ -324,12 +324,18 @@ def _duplicate(rule: DuplicatePass) -> str:
     def half(leg: str, code: str, evidence: str) -> str:
         return (
             f"select f.record_id, '{leg}', 'S|' || f.record_id, '{rule.id}', '{code}', min(x.record_id)"
-            f"\nfrom work_{leg.lower()} f join work_item x on x.leg = '{leg}' and f.component = x.component"
+            f"\nfrom work_{leg.lower()} f join matched x on x.leg = '{leg}' and f.component = x.component"
             f" and equal_null(f.pb, x.pb)\n  and {_equal(rule.keys, 'f', 'x')}\n  and {evidence}"
-            "\n  join work_member m on m.record_id = x.record_id and m.code is null\ngroup by f.record_id"
+            "\ngroup by f.record_id"
         )
 
-    return f"{_SINGLE}{half('R', 'T03', repeat)}\nunion all\n{half('L', 'T04', internal)}"
+    # What is matched in this run, or by itself in an earlier one.
+    matched = (
+        "with matched as (\n  select i.* from work_item i"
+        " join work_member m on m.record_id = i.record_id and m.code is null\n  union all\n"
+        "  select i.* from work_ref i\n)\n"
+    )
+    return f"{_SINGLE}{matched}{half('R', 'T03', repeat)}\nunion all\n{half('L', 'T04', internal)}"
 
 
 def _one_sided(rule: OneSidedPass) -> str:

@@ -6,25 +6,25 @@ ended, forgets what was derived for them and derives it again; running everythin
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 import pyarrow as pa
 
 from domain.ids import digest128
 from domain.taxonomy import taxonomy
-from matching import orders, renames
+from matching import duos, orders, renames
 from matching.accept import accept
 from matching.changes import BEFORE_FINISH, DIFF, GROUP_STEPS, TIMER_STEPS
-from matching.compare import SINGLES, compile_findings, compile_hits
-from matching.compile import ALLOCATIONS, FORGET_PAIRS, OPTIONAL_KEYS, TAKE_LEFT, TAKE_RIGHT, Statement, compile_passes
+from matching.compare import SINGLES
+from matching.compile import ALLOCATIONS, FORGET_PAIRS, OPTIONAL_KEYS, TAKE_LEFT, TAKE_RIGHT, Statement
+from matching.compiled import Compiled, compile_rules, item_terms
 from matching.decided import seat
 from matching.finish import finish, rows_of
-from matching.items import FREE_LEFT, FREE_RIGHT, compile_items
+from matching.items import FREE_LEFT, FREE_RIGHT
 from matching.levels.all import LEVELS
 from matching.levels.port import FeedTerms, Run
 from matching.rules import AggregatePass, NearMissPass, OrderPass, Pass, RollupPass, RuleSet
-from matching.sides import SIDES, compile_comparison
+from matching.sides import SIDES
 from matching.state import refresh_state
 from matching.tables import LASTING_SCRATCH, OWN_TABLES, clear_scratch, prepare
 from warehouse.port import Warehouse
@@ -76,38 +76,6 @@ class MatchResult:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Compiled:
-    """A rule set ready to run."""
-
-    rules: RuleSet
-    rule_set_hash: str
-    items: str
-    passes: tuple[Statement, ...]
-    comparison: str
-    hits: str
-    findings: Mapping[str, str]
-
-
-def compile_rules(rules: RuleSet) -> Compiled:
-    """Every statement the rule set stands for; the same rule set is compiled once."""
-    return _compiled(rules.canonical)
-
-
-@lru_cache(maxsize=16)
-def _compiled(canonical: str) -> Compiled:
-    rules = RuleSet.model_validate_json(canonical)
-    return Compiled(
-        rules,
-        rules.hash,
-        compile_items(rules),
-        compile_passes(rules),
-        compile_comparison(rules),
-        compile_hits(rules),
-        compile_findings(rules),
-    )
-
-
 def match(
     warehouse: Warehouse,
     *,
@@ -157,30 +125,43 @@ def run(
         _forget_state(warehouse)
     warehouse.append("work_execution", pa.table({"execution": sorted(set(names))}))
     _load_terms(warehouse, compiled, feeds)
-    refresh_state(warehouse)
+    terms = item_terms(compiled, feeds)
+    refresh_state(warehouse, terms)
     _add_due(warehouse, as_of_ns)
     seen = Run(warehouse, compiled.rules, feeds, execution, as_of_ns, tenant)
+    waiting = duos.refresh(warehouse, timestamp(as_of_ns), possible="duos" in compiled.members)
     for level in LEVELS:
         level.touch(seen)
-    if _any(warehouse, "select 1 as found from work_component limit 1"):
-        _derive(seen, compiled)
+    if waiting:
+        waiting -= warehouse.execute(duos.FORGET_MET)
+    if waiting or _any(warehouse, "select 1 as found from work_component limit 1"):
+        _derive(seen, compiled, terms)
     return _result(warehouse, execution, as_of_ns)
 
 
-def _derive(seen: Run, compiled: Compiled) -> None:
-    warehouse, feeds = seen.warehouse, seen.feeds
+def _load_items(warehouse: Warehouse, compiled: Compiled, terms: Mapping[str, object]) -> bool:
+    """Items of the touched blocks and duos and of what waits; whether there are any that passes must look at."""
+    blocks = warehouse.execute(compiled.items["blocks"], terms)
+    for source in ("duos", "lazy"):
+        if source in compiled.members and warehouse.execute(compiled.items[source], terms):
+            warehouse.execute(compiled.members[source])
+    if blocks and "duos" in compiled.members:
+        warehouse.execute(compiled.items["refs"], terms)
+    return blocks > 0
+
+
+def _derive(seen: Run, compiled: Compiled, terms: Mapping[str, object]) -> None:
+    warehouse = seen.warehouse
     params: dict[str, object] = {
         "as_of": timestamp(seen.as_of_ns),
         "tenant": seen.tenant,
         "execution": seen.execution,
         "rule_set_hash": compiled.rule_set_hash,
     }
-    parties = {feed.party for feed in feeds if feed.role == "PB"}
-    grace = compiled.rules.default_grace_seconds
-    only_pb = next(iter(parties)) if len(parties) == 1 else None
-    warehouse.execute(compiled.items, {"only_pb": only_pb, "default_grace": grace})
-    rollup = _tie_orders(warehouse, compiled.rules)
-    _run_passes(warehouse, compiled.passes, rollup)
+    rollup = None
+    if _load_items(warehouse, compiled, terms):
+        rollup = _tie_orders(warehouse, compiled.rules)
+        _run_passes(warehouse, compiled.passes, rollup)
     warehouse.execute(SIDES)
     warehouse.execute(compiled.comparison)
     if warehouse.execute(compiled.hits):

@@ -41,13 +41,42 @@ def _broker(rules: RuleSet) -> str:
     return f"case {cases} else {shown} end" if cases else shown
 
 
-def compile_items(rules: RuleSet) -> str:
-    """Fill work_item for the components in work_component; parameters `:only_pb` and `:default_grace` (seconds)."""
+_ALIVE = "v.is_tip and not v.held"
+_ALONE = (
+    "not exists (select 1 from match_duo d where d.left_id = v.record_id)"
+    " and not exists (select 1 from match_duo d where d.right_id = v.record_id)"
+)
+_TOUCHED = "in (select c.component from work_component c)"
+# Which records become items, and the component each is matched in.
+SOURCES = {
+    "blocks": (
+        "match_block b join match_version v on v.block = b.block",
+        f"{_ALIVE} and {_ALONE} and b.component {_TOUCHED}",
+    ),
+    "duos": (
+        "match_duo b join match_version v on v.record_id = b.left_id or v.record_id = b.right_id",
+        f"b.component {_TOUCHED}",
+    ),
+    "lazy": ("work_lazy b join match_version v on v.record_id = b.record_id", "1 = 1"),
+    # Records of duos that a free record of a touched block may repeat.
+    "refs": (
+        "match_block b join match_version v on v.block = b.block",
+        f"{_ALIVE} and not ({_ALONE}) and b.component {_TOUCHED} and exists (\n    select 1 from work_item f"
+        " where f.leg = v.leg and f.live and f.component = b.component and f.qty = v.qty\n"
+        "      and equal_null(f.account, v.account))",
+    ),
+}
+
+
+def compile_items(rules: RuleSet, source: str = "blocks") -> str:
+    """Fill work_item (work_ref for `refs`) from a source; parameters `:only_pb` and `:default_grace` (seconds)."""
+    table = "work_ref" if source == "refs" else "work_item"
+    joined, condition = SOURCES[source]
     # From the account's view, + receive: a buyer pays price and accrued interest.
     principal = f"(i.gross + coalesce(i.accrued_interest, 0)) * case when i.direction in {_PAYERS} then -1 else 1 end"
     half_unit = price_tolerance(rules.tolerances.price, "i.price_scale", "i.trade_ccy")
     return f"""
-insert into work_item
+insert into {table}
 with grace as (
   select party, max(grace_seconds) as seconds from work_feed where role = 'PB' group by party
 ), longest as (
@@ -58,8 +87,8 @@ with grace as (
   select leg, uid, trade_date, min(root_uid) as root_uid from match_version
   where uid <> root_uid and not held group by leg, uid, trade_date
 ), wanted as (
-  select v.*, b.component from match_block b join match_version v on v.block = b.block and v.is_tip and not v.held
-  where b.component in (select c.component from work_component c)
+  select v.*, b.component from {joined}
+  where {condition}
 ), fee as (
   {_FEES}
 ), item as (
@@ -90,8 +119,10 @@ with grace as (
     left join work_feed f on f.feed = e.feed
     left join known_as k on k.uid = e.cross_uid and k.leg <> v.leg and k.trade_date = e.trade_date
 ), ordered as (
-  select component, order_id, min(coalesce(client_order_id, order_id)) as ref from item
-  where leg = 'L' and (order_id is not null or client_order_id is not null) group by component, order_id
+  select b.component, v.order_id, min(coalesce(v.client_order_id, v.order_id)) as ref
+  from match_block b join match_version v on v.block = b.block and v.is_tip and not v.held and v.leg = 'L'
+  where b.component in (select w.component from wanted w) and (v.order_id is not null or v.client_order_id is not null)
+  group by b.component, v.order_id
 )
 select i.record_id, i.component, i.leg, i.pb, i.feed, i.level, i.root_id, i.live, i.uid, i.cross_uid, i.order_id,
   i.client_order_id, case when i.leg = 'L' then coalesce(i.client_order_id, o.ref) else coalesce(c.ref, o.ref) end,
@@ -120,10 +151,9 @@ def _fill(leg: str) -> str:
     `part`: an execution of ours that is one of several. The two are no pair.
     """
     names = ", ".join(FREE_COLUMNS)
-    free = (
-        "\n  and not exists (select 1 from work_order o where o.record_id = work_item.record_id and o.taken)"
-        if leg == "L" else ""
-    )  # fmt: skip
+    free = "\n  and not exists (select 1 from work_member m where m.record_id = work_item.record_id)"
+    if leg == "L":
+        free += "\n  and not exists (select 1 from work_order o where o.record_id = work_item.record_id and o.taken)"
     lone = "level = 'ALLOCATION'" if leg == "R" else "level = 'FILL'"
     return (
         f"insert into work_{leg.lower()} ({names}, twin, {'whole' if leg == 'R' else 'part'})\n"

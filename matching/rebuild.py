@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from matching.engine import compile_rules, run
+from matching.compiled import compile_rules
+from matching.engine import run
 from matching.finish import rows_of
 from matching.levels.port import FeedTerms
 from matching.rules import RuleSet

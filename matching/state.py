@@ -6,8 +6,10 @@ its new records belong to and the components those chains were or now are in.
 
 import pyarrow as pa
 
+from matching import duos
 from matching.decided import DECIDED_EDGES, take_up
-from warehouse.port import Warehouse
+from matching.tables import VERSION_COLUMNS
+from warehouse.port import Params, Warehouse
 
 # A chain longer than this (or a circle of references) stops here; its least id stands for the root.
 _LONGEST_CHAIN = 200
@@ -21,24 +23,69 @@ _MATCHABLE = (
     " and e.status in ('NEW', 'CORRECT', 'CANCEL')"
 )
 
+_DIRECTION = (
+    "case when e.side in ('BUY', 'BUY_COVER') then 'BUY'"
+    " when e.side in ('SELL', 'SELL_SHORT', 'SELL_SHORT_EXEMPT') then 'SELL' else e.side end"
+)
+_OWN = ", ".join(VERSION_COLUMNS)
+
 # Rows of one message that share an id (an allocation per account) are siblings, not versions of each other.
 NEW_VERSIONS = f"""
-insert into work_version
+insert into work_version ({_OWN})
+with grace as (
+  select party, max(grace_seconds) as seconds from work_feed where role = 'PB' group by party
+), longest as (
+  select max(case when role = 'PB' then grace_seconds end) as pb_seconds,
+    max(case when role = 'INTERNAL' then grace_seconds end) as internal_seconds
+  from work_feed
+)
 select s.record_id, s.feed, s.leg, s.trade_uid || s.suffix,
   case when s.status <> 'NEW' then coalesce(s.prev_uid, s.trade_uid) || s.suffix end,
   s.trade_date, s.status, s.version, s.event_time_utc, s.sent_time_utc, s.recv_time_utc,
-  cast(s.trade_date as varchar) || '|' || s.instrument_id
+  cast(s.trade_date as varchar) || '|' || s.instrument_id, s.level, s.pb, s.account, s.direction, s.qty, s.cross_uid,
+  s.alloc_id, s.order_id, s.client_order_id,
+  s.instrument_id || '|' || left(s.side, 1),
+  s.instrument_id || '|' || left(s.side, 1) || '|' || cast(s.qty as varchar),
+  dateadd('second', case when s.leg = 'L' then coalesce(g.seconds, n.pb_seconds, :default_grace)
+    else coalesce(n.internal_seconds, :default_grace) end, s.recv_time_utc)
 from (
   select e.record_id, e.feed, case when e.source_role = 'INTERNAL' then 'L' else 'R' end as leg,
     coalesce(e.trade_uid, e.record_id) as trade_uid, e.prev_uid, e.trade_date, e.status,
     coalesce(e.version, 1) as version,
-    e.event_time_utc, e.sent_time_utc, e.recv_time_utc, e.instrument_id,
+    e.event_time_utc, e.sent_time_utc, e.recv_time_utc, e.instrument_id, e.level,
+    case when e.source_role = 'INTERNAL' then coalesce(e.pb_id, cast(:only_pb as varchar))
+      else coalesce(f.party, e.pb_id, e.source_id) end as pb,
+    coalesce(e.account_id, e.account_raw) as account, {_DIRECTION} as direction, e.side, e.qty, e.cross_uid,
+    case when e.source_role = 'INTERNAL' and e.level = 'ALLOCATION' then e.alloc_id end as alloc_id,
+    e.order_id, e.client_order_id,
     case when count(*) over (partition by e.feed, e.message_id, e.trade_uid) > 1 then '/' || e.account_id else '' end
       as suffix
-  from trade_event e
+  from trade_event e left join work_feed f on f.feed = e.feed
   where e.execution in (select x.execution from work_execution x) and {_MATCHABLE}
-) s
+) s cross join longest n left join grace g on s.leg = 'L' and g.party = s.pb
 where not exists (select 1 from match_version v where v.record_id = s.record_id)
+"""
+
+# Records that begin a chain nobody else is part of: most of a day.
+PLAIN = f"""
+insert into work_plain ({_OWN})
+select {", ".join(f"v.{name}" for name in VERSION_COLUMNS)} from work_version v
+  join (select feed, uid from work_version group by feed, uid having count(*) = 1) o
+    on o.feed = v.feed and o.uid = v.uid
+where v.status = 'NEW' and v.ref_uid is null
+  and not exists (select 1 from match_version m where m.uid = v.uid and m.feed = v.feed)
+  and not exists (select 1 from match_version m where m.ref_uid = v.uid and m.feed = v.feed)
+  and not exists (select 1 from work_version m where m.ref_uid = v.uid and m.feed = v.feed)
+"""
+ALL_VERSIONS = f"insert into work_version ({_OWN}) select {_OWN} from work_plain"
+FORGET_PLAIN = "delete from work_version where record_id in (select p.record_id from work_plain p)"
+PLAIN_VERSIONS = """
+insert into match_version
+select v.record_id, v.feed, v.leg, v.uid, v.ref_uid, v.trade_date, v.status, v.version, v.event_at, v.sent_at,
+  v.recv_at, v.own_block, v.feed || '|' || cast(v.trade_date as varchar) || '|' || v.uid, v.uid, true, false,
+  v.record_id, v.own_block, true, v.level, v.pb, v.account, v.direction, v.qty, v.cross_uid, v.alloc_id, v.order_id,
+  v.client_order_id, v.line, v.fit, v.due_at
+from work_plain v
 """
 
 # Every stored chain that a new record continues, precedes or was waited for by.
@@ -50,10 +97,9 @@ select o.root_id from match_version o join work_version n on n.feed = o.feed and
 union
 select o.root_id from match_version o join work_version n on n.feed = o.feed and n.uid = o.ref_uid
 """
-FAMILY = """
-insert into work_version
-select v.record_id, v.feed, v.leg, v.uid, v.ref_uid, v.trade_date, v.status, v.version, v.event_at, v.sent_at,
-  v.recv_at, v.own_block
+FAMILY = f"""
+insert into work_version ({_OWN})
+select {", ".join(f"v.{name}" for name in VERSION_COLUMNS)}
 from match_version v where v.root_id in (select f.root_id from work_family f)
 """
 
@@ -136,47 +182,77 @@ with placed as (
   from placed p
 )
 select r.record_id, r.feed, r.leg, r.uid, r.ref_uid, r.trade_date, r.status, r.version, r.event_at, r.sent_at,
-  r.recv_at, r.own_block, r.root, f.uid, r.age = 1, r.begun = 0, t.record_id, t.own_block
+  r.recv_at, r.own_block, r.root, f.uid, r.age = 1, r.begun = 0, t.record_id, t.own_block,
+  count(*) over (partition by r.root) = 1, r.level, r.pb, r.account, r.direction, r.qty, r.cross_uid, r.alloc_id,
+  r.order_id, r.client_order_id, r.line, r.fit, r.due_at
 from ranked r join ranked t on t.root = r.root and t.terms_age = 1
   join ranked f on f.root = r.root and f.first_rank = 1
 """
 
-LINKS = """
-insert into match_link
-with part as (
-  select v.record_id, v.leg, v.uid, v.trade_date, v.block, e.cross_uid, e.order_id, e.client_order_id,
-    case when v.leg = 'L' and e.level = 'ALLOCATION' then e.alloc_id end as alloc_id,
-    e.instrument_id || '|' || left(e.side, 1) as line, cast(e.qty as varchar) as size
-  from work_version w join match_version v on v.record_id = w.record_id join trade_event e on e.record_id = w.record_id
-  where not v.held
+_LINK_PARTS = (
+    ("'x|' || uid", "fit", "true"),
+    ("'x|' || alloc_id", "fit", "alloc_id is not null"),
+    ("'x|' || cross_uid", "fit", "cross_uid is not null"),
+    ("'o|' || order_id", "line", "order_id is not null"),
+    ("'c|' || client_order_id", "line", "client_order_id is not null"),
 )
-select record_id, leg, 'x|' || uid, trade_date, line || '|' || size, block from part
-union all
-select record_id, leg, 'x|' || alloc_id, trade_date, line || '|' || size, block from part where alloc_id is not null
-union all
-select record_id, leg, 'x|' || cross_uid, trade_date, line || '|' || size, block from part where cross_uid is not null
-union all
-select record_id, leg, 'o|' || order_id, trade_date, line, block from part where order_id is not null
-union all
-select record_id, leg, 'c|' || client_order_id, trade_date, line, block from part where client_order_id is not null
-"""
 
-_EDGE = f"""
-select l.record_id, r.record_id, l.block, r.block
-from match_link l join match_link r on r.leg = 'R' and r.link_key = l.link_key and r.block <> l.block
-  join work_version w on w.record_id = {{new}}.record_id
-where l.leg = 'L' and (r.trade_date = l.trade_date or (r.fit = l.fit and (l.link_key like 'x|%'
-  or abs(datediff('day', l.trade_date, r.trade_date)) <= {_DAYS_APART})))
-"""
-EDGES = f"insert into match_edge {_EDGE.format(new='l')} union {_EDGE.format(new='r')}"
+
+def _links(part: str) -> str:
+    parts = "\nunion all\n".join(
+        f"select record_id, leg, {key}, trade_date, {fit}, block from part where {known}"
+        for key, fit, known in _LINK_PARTS
+    )
+    return f"insert into work_link\nwith part as (\n  {part}\n)\n{parts}"
+
+
+PLAIN_LINKS = _links(
+    "select record_id, leg, uid, trade_date, own_block as block, cross_uid, order_id, client_order_id, alloc_id, line,"
+    " fit from work_plain"
+)
+LINKS = _links(
+    "select v.record_id, v.leg, v.uid, v.trade_date, v.block, v.cross_uid, v.order_id, v.client_order_id, v.alloc_id,"
+    " v.line, v.fit from work_version w join match_version v on v.record_id = w.record_id where not v.held"
+)
+KEEP_LINKS = "insert into match_link select record_id, leg, link_key, trade_date, fit, block from work_link"
+
+
+def _edge(new: str) -> str:
+    left, right = ("n", "o") if new == "l" else ("o", "n")
+    leg, other = ("L", "R") if new == "l" else ("R", "L")
+    return (
+        f"select {left}.record_id, {right}.record_id, {left}.block, {right}.block\n"
+        "from work_link n join match_link o on o.link_key = n.link_key\n"
+        f"where n.leg = '{leg}' and o.leg = '{other}' and o.block <> n.block\n"
+        "  and (o.trade_date = n.trade_date or (o.fit = n.fit and (n.link_key like 'x|%'\n"
+        f"  or abs(datediff('day', n.trade_date, o.trade_date)) <= {_DAYS_APART})))"
+    )
+
+
+EDGES = f"insert into match_edge\n{_edge('l')}\nunion\n{_edge('r')}"
 
 TOUCHED_AFTER = """
 insert into work_touched
 select v.block from match_version v join work_version w on w.record_id = v.record_id
+"""
+TOUCHED_EDGES = """
+insert into work_touched
+select e.block_a from match_edge e where e.record_a in (select n.record_id from work_link n)
+  or e.record_b in (select n.record_id from work_link n)
 union
-select e.block_b from match_edge e join work_version w on w.record_id = e.record_a
-union
-select e.block_a from match_edge e join work_version w on w.record_id = e.record_b
+select e.block_b from match_edge e where e.record_a in (select n.record_id from work_link n)
+  or e.record_b in (select n.record_id from work_link n)
+"""
+NEW_BLOCKS = """
+insert into match_block
+select distinct p.own_block, p.own_block from work_plain p
+where not exists (select 1 from match_block b where b.block = p.own_block)
+"""
+FORGET_PLAIN_STATE = "delete from trade_state where record_id in (select p.record_id from work_plain p)"
+PLAIN_STATE = """
+insert into trade_state (record_id, root_id, feed, is_live, held, component)
+select p.record_id, p.feed || '|' || cast(p.trade_date as varchar) || '|' || p.uid, p.feed, true, false, b.component
+from work_plain p join match_block b on b.block = p.own_block
 """
 
 _NEIGHBOURS = """
@@ -209,25 +285,49 @@ delete from trade_state where record_id in (
 """
 WRITE_RELABELLED = _STATE.format(condition="exists (select 1 from work_block b where b.block = v.block)")
 
-STEPS_BEFORE_BLOCKS = (
-    FAMILY_ROOTS, FAMILY, PLACES, ROOTS, TOUCHED_BEFORE, FORGET_VERSIONS, FORGET_LINKS, FORGET_EDGES, FORGET_STATE,
-    VERSIONS, LINKS,
-    EDGES, DECIDED_EDGES, TOUCHED_AFTER,
+CHAIN_STEPS = (FAMILY_ROOTS, FAMILY)
+VERSION_STEPS = (
+    PLACES, ROOTS, TOUCHED_BEFORE, FORGET_VERSIONS, FORGET_LINKS, FORGET_EDGES, FORGET_STATE, VERSIONS, LINKS,
+    TOUCHED_AFTER,
 )  # fmt: skip
 
 
-def refresh_state(warehouse: Warehouse) -> int:
-    """Bring versions, links, blocks and trade_state up to the executions in work_execution.
+def refresh_state(warehouse: Warehouse, terms: Params) -> int:
+    """Bring versions, links, blocks, duos and trade_state up to the executions in work_execution.
 
-    Returns how many new records there were; fills work_component with every component to match again.
+    Returns how many new records there were; fills work_component with every component whose chains changed, work_plain
+    with the new records that are chains by themselves, and work_key with every id whose meaning may have changed.
     """
-    new = warehouse.execute(NEW_VERSIONS) + take_up(warehouse)
-    if new == 0:
+    new = warehouse.execute(NEW_VERSIONS, terms)
+    decided = take_up(warehouse)
+    if new + decided == 0:
         return 0
-    for step in STEPS_BEFORE_BLOCKS:
-        warehouse.execute(step)
-    _relabel(warehouse)
-    warehouse.execute(WRITE_STATE)
+    plain = warehouse.execute(PLAIN) if new else 0
+    if plain:
+        if plain < new:
+            warehouse.execute(FORGET_PLAIN)
+        else:
+            warehouse.execute("delete from work_version")
+        warehouse.execute(duos.PLAIN_KEYS)
+    chains = plain < new or decided > 0
+    if chains:
+        for step in (*CHAIN_STEPS, duos.CHAIN_KEYS, *VERSION_STEPS, duos.CHAIN_KEYS):
+            warehouse.execute(step)
+    if plain:
+        for step in (PLAIN_VERSIONS, PLAIN_LINKS, NEW_BLOCKS):
+            warehouse.execute(step)
+    warehouse.execute(KEEP_LINKS)
+    edges = warehouse.execute(EDGES) + (warehouse.execute(DECIDED_EDGES) if chains else 0)
+    if edges:
+        warehouse.execute(TOUCHED_EDGES)
+    if chains or edges:
+        _relabel(warehouse)
+        warehouse.execute(WRITE_STATE)
+        warehouse.execute(FORGET_PLAIN_STATE)
+    if plain:
+        warehouse.execute(PLAIN_STATE)
+        # Levels look in work_version for all that is new.
+        warehouse.execute(ALL_VERSIONS)
     return new
 
 

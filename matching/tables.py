@@ -32,6 +32,33 @@ MATCH_VERSION = Table(
         held bool ! | its first version has not been seen
         terms_id str ! | the chain's newest version that is no cancellation: whose terms count
         block str ! | trade date and instrument of those terms
+        alone bool ! | the only version of its chain
+        level str !
+        pb str | prime broker, of ours as the record names it
+        account str
+        direction str
+        qty qty !
+        cross_uid str | the counterparty's id it quotes
+        alloc_id str | of a share of ours
+        order_id str
+        client_order_id str
+        line str ! | instrument and direction
+        fit str ! | and quantity
+        due_at ts ! | end of the grace of the side it waits for
+    """),
+)
+
+MATCH_DUO = Table(
+    "match_duo",
+    Kind.DERIVED,
+    columns("""
+        uid str ! | our id, which the other side quotes
+        left_id str ! identity
+        right_id str !
+        component str ! | of its own: nothing else can change how they pair
+        block str !
+        order_id str
+        client_order_id str
     """),
 )
 
@@ -68,7 +95,7 @@ MATCH_BLOCK = Table(
     """),
 )
 
-OWN_TABLES = (MATCH_VERSION, MATCH_LINK, MATCH_EDGE, MATCH_BLOCK, MATCH_DECIDED, *marks.TABLES)
+OWN_TABLES = (MATCH_VERSION, MATCH_DUO, MATCH_LINK, MATCH_EDGE, MATCH_BLOCK, MATCH_DECIDED, *marks.TABLES)
 
 # Derived tables of the shared schema that a rebuild wipes together with our own.
 SHARED_TABLES = (
@@ -181,15 +208,34 @@ def _like(table: Table) -> str:
     return ", ".join(f"{field.name} {TYPES[field.type].sql}" for field in table.fields)
 
 
+# What one version says by itself, whatever its chain.
+VERSION_COLUMNS = (
+    "record_id", "feed", "leg", "uid", "ref_uid", "trade_date", "status", "version", "event_at", "sent_at", "recv_at",
+    "own_block", "level", "pb", "account", "direction", "qty", "cross_uid", "alloc_id", "order_id", "client_order_id",
+    "line", "fit", "due_at",
+)  # fmt: skip
+
+
+def _some(table: Table, names: tuple[str, ...]) -> str:
+    kinds = {field.name: TYPES[field.type].sql for field in table.fields}
+    return ", ".join(f"{name} {kinds[name]}" for name in names)
+
+
+_VERSION = _some(MATCH_VERSION, VERSION_COLUMNS)
 _SCRATCH = {
     "work_execution": "execution varchar",
     "work_feed": "feed varchar, role varchar, party varchar, grace_seconds bigint",
     "work_pass": "pass_id varchar, waits boolean, confidence number(28, 12)",
     "work_code": "code varchar, severity bigint, exception_type bigint, element_type bigint",
     "work_terms": "terms_key varchar",
-    "work_version": "record_id varchar, feed varchar, leg varchar, uid varchar, ref_uid varchar, trade_date date,"
-    " status varchar, version bigint, event_at timestamp_ntz(9), sent_at timestamp_ntz(9), recv_at timestamp_ntz(9),"
-    " own_block varchar",
+    "work_version": _VERSION,
+    "work_plain": _VERSION,
+    "work_key": "uid varchar",
+    "work_link": _like(MATCH_LINK),
+    "work_gone": _like(MATCH_DUO),
+    "work_duo": _like(MATCH_DUO),
+    "work_lazy": "record_id varchar, leg varchar, component varchar",
+    "work_closing": "break_id varchar",
     "work_family": "root_id varchar",
     "work_place": "record_id varchar, node varchar, parent varchar, extra_step bigint",
     "work_root": "node varchar, root varchar, depth bigint",
@@ -199,6 +245,7 @@ _SCRATCH = {
     "work_component": "component varchar",
     **marks.SCRATCH,
     "work_item": _ITEM,
+    "work_ref": _ITEM,
     "work_member": "record_id varchar, leg varchar, group_key varchar, pass_id varchar, code varchar, other_id varchar",
     "work_l": _free("part"),
     "work_r": _free("whole"),

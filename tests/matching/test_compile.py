@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from matching import orders, renames
-from matching.engine import compile_rules
+from matching.compiled import compile_rules
 from matching.rules import RuleSet
 from warehouse.sql import to_duckdb
 
@@ -16,7 +16,8 @@ FORBIDDEN = re.compile(r"\b(merge|asof|variant|flatten|create|drop|alter|truncat
 
 def statements(rules: RuleSet) -> dict[str, str]:
     compiled = compile_rules(rules)
-    named = {"items": compiled.items}
+    named = {f"items/{source}": sql for source, sql in compiled.items.items()}
+    named |= {f"members/{source}": sql for source, sql in compiled.members.items()}
     for rule in rules.passes:
         if rule.kind == "rollup":
             named |= orders.statements(rule)

@@ -1,0 +1,194 @@
+"""Duos: two records that quote one id and that nothing else can claim; each is a component of its own.
+
+Most trades of a day are told once by each side and quote one id. Such a pair is what the exact pass would find whatever
+else its block holds, so it is matched, compared and filed by itself and the block is not derived again. Whether two
+records are a duo depends on the records that share their id and on nothing else, so order and batching do not matter: a
+record that quotes the id as well, a correction or a cancellation takes the duo apart, and its block has both again.
+"""
+
+from matching.rules import AggregatePass, ExactPass, RollupPass, RuleSet
+from warehouse.port import Warehouse
+
+_KEYS = ("uid=cross_uid", "trade_date")
+
+PLAIN_KEYS = """
+insert into work_key
+select distinct case when v.leg = 'L' then v.uid else v.cross_uid end from work_plain v
+where v.leg = 'L' or v.cross_uid is not null
+union
+select d.uid from match_duo d join work_plain v on v.leg = 'L' and v.level = 'ALLOCATION'
+  and v.client_order_id = d.client_order_id
+union
+select d.uid from match_duo d join work_plain v on v.leg = 'L' and v.level = 'ALLOCATION' and v.order_id = d.order_id
+"""
+
+# Before the chains change and after: what they were known by, and what they are known by now.
+CHAIN_KEYS = """
+insert into work_key
+select case when v.leg = 'L' then v.root_uid else v.cross_uid end
+from match_version v join work_version w on w.record_id = v.record_id
+where v.leg = 'L' or v.cross_uid is not null
+union
+select d.uid from match_duo d join work_version v on v.leg = 'L' and v.level = 'ALLOCATION'
+  and v.client_order_id = d.client_order_id
+union
+select d.uid from match_duo d join work_version v on v.leg = 'L' and v.level = 'ALLOCATION' and v.order_id = d.order_id
+"""
+
+GONE = "insert into work_gone select d.* from match_duo d where d.uid in (select k.uid from work_key k)"
+FORGET = "delete from match_duo where left_id in (select g.left_id from work_gone g)"
+
+FOUND = """
+insert into work_duo
+with l as (
+  select v.*, left(v.block, 10) as day, count(*) over (partition by v.root_uid, left(v.block, 10)) as n
+  from match_version v
+  where v.leg = 'L' and v.is_tip and not v.held and v.status <> 'CANCEL'
+    and v.root_uid in (select k.uid from work_key k)
+), r as (
+  select v.*, left(v.block, 10) as day, count(*) over (partition by v.cross_uid, left(v.block, 10)) as n
+  from match_version v
+  where v.leg = 'R' and v.is_tip and not v.held and v.status <> 'CANCEL'
+    and v.cross_uid in (select k.uid from work_key k)
+), share as (
+  select s.order_id, s.client_order_id from match_version s where s.leg = 'L' and s.level = 'ALLOCATION'
+)
+select l.root_uid, l.record_id, r.record_id, 'D|' || l.root_id, l.block, l.order_id, l.client_order_id
+from l join r on r.cross_uid = l.root_uid and r.block = l.block and (r.pb = l.pb or l.pb is null)
+where l.n = 1 and r.n = 1 and l.alone and r.alone and l.level = 'FILL'
+  and (l.account = r.account or l.direction = r.direction or l.qty = r.qty)
+  and not exists (select 1 from share s where s.client_order_id = l.client_order_id)
+  and not exists (select 1 from share s where s.order_id = l.order_id)
+  and not exists (select 1 from match_decided d where d.record_id = l.record_id)
+  and not exists (select 1 from match_decided d where d.record_id = r.record_id)
+"""
+KEEP = "insert into match_duo select d.* from work_duo d"
+# What stayed as it was is not looked at again.
+FORGET_KNOWN = """
+delete from work_duo where exists (
+  select 1 from work_gone g where g.left_id = work_duo.left_id and g.right_id = work_duo.right_id)
+"""
+FORGET_SAME = """
+delete from work_gone where exists (
+  select 1 from match_duo d where d.left_id = work_gone.left_id and d.right_id = work_gone.right_id)
+"""
+
+# A duo taken apart: its own breaks go, its records are their block's again.
+TOUCH_GONE = """
+insert into work_component
+select g.component from work_gone g
+union
+select b.component from work_gone g join match_block b on b.block = g.block
+"""
+TOUCH_FOUND = "insert into work_component select d.component from work_duo d"
+
+_OLD = """
+old as (
+  select d.left_id as record_id, 'L' as leg, d.block from work_duo d
+  where not exists (select 1 from work_plain p where p.record_id = d.left_id)
+  union all
+  select d.right_id, 'R', d.block from work_duo d
+  where not exists (select 1 from work_plain p where p.record_id = d.right_id)
+)"""
+# The break of a record that merely waited ends; where it had been reported, or matched, its block is derived again.
+CLOSING = f"""
+insert into work_closing
+with {_OLD}
+select b.break_id from old o join recon_break_member m on m.record_id = o.record_id
+  join recon_break b on b.break_id = m.break_id and b.state = 'EXPECTED' and b.field_family = 'existence'
+    and b.group_id is null
+"""
+TOUCH_LEFT = f"""
+insert into work_component
+with {_OLD}, waited as (
+  select m.record_id from recon_break_member m where m.break_id in (select c.break_id from work_closing c)
+), block as (
+  select distinct b.component, o.leg, case when w.record_id is null then 1 else 0 end as bound
+  from old o join match_block b on b.block = o.block left join waited w on w.record_id = o.record_id
+)
+select distinct k.component from block k
+where k.bound = 1 or exists (
+  select 1 from recon_break f where f.component = k.component and f.state <> 'CURED' and f.field_family = 'existence'
+    and f.code = case when k.leg = 'L' then 'T02' else 'T01' end)
+"""
+
+# New records that are in no duo: those whose block has nothing they could meet wait; they are told apart here.
+LAZY = """
+insert into work_lazy
+select p.record_id, p.leg, b.component from work_plain p join match_block b on b.block = p.own_block
+where not exists (select 1 from match_duo d where d.left_id = p.record_id)
+  and not exists (select 1 from match_duo d where d.right_id = p.record_id)
+"""
+TOUCH_MET = """
+insert into work_component
+with free as (
+  select z.component, z.leg, p.level, p.due_at, p.order_id, p.client_order_id
+  from work_lazy z join work_plain p on p.record_id = z.record_id
+)
+select component from free where due_at <= cast(:as_of as timestamp_ntz(9)) or (leg = 'L' and level = 'ALLOCATION')
+union
+select f.component from free f join recon_break b on b.component = f.component and b.state <> 'CURED'
+  and b.field_family = 'existence' and b.code = case when f.leg = 'L' then 'T02' else 'T01' end
+union
+select component from free group by component having count(distinct leg) = 2
+union
+select f.component from free f join match_version s on s.leg = 'L' and s.level = 'ALLOCATION'
+  and s.client_order_id = f.client_order_id where f.leg = 'L'
+union
+select f.component from free f join match_version s on s.leg = 'L' and s.level = 'ALLOCATION'
+  and s.order_id = f.order_id where f.leg = 'L'
+"""
+FORGET_MET = "delete from work_lazy where component in (select c.component from work_component c)"
+
+
+def duo_pass(rules: RuleSet) -> str | None:
+    """The exact pass duos stand for; None where the rules look at something else first, so that there are no duos."""
+    for rule in rules.passes:
+        if isinstance(rule, ExactPass) and rule.keys == _KEYS and rule.agree_at_least <= 2:
+            return rule.id
+        if isinstance(rule, RollupPass):
+            continue
+        if not (isinstance(rule, AggregatePass) and rule.several and rule.keys[0] == _KEYS[0]):
+            return None
+    return None
+
+
+def members(pass_id: str) -> str:
+    """Duos of this run as members of their groups."""
+    parts = "\nunion all\n".join(
+        f"select d.{side}_id, '{leg}', d.left_id, '{pass_id}', null, null from match_duo d"
+        " where d.component in (select c.component from work_component c)"
+        for side, leg in (("left", "L"), ("right", "R"))
+    )
+    return f"insert into work_member (record_id, leg, group_key, pass_id, code, other_id)\n{parts}"
+
+
+def waiting(pass_id: str, left: str, right: str) -> str:
+    """Records that wait, as the one-sided pass would name them."""
+    return (
+        "insert into work_member (record_id, leg, group_key, pass_id, code, other_id)\n"
+        f"select z.record_id, z.leg, 'S|' || z.record_id, '{pass_id}',"
+        f" case when z.leg = 'L' then '{left}' else '{right}' end, null from work_lazy z"
+    )
+
+
+def refresh(warehouse: Warehouse, as_of: str, *, possible: bool) -> int:
+    """Bring match_duo up to work_key, touch what that changes and what new records meet, leave the rest in work_lazy.
+
+    `as_of` as `warehouse.sql.timestamp` writes it; `possible` is whether the rules have a pass for duos. Returns how
+    many records wait.
+    """
+    if possible:
+        if warehouse.execute(GONE):
+            warehouse.execute(FORGET)
+        if warehouse.execute(FOUND):
+            warehouse.execute(KEEP)
+            warehouse.execute(FORGET_KNOWN)
+        warehouse.execute(FORGET_SAME)
+        for step in (TOUCH_GONE, CLOSING, TOUCH_LEFT, TOUCH_FOUND):
+            warehouse.execute(step)
+    waiting = warehouse.execute(LAZY)
+    if waiting:
+        warehouse.execute(TOUCH_MET, {"as_of": as_of})
+        waiting -= warehouse.execute(FORGET_MET)
+    return waiting
