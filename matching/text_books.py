@@ -26,7 +26,7 @@ def book_step(row: Row) -> str | None:
     pb = row["pb_id"] or "the prime broker"
     behind = "the break" if row["explains"] and "," not in row["explains"] else "the breaks"
     match row["code"]:
-        case "P01" | "C01" | "S01" if row["explains"]:
+        case "P01" | "C01" | "S01" if row["explains"] and not row["exposure"]:
             return f"Nothing by itself: it ends with {behind} it follows from."
         case "P01":
             return f"Internal ops: compare trades and transfers with {pb} since the two last agreed."
@@ -69,7 +69,8 @@ def _position(row: Row) -> str:
         case "P08":
             return f"{pb} holds {theirs} {what}, we {ours}: the rest is on its way to or from another broker"
         case _:
-            tail = ": trades that differ explain it" if row["explains"] else ""
+            behind = "trades that differ explain it" if not row["exposure"] else "trades differ too, but not by this"
+            tail = f": {behind}" if row["explains"] else ""
             return f"{pb} holds {theirs} {what}, we {ours}{tail}"
 
 

@@ -226,10 +226,10 @@ class _Desk:
                     self.say("P08", [other, line])
 
     def rest(self) -> None:
-        """P01: nothing says why."""
+        """P01: nothing says why, or not all of it; at risk is what trade breaks leave over, if that is less."""
         for line in self._open():
-            off = self.residual(line) or line.theirs - line.ours
-            self.say("P01", [line], amount=product(abs(off), self._unit(line)))
+            off = min((abs(off) for off in self.amounts(line) if off), default=ZERO)
+            self.say("P01", [line], amount=product(off, self._unit(line)))
 
     def value(self, line: Line) -> None:
         """P07: price, or value where quantities agree, further off than the rules allow."""
