@@ -29,6 +29,17 @@ _FEES = """select f.record_id, count(*) as lines,
   from trade_fee f where f.record_id in (select w.terms_id from wanted w) group by f.record_id"""
 
 
+def _costs() -> str:
+    """Gross money and fees: as stated, else the product; fees in another currency than the trade's are unknown."""
+    product_of_all = product("e.qty", "e.price", "coalesce(e.multiplier, 1)")
+    return f"""case when e.gross_money is not null then abs(e.gross_money) when e.price_type <> 'PERCENT_PAR'
+      or e.price_type is null then {product_of_all} end as gross,
+    e.accrued_interest, coalesce(n.lines, 0) as fee_lines, coalesce(n.totals, 0) as fee_totals,
+    case when n.lines is null then 0 when n.ccy = n.ccy_top and n.ccy <> e.trade_ccy then null else n.amount end
+      as fees, coalesce(n.regulatory, 0) as fee_regulatory, coalesce(n.exchange, 0) as fee_exchange,
+    coalesce(n.tax, 0) as fee_tax"""
+
+
 def _broker(rules: RuleSet) -> str:
     """The executing broker under its first name; case and blanks at the ends do not matter."""
     shown = "upper(trim(e.exec_broker_id))"
@@ -107,12 +118,7 @@ with grace as (
     abs(e.qty) < {WIDEST_QTY} as fits_qty, abs(e.qty) < {WIDEST_QTY} and abs(e.price) < {WIDEST_PRICE} as fits,
     v.event_at, e.event_time_precision, v.recv_at, e.asset_class, {_broker(rules)} as exec_broker, e.uti, e.coupon,
     e.fx_rate,
-    case when e.gross_money is not null then abs(e.gross_money) when e.price_type <> 'PERCENT_PAR'
-      or e.price_type is null then {product("e.qty", "e.price", "coalesce(e.multiplier, 1)")} end as gross,
-    e.accrued_interest, coalesce(n.lines, 0) as fee_lines, coalesce(n.totals, 0) as fee_totals,
-    case when n.lines is null then 0 when n.ccy = n.ccy_top and n.ccy <> e.trade_ccy then null else n.amount end
-      as fees, coalesce(n.regulatory, 0) as fee_regulatory, coalesce(n.exchange, 0) as fee_exchange,
-    coalesce(n.tax, 0) as fee_tax
+    {_costs()}
   from wanted v
     join trade_event e on e.record_id = v.terms_id
     left join fee n on n.record_id = v.terms_id
