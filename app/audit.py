@@ -37,6 +37,18 @@ WHERE c.kind = 'CURED' AND NOT EXISTS (
   SELECT 1 FROM audit_entry a WHERE a.object = c.execution AND a.action = 'auto.cure')
 ORDER BY c.execution, c.break_id
 """
+_ACCEPTANCES = f"""
+SELECT b.* FROM break_acceptance b
+WHERE NOT EXISTS (
+  SELECT 1 FROM audit_entry a WHERE a.object = b.break_id || '#' || CAST(b.generation AS VARCHAR)
+    AND a.action = 'auto.accept')
+ORDER BY b.accepted_as_of, b.break_id, b.generation LIMIT {MAX_FOLLOWED_ROWS}
+"""
+_CLOSES = """
+SELECT d.* FROM day_close d
+WHERE NOT EXISTS (SELECT 1 FROM audit_entry a WHERE a.object = d.close_id AND a.action = 'day.close')
+ORDER BY d.closed_at, d.close_id
+"""
 _RULES = "SELECT object FROM audit_entry WHERE action = 'rules.use' ORDER BY seq DESC LIMIT 1"
 _LAST_ROOT = "SELECT * FROM audit_root WHERE size = (SELECT max(size) FROM audit_root) LIMIT 1"
 
@@ -60,10 +72,17 @@ class Auditor:
                 append_entries(self.warehouse, [deed], self.clock.now_ns())
 
     def follow(self) -> int:
-        """Tell what was written to tickets and what cured by itself since; then close past hours. Returns entries."""
+        """Tell what was written to tickets, cured or accepted by itself, and signed off since; then close past hours.
+
+        Returns how many entries that made.
+        """
         with self.warehouse.transaction():
             deeds = [_ticket(row) for row in plain_rows(self.warehouse.query(_TICKETS))]
             deeds += _cures(plain_rows(self.warehouse.query(_CURES)))
+            for row in plain_rows(self.warehouse.query(_ACCEPTANCES)):
+                deeds.append(Deed(ACTOR, "auto.accept", f"{row['break_id']}#{row['generation']}", row))
+            for row in plain_rows(self.warehouse.query(_CLOSES)):
+                deeds.append(Deed(row["actor"], "day.close", row["close_id"], row))
             told = append_entries(self.warehouse, deeds, self.clock.now_ns())
         self.close_hours()
         return told

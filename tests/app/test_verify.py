@@ -3,6 +3,8 @@
 import copy
 import json
 from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from app.verify import TrailUnreadable, Verdict, lines_of, parsed, trail_lines, 
 from domain.audit import entry
 from domain.clock import ManualClock
 from domain.principal import Principal
-from tests.console.conftest import seed_breaks
+from tests.console.conftest import put, seed_breaks
 from warehouse.duckdb import DuckDbWarehouse
 from warehouse.migrations import migrate
 
@@ -42,6 +44,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Trail, Path]:
         decisions.record(break_id, ANA, "comment", f"look at {index}", {})
         clock.advance(900)
         auditor.close_hours()
+    put(warehouse, "break_acceptance", [{
+        "break_id": "b-accepted", "generation": 1, "code": "T18", "pb_id": "ALPHA", "trade_date": date(2026, 11, 24),
+        "amount_base": Decimal("0.01"), "limit_base": Decimal("0.02"), "cap_base": Decimal(100),
+        "running_base": Decimal("0.01"), "profile": "default", "rule_set_hash": "rules-1", "reason": "rounding",
+        "accepted_as_of": START_NS, "execution": "e1",
+    }])  # fmt: skip
+    auditor.follow()
     auditor.follow()
     trail = {part: parsed(trail_lines(warehouse, part), part) for part in ("entries", "roots", "facts")}  # type: ignore[arg-type]
     warehouse.close()
@@ -56,8 +65,9 @@ def test_an_honest_trail_holds(made: tuple[Trail, Path]) -> None:
     trail, folder = made
     verdict = check(trail)
     tickets = sum(row["action"].startswith("ticket.") for row in trail["entries"])
-    assert verdict.holds and verdict.entries == 10 + tickets and verdict.roots == verdict.signed >= 2
+    assert verdict.holds and verdict.entries == 11 + tickets and verdict.roots == verdict.signed >= 2
     assert [row["action"] for row in trail["entries"]].count("rules.use") == 1 and tickets == 6
+    assert [row["action"] for row in trail["entries"]].count("auto.accept") == 1
     exported = lines_of(folder / "roots.jsonl")
     assert [row["root"] for row in exported] == [row["root"] for row in trail["roots"]]
     assert check({**trail, "roots": exported}, exported[0]["public_key"]).holds
@@ -150,7 +160,7 @@ def test_the_verb_says_it_with_its_exit_status(made: tuple[Trail, Path], tmp_pat
 
     write()
     status, said = tieout("verify", "--in", str(tmp_path), "--roots", str(made[1] / "roots.jsonl"))
-    assert status == 0 and "audit trail holds: 16 entries" in said
+    assert status == 0 and "audit trail holds: 17 entries" in said
     trail["entries"][6]["actor"] = "eve"
     write()
     status, said = tieout("verify", "--in", str(tmp_path))
