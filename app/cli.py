@@ -15,6 +15,7 @@ from app.cli_onboard import certify, onboard
 from app.cli_pyfix import CONTEXT as PYFIXMSG_CONTEXT
 from app.cli_pyfix import pyfixmsg
 from app.cli_quarantine import quarantine_app
+from app.cli_rules import rules_app
 from app.cli_score import score
 from app.cli_simulate import simulate
 from app.settings import SettingsError, load
@@ -38,6 +39,7 @@ app.add_typer(day_app, name="day")
 app.add_typer(dialect_app, name="dialect")
 app.add_typer(dict_app, name="dict")
 app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(rules_app, name="rules")
 app.add_typer(break_app, name="break")
 app.add_typer(audit_app, name="audit")
 app.add_typer(user_app, name="user")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
@@ -15,6 +15,7 @@ from domain.taxonomy import Severity, taxonomy
 from matching.conditions import parse
 from matching.profiles import Acceptance, Exact, MoneyTolerance, Profile, Tolerances
 from matching.profiles import Strict as _Strict
+from matching.rules_faults import faults_of, twice_in
 
 # What a pass may key on: columns of a matchable trade. A key `a=b` compares the left a with the right b.
 KEY_FIELDS = frozenset({
@@ -277,21 +278,6 @@ class RuleSet(_Strict):
         return hashlib.sha256(self.canonical.encode()).hexdigest()
 
 
-def _line(node: yaml.Node | None, path: tuple[Any, ...]) -> int:
-    """Line (from 1) of the deepest part of `path` that the document has."""
-    line = node.start_mark.line + 1 if node else 1
-    for part in path:
-        if isinstance(node, yaml.MappingNode):
-            found = [(key, value) for key, value in node.value if key.value == part]
-            if not found:
-                continue  # a discriminator tag, which is no key of the document
-            line, node = found[0][0].start_mark.line + 1, found[0][1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-    return line
-
-
 def parse_rules(text: str, name: str = "rules") -> RuleSet:
     """The rule set in `text`; raises RuleError with one `name:line: key: fault` line for each fault."""
     try:
@@ -301,15 +287,15 @@ def parse_rules(text: str, name: str = "rules") -> RuleSet:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
         raise RuleError(f"{name}:{line}: not YAML: {getattr(error, 'problem', error)}") from error
+    twice = list(twice_in(node))
     try:
-        return RuleSet.model_validate(data)
+        rules = RuleSet.model_validate(data)
     except ValidationError as error:
-        faults = [
-            f"{name}:{_line(node, fault['loc'])}: {'.'.join(str(part) for part in fault['loc']) or 'file'}:"
-            f" {fault['msg'].removeprefix('Value error, ')}"
-            for fault in error.errors()
-        ]
-        raise RuleError("\n".join(faults)) from error
+        twice += faults_of(error, node, RuleSet.model_json_schema())
+        raise RuleError("\n".join(f"{name}:{fault}" for fault in twice)) from error
+    if twice:
+        raise RuleError("\n".join(f"{name}:{fault}" for fault in twice))
+    return rules
 
 
 def load_rules(path: Path | None = None) -> RuleSet:
