@@ -167,8 +167,8 @@ def _derive(seen: Run, compiled: Compiled, terms: Mapping[str, object]) -> None:
     if warehouse.execute(compiled.hits):
         for family in sorted(_column(warehouse, "select distinct family from work_hit")):
             _execute(warehouse, compiled.findings[family], params)
-        _look_again(warehouse)
     _execute(warehouse, SINGLES, params)
+    _look_again(warehouse)
     if rollup is not None:
         params |= {"grace": rollup.grace_seconds, "pass_id": rollup.id}
         for step in orders.STEPS:
