@@ -339,11 +339,29 @@ ALERT = Table(
     columns("""
         alert_id str ! identity
         alert_key str ! | what it is about; raised and cleared by the same key
-        kind str ! | completeness
+        kind str ! | completeness, proof
         severity str !
         state str ! | RAISED, CLEARED
         subject str ! | a feed; empty for the installation
         detail str !
         noted_at ts !
+    """),
+)
+
+PROOF_RUN = Table(
+    "proof_run",
+    Kind.FACT,
+    columns("""
+        proof_id str ! identity
+        as_of ts ! | the newest Match run's time: the state that was proved
+        seq int ! | that run
+        rule_set_hash str !
+        facts int ! | trades derived again in one batch
+        breaks int ! | open and expected, as they stand
+        groups int !
+        differences int !
+        detail str | what differs, a few of each kind
+        took_ms int !
+        ran_at ts !
     """),
 )

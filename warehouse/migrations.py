@@ -80,6 +80,7 @@ MIGRATIONS: tuple[tuple[str, Callable[[Warehouse], None]], ...] = (
     ("judgement of breaks", _judgement_of_breaks),
     ("table reads", _create_tables),
     ("manifest row count", _manifest_row_count),
+    ("proof runs", _create_tables),
 )
 
 
