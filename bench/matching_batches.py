@@ -54,7 +54,9 @@ def records(rows: NDArray[np.int64], side: str, execution: str, at_ns: int) -> p
     ids = pc.binary_join_element_wise("F" if internal else "B", text, "")
     ours = pc.binary_join_element_wise("F", text, "")
     kind = _SCHEMA.field("recv_time_utc").type
-    symbols = pa.array([f"US{n:09d}0" for n in range(300)]).take(pa.array(rows * 7919 % 300))
+    # Ten executions an order, all of one instrument and account.
+    orders = rows // 10
+    symbols = pa.array([f"US{n:09d}0" for n in range(300)]).take(pa.array(orders * 7919 % 300))
     off = (rows % 12 == 0) & (not internal)
     price = pa.array(1_000 + rows * 31 % 9_000 + off * 25, pa.int64()).cast(pa.decimal128(19, 0))
     values: dict[str, pa.Array] = {
@@ -62,7 +64,7 @@ def records(rows: NDArray[np.int64], side: str, execution: str, at_ns: int) -> p
         "cross_uid": pa.nulls(count, pa.string()) if internal else ours,
         "client_order_id": pc.binary_join_element_wise("C", pc.utf8_slice_codeunits(text, 0, 8), ""),
         "instrument_id": symbols, "symbol": symbols,
-        "account_id": pa.array([f"MERIDIAN-{n:03d}" for n in range(40)]).take(pa.array(rows * 104_729 % 40)),
+        "account_id": pa.array([f"MERIDIAN-{n:03d}" for n in range(40)]).take(pa.array(orders * 104_729 % 40)),
         "qty": pa.array(100 + rows * 13 % 900 * 10, pa.int64()).cast(pa.decimal128(19, 0)),
         "price": pc.multiply(price, pa.scalar(Decimal("0.01"), pa.decimal128(3, 2))),
     }  # fmt: skip

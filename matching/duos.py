@@ -41,12 +41,14 @@ FORGET = "delete from match_duo where left_id in (select g.left_id from work_gon
 FOUND = """
 insert into work_duo
 with l as (
-  select v.*, left(v.block, 10) as day, count(*) over (partition by v.root_uid, left(v.block, 10)) as n
+  select v.record_id, v.root_id, v.root_uid, v.block, v.pb, v.account, v.direction, v.qty, v.order_id,
+    v.client_order_id, v.alone, v.level, count(*) over (partition by v.root_uid, left(v.block, 10)) as n
   from match_version v
   where v.leg = 'L' and v.is_tip and not v.held and v.status <> 'CANCEL'
     and v.root_uid in (select k.uid from work_key k)
 ), r as (
-  select v.*, left(v.block, 10) as day, count(*) over (partition by v.cross_uid, left(v.block, 10)) as n
+  select v.record_id, v.cross_uid, v.block, v.pb, v.account, v.direction, v.qty, v.alone,
+    count(*) over (partition by v.cross_uid, left(v.block, 10)) as n
   from match_version v
   where v.leg = 'R' and v.is_tip and not v.held and v.status <> 'CANCEL'
     and v.cross_uid in (select k.uid from work_key k)

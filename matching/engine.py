@@ -20,7 +20,7 @@ from matching.compile import ALLOCATIONS, FORGET_PAIRS, OPTIONAL_KEYS, TAKE_LEFT
 from matching.compiled import Compiled, compile_rules, item_terms
 from matching.decided import seat
 from matching.finish import finish, rows_of
-from matching.items import FREE_LEFT, FREE_RIGHT
+from matching.items import ANY_BLOCK, FREE_LEFT, FREE_RIGHT
 from matching.levels.all import LEVELS
 from matching.levels.port import FeedTerms, Run
 from matching.rules import AggregatePass, NearMissPass, OrderPass, Pass, RollupPass, RuleSet
@@ -141,13 +141,13 @@ def run(
 
 def _load_items(warehouse: Warehouse, compiled: Compiled, terms: Mapping[str, object]) -> bool:
     """Items of the touched blocks and duos and of what waits; whether there are any that passes must look at."""
-    blocks = warehouse.execute(compiled.items["blocks"], terms)
-    for source in ("duos", "lazy"):
-        if source in compiled.members and warehouse.execute(compiled.items[source], terms):
-            warehouse.execute(compiled.members[source])
+    warehouse.execute(compiled.items["items"], terms)
+    for members in compiled.members.values():
+        warehouse.execute(members)
+    blocks = _any(warehouse, ANY_BLOCK)
     if blocks and "duos" in compiled.members:
         warehouse.execute(compiled.items["refs"], terms)
-    return blocks > 0
+    return blocks
 
 
 def _derive(seen: Run, compiled: Compiled, terms: Mapping[str, object]) -> None:

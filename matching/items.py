@@ -59,30 +59,31 @@ _ALONE = (
 )
 _TOUCHED = "in (select c.component from work_component c)"
 # Which records become items, and the component each is matched in.
-SOURCES = {
-    "blocks": (
-        "match_block b join match_version v on v.block = b.block",
-        f"{_ALIVE} and {_ALONE} and b.component {_TOUCHED}",
-    ),
-    "duos": (
-        "match_duo b join match_version v on v.record_id = b.left_id or v.record_id = b.right_id",
-        f"b.component {_TOUCHED}",
-    ),
-    "lazy": ("work_lazy b join match_version v on v.record_id = b.record_id", "1 = 1"),
-    # Records of duos that a free record of a touched block may repeat.
-    "refs": (
-        "match_block b join match_version v on v.block = b.block",
-        f"{_ALIVE} and not ({_ALONE}) and b.component {_TOUCHED} and exists (\n    select 1 from work_item f"
-        " where f.leg = v.leg and f.live and f.component = b.component and f.qty = v.qty\n"
-        "      and equal_null(f.account, v.account))",
-    ),
-}
+_BLOCKS = (
+    f"select v.*, b.component from match_block b join match_version v on v.block = b.block\n"
+    f"  where {_ALIVE} and {_ALONE} and b.component {_TOUCHED}"
+)
+_DUOS = (
+    "select v.*, b.component from (\n    select left_id as record_id, component from match_duo"
+    " union all select right_id, component from match_duo\n  ) b join match_version v on v.record_id = b.record_id\n"
+    f"  where b.component {_TOUCHED}"
+)
+_LAZY = "select v.*, b.component from work_lazy b join match_version v on v.record_id = b.record_id"
+# Records of duos that a free record of a touched block may repeat.
+_REFS = (
+    "select v.*, b.component from match_block b join match_version v on v.block = b.block\n"
+    f"  where {_ALIVE} and not ({_ALONE}) and b.component {_TOUCHED} and exists (\n    select 1 from work_item f"
+    " where f.leg = v.leg and f.live and f.component = b.component and f.qty = v.qty\n"
+    "      and equal_null(f.account, v.account))"
+)
+SOURCES = {"items": f"{_BLOCKS}\n  union all\n  {_DUOS}\n  union all\n  {_LAZY}", "refs": _REFS}
+# Whether there are items that passes must look at.
+ANY_BLOCK = f"select 1 as found from match_block b where b.component {_TOUCHED} limit 1"
 
 
-def compile_items(rules: RuleSet, source: str = "blocks") -> str:
+def compile_items(rules: RuleSet, source: str = "items") -> str:
     """Fill work_item (work_ref for `refs`) from a source; parameters `:only_pb` and `:default_grace` (seconds)."""
     table = "work_ref" if source == "refs" else "work_item"
-    joined, condition = SOURCES[source]
     # From the account's view, + receive: a buyer pays price and accrued interest.
     principal = f"(i.gross + coalesce(i.accrued_interest, 0)) * case when i.direction in {_PAYERS} then -1 else 1 end"
     half_unit = price_tolerance(rules.tolerances.price, "i.price_scale", "i.trade_ccy")
@@ -98,8 +99,7 @@ with grace as (
   select leg, uid, trade_date, min(root_uid) as root_uid from match_version
   where uid <> root_uid and not held group by leg, uid, trade_date
 ), wanted as (
-  select v.*, b.component from {joined}
-  where {condition}
+  {SOURCES[source]}
 ), fee as (
   {_FEES}
 ), item as (
