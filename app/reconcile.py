@@ -11,6 +11,7 @@ from typing import TextIO
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from app.as_known_files import known_files, only_known
 from app.reconcile_folder import read_feeds
 from app.reconcile_inputs import Loaded, ReconcileError, Source, load, read_map, sources, write_draft
 from app.reconcile_links import align_names, infer_prime_brokers, link_accounts, link_instruments
@@ -21,7 +22,7 @@ from app.report import FileNote, Report
 from app.report_files import csv_text, json_pieces, write_folder
 from app.report_html import html_text
 from app.report_table import write_table
-from app.settings import SettingsError
+from app.settings import Settings, SettingsError
 from app.settings import load as load_settings
 from ingest.dialects.dialect import load_dialects
 from ingest.files.csv_map import CsvMap
@@ -31,6 +32,7 @@ from ingest.normalise_reference import load_reference
 from ingest.reference_rows import FED
 from warehouse.duckdb import DuckDbWarehouse
 from warehouse.migrations import migrate
+from warehouse.port import Warehouse
 
 FORMATS = ("table", "json", "csv", "html")
 TIED_OUT, HAS_BREAKS, UNUSABLE = 0, 1, 2
@@ -47,6 +49,7 @@ class ReconcileOptions:
     tolerances: Path | None = None
     mapping: Path | None = None
     as_of: str | None = None
+    as_known_at: str | None = None
     out: Path | None = None
     format: str = "table"
     config: Path | None = None
@@ -75,11 +78,11 @@ def reconcile(options: ReconcileOptions) -> Report:
         raise ReconcileError("nothing to tie out: give our files and --against FILE, or --config FILE")
     if not options.ours:
         raise ReconcileError("none of our own files given beside --against")
-    as_of_ns = parse_as_of(options.as_of)
+    as_of_ns, known_ns = _times(options)
     rules = rule_set(options.rules, options.tolerances)
     found = sources(options.ours, options.against)
     try:
-        given = _two_sides(found, read_map(options.mapping), as_of_ns)
+        given = _two_sides(found, read_map(options.mapping), as_of_ns, known_ns)
     except FileRefused as error:
         raise ReconcileError(f"{error}{write_draft(error, found)}") from None
     with _in_memory() as warehouse:
@@ -92,24 +95,33 @@ def _by_settings(options: ReconcileOptions, config: Path) -> Report:
         raise ReconcileError("give either files or --config, not both")
     if options.mapping is not None:
         raise ReconcileError("--map: with --config, a feed's column map is its `map` in the settings")
-    as_of_ns = parse_as_of(options.as_of)
+    as_of_ns, known_ns = _times(options)
     settings = load_settings(config)
     rules = rule_set(options.rules or settings.rules, options.tolerances)
     with _in_memory() as warehouse:
-        load_files(warehouse, settings)
-        fed = [name for name in FED if any(feed.contents == "reference" for feed in settings.feeds)]
-        known = {name: warehouse.query(f"SELECT * FROM {name}") for name in fed}
-        dialects = load_dialects(settings.dialects)
-        given = read_feeds(settings, config.resolve().parent, load_reference(warehouse, dialects), known)
-        batch, later = known_at(given.batch, as_of_ns)
-        load_calendars(warehouse, datetime.fromtimestamp(latest(batch.trades) // _SECOND_NS, UTC).date())
-        waiting = [replace(given, batch=batch, notes=(*given.notes, *later))]
-        del given, batch
+        waiting = [given_by(settings, config, warehouse, as_of_ns, known_ns)]
         return tie_out(warehouse, waiting.pop(), rules, as_of_ns)
+
+
+def given_by(
+    settings: Settings, config: Path, warehouse: Warehouse, as_of_ns: int | None, known_ns: int | None = None
+) -> Given:
+    """What the files of the settings' feeds say, with reference data and calendars loaded into `warehouse`."""
+    load_files(warehouse, settings)
+    fed = [name for name in FED if any(feed.contents == "reference" for feed in settings.feeds)]
+    known = {name: warehouse.query(f"SELECT * FROM {name}") for name in fed}
+    dialects = load_dialects(settings.dialects)
+    given = read_feeds(settings, config.resolve().parent, load_reference(warehouse, dialects), known)
+    batch, unknown = only_known(given.batch, known_ns)
+    batch, later = known_at(batch, as_of_ns)
+    load_calendars(warehouse, datetime.fromtimestamp(latest(batch.trades) // _SECOND_NS, UTC).date())
+    files = known_files(given.manifest, known_ns)
+    return replace(given, batch=batch, manifest=files, notes=(*given.notes, *unknown, *later))
 
 
 @contextmanager
 def _in_memory() -> Iterator[DuckDbWarehouse]:
+    """A migrated warehouse that is gone afterwards."""
     warehouse = DuckDbWarehouse(":memory:")
     try:
         migrate(warehouse)
@@ -118,23 +130,31 @@ def _in_memory() -> Iterator[DuckDbWarehouse]:
         warehouse.close()
 
 
-def parse_as_of(text: str | None) -> int | None:
+def parse_as_of(text: str | None, option: str = "--as-of") -> int | None:
     """UTC nanoseconds of an ISO 8601 time (no zone means UTC). Raises ReconcileError."""
     if text is None:
         return None
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise ReconcileError(f"--as-of {text!r}: expected a UTC time such as 2026-11-20T20:45:00Z") from None
+        raise ReconcileError(f"{option} {text!r}: expected a UTC time such as 2026-11-20T20:45:00Z") from None
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     whole = moment - datetime(1970, 1, 1, tzinfo=UTC)
     return (whole.days * 86_400 + whole.seconds) * _SECOND_NS + whole.microseconds * 1_000
 
 
-def _two_sides(found: Sequence[Source], mapping: CsvMap, as_of_ns: int | None) -> Given:
+def _times(options: ReconcileOptions) -> tuple[int | None, int | None]:
+    """The time of the state and the time of knowledge (UTC ns): without the first, the state is as of the second."""
+    known_ns = parse_as_of(options.as_known_at, "--as-known-at")
+    as_of_ns = parse_as_of(options.as_of)
+    return (known_ns if as_of_ns is None else as_of_ns), known_ns
+
+
+def _two_sides(found: Sequence[Source], mapping: CsvMap, as_of_ns: int | None, known_ns: int | None) -> Given:
     """Our files and theirs, with what they say about each other applied."""
     loaded = load(found, mapping)
-    batch, later = known_at(merge([item.batch.normalised for item in loaded]), as_of_ns)
+    batch, unknown = only_known(merge([item.batch.normalised for item in loaded]), known_ns)
+    batch, later = known_at(batch, as_of_ns)
     parties = sorted({item.source.feed.party for item in loaded if item.source.feed.role == "PB"})
     batch, accounts, linked = _linked(batch, parties)
     batch, away = _held_elsewhere(batch, parties)
@@ -145,7 +165,7 @@ def _two_sides(found: Sequence[Source], mapping: CsvMap, as_of_ns: int | None) -
     return Given(
         batch, tuple(_note(item) for item in loaded), places, tuple(feeds.values()),
         sha256("".join(item.source.sha256 for item in loaded).encode()).hexdigest()[:40],
-        (*linked, *away, *later), accounts,
+        (*linked, *away, *unknown, *later), accounts,
     )  # fmt: skip
 
 

@@ -48,6 +48,17 @@ def tie_out(warehouse: Warehouse, given: Given, rules: RuleSet, as_of_ns: int | 
 
     What is stored is let go before anything is matched: a caller that keeps `given` keeps every message twice.
     """
+    counts, received, until_ns = keep(warehouse, given, rules, as_of_ns)
+    terms = feed_terms(given.feeds)
+    given = replace(given, batch=_nothing_of(given.batch))
+    pa.default_memory_pool().release_unused()
+    result = match(warehouse, execution=given.execution, as_of=until_ns, rules=rules, feeds=terms)
+    inside = _expected(warehouse) if result.expected else 0
+    return build_report(warehouse, _context(given, counts, received, rules, until_ns, inside))
+
+
+def keep(warehouse: Warehouse, given: Given, rules: RuleSet, as_of_ns: int | None) -> tuple[Counts, int, int]:
+    """Store what was read; returns what became of it, the messages received, and the time to match as of (UTC ns)."""
     batch, latest_ns = given.batch, latest(given.batch.trades)
     batch = replace(
         batch, messages=_received_at(batch.messages, latest_ns), quarantine=_received_at(batch.quarantine, latest_ns)
@@ -55,16 +66,9 @@ def tie_out(warehouse: Warehouse, given: Given, rules: RuleSet, as_of_ns: int | 
     hold = HOLD_SECONDS if pc.any(pc.is_in(batch.trades["status"], _CHANGES)).as_py() else 0
     grace = max([rules.default_grace_seconds, hold, *(feed.grace_seconds for feed in given.feeds)])
     until_ns = as_of_ns if as_of_ns is not None else _last(batch, latest_ns) + (grace + 1) * _SECOND_NS
-    terms = feed_terms(given.feeds)
     if given.manifest is not None and given.manifest.num_rows:
         warehouse.append("file_manifest", given.manifest)
-    counts, received = store(warehouse, batch, given.execution), batch.messages.num_rows
-    given = replace(given, batch=_nothing_of(batch))
-    del batch
-    pa.default_memory_pool().release_unused()
-    result = match(warehouse, execution=given.execution, as_of=until_ns, rules=rules, feeds=terms)
-    inside = _expected(warehouse) if result.expected else 0
-    return build_report(warehouse, _context(given, counts, received, rules, until_ns, inside))
+    return store(warehouse, batch, given.execution), batch.messages.num_rows, until_ns
 
 
 def _nothing_of(batch: Normalised) -> Normalised:

@@ -2,7 +2,12 @@
 
 from pathlib import Path
 
+from app.build import open_rules
+from app.history import HistoryError, open_history
+from domain.errors import PermanentError, TransientError
+from matching.backtest import Backtest, backtest
 from matching.check_rules import Checked, check_text
+from matching.rules import RuleSet
 
 
 class RulesError(Exception):
@@ -22,3 +27,29 @@ def text_of(file: Path) -> str:
         raise RulesError(f"{file}: not a text file") from None
     except OSError as error:
         raise RulesError(f"{file}: {(error.strerror or str(error)).lower()}") from None
+
+
+def tried(new: Path, history: Path, against: Path | None, config: Path | None) -> tuple[Backtest, str]:
+    """The back-test of a rule file on a history, and the history's name. Raises RulesError or SettingsError.
+
+    `against` is the rule file to compare with; without it the one the history's settings name.
+    """
+    changed = usable(new)
+    try:
+        current = usable(against) if against else None
+        with open_history(history, changed, config) as facts:
+            old = current or open_rules(facts.settings)
+            found = backtest(
+                facts.warehouse, old, changed, feeds=facts.feeds, as_of=facts.as_of, tenant=facts.settings.tenant
+            )
+            return found, facts.name
+    except (HistoryError, PermanentError, TransientError) as error:
+        raise RulesError(str(error)) from None
+
+
+def usable(file: Path) -> RuleSet:
+    """The rule set in a file. Raises RulesError with its first fault."""
+    done = checked(file)
+    if done.rules is None:
+        raise RulesError(done.faults[0])
+    return done.rules
