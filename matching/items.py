@@ -52,6 +52,16 @@ def _broker(rules: RuleSet) -> str:
     return f"case {cases} else {shown} end" if cases else shown
 
 
+# How long each side may take, by the prime broker that is waited for, and for those nobody names.
+GRACE = """
+grace as (
+  select party, max(grace_seconds) as seconds from work_feed where role = 'PB' group by party
+), longest as (
+  select max(case when role = 'PB' then grace_seconds end) as pb_seconds,
+    max(case when role = 'INTERNAL' then grace_seconds end) as internal_seconds
+  from work_feed
+)"""[1:]
+
 _ALIVE = "v.is_tip and not v.held"
 _ALONE = (
     "not exists (select 1 from match_duo d where d.left_id = v.record_id)"
@@ -89,13 +99,7 @@ def compile_items(rules: RuleSet, source: str = "items") -> str:
     half_unit = price_tolerance(rules.tolerances.price, "i.price_scale", "i.trade_ccy")
     return f"""
 insert into {table}
-with grace as (
-  select party, max(grace_seconds) as seconds from work_feed where role = 'PB' group by party
-), longest as (
-  select max(case when role = 'PB' then grace_seconds end) as pb_seconds,
-    max(case when role = 'INTERNAL' then grace_seconds end) as internal_seconds
-  from work_feed
-), known_as as (
+with {GRACE}, known_as as (
   select leg, uid, trade_date, min(root_uid) as root_uid from match_version
   where uid <> root_uid and not held group by leg, uid, trade_date
 ), wanted as (

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from matching import duos
 from matching.decided import DECIDED_EDGES, take_up
+from matching.items import GRACE
 from matching.tables import VERSION_COLUMNS
 from warehouse.port import Params, Warehouse
 
@@ -32,13 +33,7 @@ _OWN = ", ".join(VERSION_COLUMNS)
 # Rows of one message that share an id (an allocation per account) are siblings, not versions of each other.
 NEW_VERSIONS = f"""
 insert into work_version ({_OWN})
-with grace as (
-  select party, max(grace_seconds) as seconds from work_feed where role = 'PB' group by party
-), longest as (
-  select max(case when role = 'PB' then grace_seconds end) as pb_seconds,
-    max(case when role = 'INTERNAL' then grace_seconds end) as internal_seconds
-  from work_feed
-)
+with {GRACE}
 select s.record_id, s.feed, s.leg, s.trade_uid || s.suffix,
   case when s.status <> 'NEW' then coalesce(s.prev_uid, s.trade_uid) || s.suffix end,
   s.trade_date, s.status, s.version, s.event_time_utc, s.sent_time_utc, s.recv_time_utc,
