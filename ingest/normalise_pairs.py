@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ingest.files.pairs import roundest
 from ingest.fix.flags import Flag
 from ingest.normalise_part import Extract
 
@@ -18,12 +19,13 @@ _FX = pa.array(["FX_SPOT", "FX_FWD", "FX_NDF", "FX_SWAP"])
 _ORDER = ("XAU", "XAG", "EUR", "GBP", "AUD", "NZD", "USD", "CAD", "CHF", "NOK", "SEK", "DKK", "SGD", "HKD", "JPY")
 _RANK: Mapping[str, int] = {code: n for n, code in enumerate(_ORDER)}
 _PAIR = re.compile(r"([A-Z]{3})[/. ]?([A-Z]{3})")
+_TOLD = ("side", "qty", "price", "price_type", "price_scale", "gross_money", "trade_ccy", "settle_ccy")
 _OTHER_SIDE = {
     "BUY": "SELL", "SELL": "BUY", "SELL_SHORT": "BUY", "BUY_COVER": "SELL", "SUBSCRIBE": "REDEEM",
     "REDEEM": "SUBSCRIBE",
 }  # fmt: skip
 _WIDE = Context(prec=60, rounding=ROUND_HALF_EVEN)
-_PRICE_PLACES, _QTY_PLACES = Decimal("1e-12"), Decimal("1e-10")
+_PRICE_PLACES, _CENTS = Decimal("1e-12"), Decimal("0.01")
 # How near quantity x rate must come to the contra amount to say which currency the quantity is in.
 _NEAR = Decimal("0.002")
 
@@ -63,7 +65,8 @@ def turn_pairs(extract: Extract, columns: dict[str, pa.Array], pairs: Mapping[in
 
     A rate is turned round for an inverse pair or PriceType(423) 21; quantity and side where the quantity is in the
     quoted currency: always for an inverse pair, else where CalculatedCcyLastQty(1056) proves it. Quantities come from
-    1056, else are computed and rounded.
+    1056, else from GrossTradeAmt(381), else are computed: the roundest amount the digits of the rate allow. A
+    Currency(15) that named what was dealt then names the base currency, and the trade settles in the quoted one.
     """
     if not pairs:
         return {}
@@ -71,10 +74,10 @@ def turn_pairs(extract: Extract, columns: dict[str, pa.Array], pairs: Mapping[in
     inverse = pc.fill_null(pc.equal(columns["price_type"], "FX_INVERSE"), False)
     doubtful = pc.or_(pc.is_valid(contra), inverse).to_numpy(zero_copy_only=False)
     rows = [row for row, pair in pairs.items() if pair.inverted or doubtful[row]]
-    names = ("side", "qty", "price", "trade_ccy", "price_type", "gross_money")
+    names = ("side", "qty", "price", "trade_ccy", "settle_ccy", "price_type", "gross_money")
     changed: dict[str, dict[int, object]] = {name: {} for name in names}
     for row in rows:
-        told = {name: columns[name][row].as_py() for name in ("side", "qty", "price", "price_type")}
+        told = {name: columns[name][row].as_py() for name in _TOLD}
         for name, value in _turned(extract, row, pairs[row], told, contra[row].as_py()).items():
             changed[name][row] = value
     return {name: _replaced(columns[name], values) for name, values in changed.items() if values}
@@ -98,10 +101,23 @@ def _turned(
     extract.part.note(message, "32", f"{qty.normalize():f}")
     found: dict[str, object] = {"price": rate.quantize(_PRICE_PLACES, context=_WIDE), "price_type": "FX_RATE"}
     if in_quote:
-        based = contra or _WIDE.divide(qty, rate).quantize(_QTY_PLACES, context=_WIDE)
+        based = contra or _base_amount(qty, price, told)
         side = _OTHER_SIDE.get(told["side"], told["side"])
-        found |= {"qty": based, "side": side, "trade_ccy": pair.quote, "gross_money": qty}
+        dealt = pair.base if told["trade_ccy"] == pair.quote else pair.quote
+        found |= {"qty": based, "side": side, "trade_ccy": dealt, "gross_money": qty}
+        if told["settle_ccy"] == pair.base and dealt == pair.base:
+            found["settle_ccy"] = pair.quote
     return found
+
+
+def _base_amount(qty: Decimal, price: Decimal, told: Mapping[str, Any]) -> Decimal:
+    """What `qty` of the quoted currency is in the base, at a `price` told the other way round and rounded as shown."""
+    half = Decimal(1).scaleb(-int(told["price_scale"] or 0)) / 2
+    low, high = _WIDE.multiply(qty, price - half), _WIDE.multiply(qty, price + half)
+    gross: Decimal | None = told["gross_money"]
+    if gross and low <= gross <= high and gross == gross.quantize(_CENTS, context=_WIDE):
+        return gross
+    return roundest(low, high, _WIDE.multiply(qty, price))
 
 
 def _replaced(column: pa.Array, values: Mapping[int, object]) -> pa.Array:

@@ -89,12 +89,19 @@ def test_20_an_inverse_pair_is_turned_to_the_markets_order() -> None:
     turned = read(
         [fill({**FX, 55: "USD/EUR", 15: "USD", 54: "2", 32: "1100000", 31: "0.909090909091", 1056: "1000000"})]
     )
-    row, straight = one(turned), one(read([fill({**FX, 55: "EUR/USD", 15: "USD", 54: "1", 32: "1000000", 31: "1.1"})]))
+    row, straight = one(turned), one(read([fill({**FX, 55: "EUR/USD", 15: "EUR", 54: "1", 32: "1000000", 31: "1.1"})]))
     for name in ("side", "qty", "instrument_id", "trade_ccy"):
         assert row[name] == straight[name], name
     assert abs(row["price"] - straight["price"]) < Decimal("1e-11")
     assert json.loads(row["ext"]) == {"55": "USD/EUR", "31": "0.909090909091", "32": "1100000"}
     assert "FX_INVERTED" in flags(turned)
+
+
+@pytest.mark.parametrize("told", [{381: "1000000.00"}, {381: None}])
+def test_20_an_inverse_rate_is_rounded_and_the_amount_is_not(told: dict[int, str | None]) -> None:
+    inverse = {**FX, 55: "USD/EUR", 15: "USD", 120: "EUR", 54: "2", 32: "1160000", 31: "0.8620689655", **told}
+    row = one(read([fill(inverse)]))
+    assert (amount(row["qty"]), row["trade_ccy"], row["settle_ccy"]) == ("1000000", "EUR", "USD")
 
 
 def test_20_the_contra_amount_says_which_currency_a_quantity_is_in() -> None:
