@@ -6,7 +6,7 @@ from fastapi import APIRouter, HTTPException
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
-from app import day_verbs, quarantine
+from app import as_known_verbs, day_verbs, quarantine
 from app.installation import Installation
 from app.result import Part, lines
 from app.worker import Worker
@@ -97,6 +97,7 @@ def routes(installation: Installation, worker: Worker) -> APIRouter:
         return {"mode": request.mode}
 
     router.include_router(day_verbs.routes(installation))
+    router.include_router(as_known_verbs.routes(installation))
     return router
 
 

@@ -5,8 +5,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from app.alerts import standing
 from app.audit import Auditor
 from app.metrics import Metrics
+from app.proof import newest_proof
 from domain.facts import BREAK_LATENCY
 from domain.schema import arrow_schema
 from domain.taxonomy import Severity
@@ -73,7 +75,17 @@ class Bookkeeper:
             self.metrics.lag.labels(lane).set(behind)
         for status, count in self.engine.counts().items():
             self.metrics.executions_now.labels(status).set(count)
+        self._alerts()
         return self.metrics.text()
+
+    def _alerts(self) -> None:
+        stand = [str(row["kind"]) for row in standing(self.warehouse)]
+        for kind in ("completeness", "proof", *stand):
+            self.metrics.alerts.labels(kind).set(stand.count(kind))
+        proof = newest_proof(self.warehouse)
+        if proof is not None:
+            self.metrics.proof_differences.set(proof["differences"])
+            self.metrics.proof_time.set(proof["ran_at"] // _NANOSECONDS)
 
     def _latency(self, execution: str, committed_ns: int) -> None:
         opened = self.warehouse.query(_OPENED_SQL, {"e": execution})

@@ -6,6 +6,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from app.cli_as_known import console, export, proof
 from app.cli_audit import audit_app, user_app, verify
 from app.cli_break import break_app
 from app.cli_day import check, day_app
@@ -43,6 +44,9 @@ app.add_typer(rules_app, name="rules")
 app.add_typer(break_app, name="break")
 app.add_typer(audit_app, name="audit")
 app.add_typer(user_app, name="user")
+app.command()(console)
+app.command()(export)
+app.command()(proof)
 app.command()(verify)
 app.command()(certify)
 app.command()(check)
@@ -73,6 +77,9 @@ def reconcile(
     tolerances: Annotated[Path | None, typer.Option(help="Tolerances that override the rule set's (YAML).")] = None,
     mapping: Annotated[Path | None, typer.Option("--map", help="Column map for CSV files (YAML).")] = None,
     as_of: Annotated[str | None, typer.Option(help="State as of this UTC time; default: all grace elapsed.")] = None,
+    as_known_at: Annotated[
+        str | None, typer.Option("--as-known-at", help="Leave out what was received after this UTC time.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Write groups, breaks, quarantine and summary here.")] = None,
     output: Annotated[str, typer.Option("--format", "-f", help="table, json, csv or html.")] = "table",
 ) -> None:
@@ -93,6 +100,7 @@ def reconcile(
         tolerances=tolerances,
         mapping=mapping,
         as_of=as_of,
+        as_known_at=as_known_at,
         out=out,
         format=output,
         config=config,
@@ -216,15 +224,20 @@ def explain(
 
 
 @app.command()
-def status(config: ConfigOption = None) -> None:
-    """The tie-out as it stands: messages, breaks, tickets, completeness.
+def status(
+    as_known_at: Annotated[
+        str | None, typer.Option("--as-known-at", help="As it was known at this UTC time; default: now.")
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """The tie-out as it stands, or as it was known at a time: messages, breaks, tickets, completeness.
 
-    Example: tieout status --config tieout.yaml
+    Example: tieout status --as-known-at 2026-11-20T20:45:00Z --config tieout.yaml
     """
     from app.verbs import VerbError, show_status
 
     try:
-        show_status(config)
+        show_status(config, as_known_at)
     except (VerbError, SettingsError) as error:
         fail(error)
 

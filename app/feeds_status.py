@@ -46,12 +46,12 @@ class FeedsStatus:
                     "last_recv_ts": (session.last_recv_ts or None) if session else None,
                     "received": session.received if session else 0,
                     "stored": stored.get(feed.name, 0),
-                    "late": self._late(feed, (session.last_recv_ts if session else 0)),
+                    "late": self.late(feed, (session.last_recv_ts if session else 0)),
                 }
             )
         return rows
 
-    def _late(self, feed: Feed, last_recv_ns: int) -> bool:
+    def late(self, feed: Feed, last_recv_ns: int) -> bool:
         """Whether a slot of today has passed, with its allowance, on an open day without anything since midnight."""
         for slot in feed.slots:
             zone = ZoneInfo(slot.zone)

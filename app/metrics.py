@@ -38,6 +38,15 @@ class Metrics:
             "tieout_executions_now", "Executions on record, by status", ["status"], registry=registry
         )
 
+        self.alerts = Gauge("tieout_alerts", "Alerts that stand, by kind", ["kind"], registry=registry)
+        self.proof_differences = Gauge(
+            "tieout_proof_differences", "Differences the last proof found; 0 also before the first", registry=registry
+        )
+        self.proof_time = Gauge(
+            "tieout_proof_timestamp_seconds", "When the last proof ran, Unix time; 0 before the first",
+            registry=registry,
+        )  # fmt: skip
+
     def text(self) -> str:
         """The exposition format for /metrics."""
         return generate_latest(self.registry).decode("utf-8")

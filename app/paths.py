@@ -70,6 +70,11 @@ class DataDir:
         """The audit trail's signed roots, one JSON object a line."""
         return self.root / "audit" / "roots.jsonl"
 
+    @property
+    def as_known(self) -> Path:
+        """States of the past that were asked for, one DuckDB file each; may be deleted at any time."""
+        return self.root / "as-known"
+
     def create(self) -> "DataDir":
         """Make the folders; the root is for its owner only."""
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)

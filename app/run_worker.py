@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 import threading
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ from fastapi import FastAPI
 from anomaly.model import InProcessScorer
 from app.api import routes
 from app.api_audit import audit_routes, break_routes
+from app.as_known_verbs import prover_of
 from app.bookkeeping import Bookkeeper
 from app.decisions import Decisions
 from app.dictionaries import DictionaryProblem, Names, names_in
@@ -24,6 +26,7 @@ from app.installation import Installation, open_installation
 from app.metrics import Metrics
 from app.mirror import Mirror
 from app.paths import DataDir
+from app.proof_timer import NightlyProof
 from app.settings import Settings, SettingsError
 from app.table_poller import TablePoller
 from app.users import Users
@@ -41,6 +44,8 @@ from warehouse.migrations import migrate
 BIND_ATTEMPTS = 50
 BIND_PAUSE_SECONDS = 0.2
 ERROR_PAUSE_SECONDS = 1.0
+# A proof that is cut off is made again the next time; what it holds is a copy.
+PROOF_PATIENCE_SECONDS = 2.0
 
 logger = logging.getLogger(__name__)
 
@@ -71,9 +76,12 @@ def run_worker_child(settings: Settings, clock: Clock, stop: threading.Event) ->
         thread.start()
         host, port = listener.getsockname()[:2]
         write_json(data.ready / "worker.json", {"pid": os.getpid(), "host": host, "port": port})
-        _work(worker, TablePoller(installation), Housekeeping(installation), settings.worker.poll_ms / 1000, stop)
+        nightly = NightlyProof(prover_of(installation), settings.proof, clock)
+        chores = (Housekeeping(installation).run_if_due, nightly.start_if_due)
+        _work(worker, TablePoller(installation), chores, settings.worker.poll_ms / 1000, stop)
         server.should_exit = True
         thread.join(5)
+        nightly.wait(PROOF_PATIENCE_SECONDS)
         mirror.close()
 
 
@@ -135,8 +143,13 @@ def _graph(installation: Installation, definition: Any, statuses: Any, selected:
 
 
 def _work(
-    worker: Worker, tables: TablePoller, chores: Housekeeping, poll_seconds: float, stop: threading.Event
+    worker: Worker,
+    tables: TablePoller,
+    chores: Sequence[Callable[[], bool]],
+    poll_seconds: float,
+    stop: threading.Event,
 ) -> None:
+    """Work until `stop`; when there is nothing to do, the first of the `chores` that is due is done."""
     while not stop.is_set():
         try:
             moved = worker.step() | tables.step()
@@ -144,7 +157,7 @@ def _work(
             logger.warning("the worker waits: %s", error)
             stop.wait(ERROR_PAUSE_SECONDS)
             continue
-        if not moved and not (worker.idle and chores.run_if_due()):
+        if not moved and not (worker.idle and any(chore() for chore in chores)):
             stop.wait(poll_seconds)
 
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 from app.decision_settings import AuditSettings, DecisionSettings
+from app.proof_settings import ProofSettings
 from domain.address import Address
 from domain.errors import PermanentError
 from domain.taxonomy import Severity
@@ -177,6 +178,7 @@ class Settings(BaseSettings):
     reference: ReferenceSettings = ReferenceSettings()
     decisions: DecisionSettings = DecisionSettings()
     audit: AuditSettings = AuditSettings()
+    proof: ProofSettings = ProofSettings()
     snowflake: SnowflakeSettings = SnowflakeSettings()
     feeds: tuple[Feed, ...] = ()
     # Compiled lanes where numba is installed; NumPy serves until they are ready.

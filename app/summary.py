@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.alerts import standing
 from domain.taxonomy import Severity, taxonomy
 from warehouse.port import Warehouse
 
@@ -25,6 +26,9 @@ SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY ms) AS p50, percentile_cont(0
   count(*) AS n FROM (
   SELECT datediff('microsecond', received_ts, committed_ts) * 0.001 AS ms FROM break_latency
 ) q
+"""
+_PROOF_SQL = """
+SELECT CAST(ran_at AS VARCHAR) AS at, differences FROM proof_run ORDER BY ran_at DESC, proof_id LIMIT 1
 """
 
 
@@ -84,7 +88,18 @@ def summary(warehouse: Warehouse, completeness: Completeness) -> Json:
             "problems": list(completeness.problems),
         },
         "digest": digest(warehouse),
+        "alerts": standing(warehouse),
+        "proof": last_proof(warehouse),
     }
+
+
+def last_proof(warehouse: Warehouse) -> str | None:
+    """When the derived tables were last proved, and with what outcome; None before the first proof."""
+    found = warehouse.query(_PROOF_SQL).to_pylist()
+    if not found:
+        return None
+    outcome = f"{found[0]['differences']:,} differences" if found[0]["differences"] else "the same in one batch"
+    return f"{found[0]['at'][:19]} UTC: {outcome}"
 
 
 def latency(warehouse: Warehouse) -> Json:

@@ -21,12 +21,24 @@ _OUTCOMES = (
 
 def tie_out(summary: Json) -> Group:
     """Messages, groups, breaks, tickets, quarantine, latency and completeness as one renderable."""
-    return Group(_messages(summary), Text(), _breaks(summary), Text(), _totals(summary))
+    return Group(*_known(summary), _messages(summary), Text(), _breaks(summary), Text(), _totals(summary))
 
 
 def show(console: Console, summary: Json) -> None:
     """Print the tie-out."""
     console.print(tie_out(summary))
+
+
+def _known(summary: Json) -> list[RenderableType]:
+    """Of a state of the past: when it was known, and what to bear in mind."""
+    known = summary.get("as_known")
+    if known is None:
+        return []
+    last = f", the last of {known['last_run']}" if known["last_run"] else ""
+    lines = [Text(f"as known at {known['at']}: {known['runs']:,} Match runs replayed{last}", style="bold")]
+    if known["unmatched_then"]:
+        lines.append(Text(f"{known['unmatched_then']:,} messages had been received by then and were matched later"))
+    return [*lines, *(Text(f"note: {note}", style="yellow") for note in known["notes"]), Text()]
 
 
 def _messages(summary: Json) -> RenderableType:
@@ -83,6 +95,10 @@ def _totals(summary: Json) -> RenderableType:
         f"{proof['placed']:,} grouped, broken or expected; {proof['ticketable']:,} ticketable = {proof['tickets']:,}",
     )
     table.add_row("digest", summary["digest"][:16])
+    for alert in summary.get("alerts", ()):
+        table.add_row("alert", Text(f"{alert['severity']} {alert['kind']}: {alert['detail']}", style="red"))
+    if summary.get("proof"):
+        table.add_row("last proof", summary["proof"])
     return table
 
 

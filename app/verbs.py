@@ -53,8 +53,13 @@ def _either(config: Path | None) -> Iterator["tuple[ServiceClient | None, Instal
         raise VerbError(str(error)) from None
 
 
-def show_status(config: Path | None) -> None:
-    """Print the tie-out."""
+def show_status(config: Path | None, as_known_at: str | None = None) -> None:
+    """Print the tie-out, as it stands or as it was known at a time."""
+    if as_known_at is not None:
+        from app.as_known_verbs import status_at
+
+        show(Console(), status_at(as_known_at, config))
+        return
     with _either(config) as (client, local):
         data: Any = client.get("/api/summary") if client else _required(local).summary()
     console = Console()

@@ -1,0 +1,223 @@
+"""The state as it was known at a time: replayed from facts and decisions, kept, shown, exported."""
+
+import csv
+import hashlib
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alerting.triage import TriagePolicy
+from app.as_known import KEPT, AsKnown, Jobs, opened, told
+from app.as_known_facts import KNOWN_WHEN, OF_A_TRADE
+from app.decisions import Decisions
+from app.export import About, ExportRefused, export
+from app.feed_terms import feed_terms
+from app.proof import Prover, newest_proof
+from app.verify import lines_of, verify
+from domain.clock import ManualClock
+from domain.errors import PermanentError
+from domain.fields import Kind
+from domain.principal import Principal
+from domain.schema import TABLES
+from ingest.feeds import Feed
+from matching.rebuild import rebuild
+from matching.rules import load_rules
+from tests.app.test_check import received
+from tests.matching.desk import LATE, SECOND, T0, Desk, Row, ours, theirs
+
+FEEDS = tuple(
+    Feed.model_validate({"name": name, "role": role, "party": party, "grace_seconds": grace})
+    for name, role, party, grace in (("oms", "INTERNAL", "MERIDIAN", 30), ("alpha", "PB", "ALPHA", 60))
+)
+ANA = Principal("ana", "user", frozenset({"analyst"}))
+POLICY = TriagePolicy(min_score=Decimal("0.9"), namespace="tieout-main", console_url="")
+OPEN = "select code, state, generation from recon_break where state <> 'CURED' order by code, break_id"
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk(load_rules())
+
+
+@pytest.fixture(scope="module")
+def past(tmp_path_factory: pytest.TempPathFactory) -> tuple[Desk, AsKnown]:
+    """The day and its states, each made once; tests leave the facts as they are."""
+    desk = Desk(load_rules())
+    day(desk)
+    return desk, states(desk, tmp_path_factory.mktemp("states"))
+
+
+def later(row: Row, seconds: int) -> Row:
+    return {**row, "recv_time_utc": T0 + seconds * SECOND}
+
+
+def day(desk: Desk) -> Decisions:
+    """Three batches and a decision: a wrong quantity at 10 s, corrected at 300 s; a lone trade whose grace ends."""
+    first = [ours("E1"), theirs("A1", "E1", qty="90"), ours("E2", qty="7")]
+    received(desk, first)
+    desk.match(first, as_of=T0 + 10 * SECOND, execution="one")
+    desk.match(as_of=T0 + 100 * SECOND, execution="two")
+    clock = ManualClock(T0 + 150 * SECOND)
+    decisions = Decisions(desk.warehouse, clock, lambda _: None)
+    wrong = desk.table("select break_id from recon_break where code = 'T05'")[0]["break_id"]
+    decisions.record(wrong, ANA, "assign", "", {"assignee": "ana"})
+    fixed = later(theirs("A2", "E1", prev_uid="A1", status="CORRECT"), 300)
+    desk.match([fixed], as_of=T0 + 300 * SECOND, execution="three")
+    return decisions
+
+
+def states(desk: Desk, folder: Path) -> AsKnown:
+    return AsKnown(desk.warehouse, folder, desk.rules, FEEDS, "main", ManualClock(LATE))
+
+
+def at(known: AsKnown, seconds: int, sql: str = OPEN) -> list[tuple[Any, ...]]:
+    with opened(known.file(T0 + seconds * SECOND), ManualClock()) as warehouse:
+        return [tuple(row.values()) for row in warehouse.query(sql).to_pylist()]
+
+
+def test_every_fact_says_when_it_was_known() -> None:
+    facts = {name for name, table in TABLES.items() if table.kind is Kind.FACT}
+    assert facts == {*KNOWN_WHEN, *OF_A_TRADE}
+    assert all(column in TABLES[name].columns for name, column in KNOWN_WHEN.items())
+
+
+def test_the_state_is_the_one_of_then(past: tuple[Desk, AsKnown]) -> None:
+    _, known = past
+    assert [row[:2] for row in at(known, 20)] == [("T01", "EXPECTED"), ("T05", "OPEN")]
+    assert [row[:2] for row in at(known, 149)] == [("T01", "OPEN"), ("T05", "OPEN")]
+    assert [row[:2] for row in at(known, 301)] == [("T01", "OPEN")]
+    with pytest.raises(PermanentError, match="nobody knows that yet"):
+        known.file(LATE + 1)
+
+
+def test_what_was_received_but_not_matched_then_is_matched_as_of_then(desk: Desk, tmp_path: Path) -> None:
+    rows = [ours("E1"), later(theirs("A1", "E1", qty="90"), 20)]
+    received(desk, rows)
+    desk.match(rows, as_of=T0 + 500 * SECOND)
+    known = states(desk, tmp_path)
+    assert [row[:2] for row in at(known, 25)] == [("T05", "OPEN")]
+    with opened(known.file(T0 + 25 * SECOND), ManualClock()) as warehouse:
+        said = told(warehouse, T0 + 25 * SECOND, POLICY, desk.rules)
+    assert said["as_known"]["unmatched_then"] == 2 and said["as_known"]["runs"] == 0
+
+
+def test_the_newest_state_is_what_stands_with_history_and_decisions(past: tuple[Desk, AsKnown]) -> None:
+    desk, known = past
+    history = "select * from break_change order by change_id"
+    with opened(known.file(T0 + 301 * SECOND), ManualClock()) as warehouse:
+        assert warehouse.query(history).equals(desk.warehouse.query(history))
+        assert warehouse.query("select assignee from action")["assignee"].to_pylist() == ["ana"]
+
+
+def test_decisions_count_from_when_they_were_made(past: tuple[Desk, AsKnown]) -> None:
+    _, known = past
+    sql = "select code, state, assignee from break_queue order by code"
+    assert at(known, 149, sql) == [("T01", "OPEN", None), ("T05", "OPEN", None)]
+    assert at(known, 151, sql) == [("T01", "OPEN", None), ("T05", "ASSIGNED", "ana")]
+
+
+def test_what_was_read_again_later_was_not_known(desk: Desk, tmp_path: Path) -> None:
+    desk.match([ours("E1")], as_of=T0 + SECOND, execution="one")
+    desk.match([theirs("A1", "E1")], as_of=T0 + 500 * SECOND, execution="retry")
+    desk.warehouse.execute(
+        "insert into quarantine_retry (quarantine_id, message_id, healed, outcome, retried_at, execution) values"
+        " ('q', 'm', true, 'FACT', cast('2026-11-24 14:38:20' as timestamp_ntz(9)), 'retry')"
+    )
+    known = states(desk, tmp_path)
+    assert [row[:2] for row in at(known, 400)] == [("T01", "OPEN")]
+    assert at(known, 600) == []
+
+
+def test_a_state_is_made_once_and_few_are_kept(desk: Desk, tmp_path: Path) -> None:
+    desk.match([ours("E1")], as_of=T0)
+    known = states(desk, tmp_path)
+    first = known.file(T0)
+    stamp = first.stat().st_ino
+    assert known.file(T0) == first and first.stat().st_ino == stamp
+    for name in range(KEPT):
+        (tmp_path / f"{name}.duckdb").touch()
+    desk.match([ours("OLD")], as_of=T0 + 400 * SECOND)
+    assert known.file(T0) != first, "a fact of then that was stored late makes another state"
+    assert len(list(tmp_path.iterdir())) == KEPT and not first.exists()
+
+
+@pytest.fixture(scope="module")
+def folder(past: tuple[Desk, AsKnown], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    desk, known = past
+    at_ns, out = T0 + 151 * SECOND, tmp_path_factory.mktemp("examiner") / "out"
+    with opened(known.file(at_ns), ManualClock()) as warehouse:
+        summary = told(warehouse, at_ns, POLICY, desk.rules)
+        about = About("main", "2026-11-24T14:32:31Z", "later", desk.rules.name, desk.rules.hash, "0", summary)
+        export(warehouse, out, about)
+        with pytest.raises(ExportRefused, match="not an empty folder"):
+            export(warehouse, out, about)
+    return out
+
+
+def test_an_examiner_gets_originals_state_and_trail_in_one_folder(folder: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert (manifest["messages"], manifest["open_breaks"], manifest["rows"]["trades.csv"]) == (3, 2, 3)
+    with (folder / "originals" / "index.csv").open() as handle:
+        index = list(csv.DictReader(handle))
+    for row in index:
+        data = (folder / "originals" / row["file"]).read_bytes()
+        assert data[int(row["offset"]) :][: int(row["length"])] == b"abc"
+    assert {row["recv_ts"] for row in index} == {"2026-11-24T14:30:00.000000000Z"}
+    with (folder / "state" / "breaks.csv").open() as handle:
+        breaks = {row["code"]: row for row in csv.DictReader(handle)}
+    assert (breaks["T05"]["assignee"], breaks["T05"]["left_value"]) == ("ana", "100")
+    with (folder / "state" / "break_members.csv").open() as handle:
+        messages = {row["message_id"] for row in csv.DictReader(handle)}
+    assert messages == {row["message_id"] for row in index}
+    trail = [lines_of(folder / "trail" / f"{part}.jsonl") for part in ("entries", "roots", "facts")]
+    assert verify(*trail).holds and len(trail[0]) == len(trail[2]) == 1
+
+
+def test_the_sums_name_every_file_of_the_folder(folder: Path) -> None:
+    lines = [line.split("  ") for line in (folder / "SHA256SUMS").read_text().splitlines()]
+    assert all(hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest for digest, name in lines)
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert {name for _, name in lines} == files - {"SHA256SUMS"}
+
+
+def prover(desk: Desk, folder: Path, clock: ManualClock) -> Prover:
+    return Prover(desk.warehouse, folder, desk.rules, FEEDS, "main", clock)
+
+
+def test_a_difference_is_an_alert_until_a_later_proof_finds_it_gone(desk: Desk, tmp_path: Path) -> None:
+    day(desk)
+    clock = ManualClock(LATE)
+    prover = Prover(desk.warehouse, tmp_path, desk.rules, FEEDS, "main", clock)
+    proof = prover.run()
+    assert proof.differences == 0 and proof.detail == () and proof.text().startswith("proved")
+    assert (proof.facts, proof.breaks, proof.seq) == (4, 1, 3)
+    last = newest_proof(desk.warehouse)
+    assert last is not None and (last["differences"], last["ran_at"]) == (0, LATE)
+    assert desk.table("select * from alert") == [] and list(tmp_path.iterdir()) == []
+    desk.warehouse.execute("update recon_break set left_value = '8' where state = 'OPEN'")
+    clock.advance(5)
+    found = prover.run()
+    assert found.differences == 2 and "1 break only in one batch" in found.text()
+    kept = desk.dump("break_change", "match_group")
+    rebuild(desk.warehouse, desk.rules, feeds=feed_terms(FEEDS), tenant="main")
+    assert desk.dump("break_change", "match_group") == kept
+    clock.advance(5)
+    assert prover.run().differences == 0
+    alerts = desk.table("select kind, severity, state, subject from alert order by noted_at")
+    assert [tuple(row.values()) for row in alerts] == [
+        ("proof", "CRITICAL", "RAISED", "derived tables"), ("proof", "CRITICAL", "CLEARED", "derived tables"),
+    ]  # fmt: skip
+
+
+def test_a_job_is_asked_about_until_it_is_done() -> None:
+    jobs = Jobs()
+    answers = [jobs.ask("x", lambda: {"n": 1})]
+    while not answers[-1]["done"]:
+        answers.append(jobs.ask("x", lambda: {"n": 2}))
+    assert answers[0] == {"done": False} and answers[-1]["result"] == {"n": 1}
+    while not (answer := jobs.ask("y", lambda: {}["gone"]))["done"]:
+        pass
+    assert answer["error"] == "'gone'"
