@@ -90,7 +90,7 @@ def _either(
             return there(client.signed_in(caller.user, caller.password) if caller.user else client)
         if not settings.data_dir.is_dir():
             raise VerbError(f"{settings.data_dir}: nothing has run here yet")
-        who = _principal(settings, caller)
+        who = principal_of(settings, caller)
         from app.installation import open_installation
 
         with open_installation(settings) as installation:
@@ -99,7 +99,7 @@ def _either(
         raise VerbError(str(error)) from None
 
 
-def _principal(settings: Settings, caller: Caller) -> Principal:
+def principal_of(settings: Settings, caller: Caller) -> Principal:
     """Who may open the files may act as the service; a person has to show the password."""
     if not caller.user:
         return Principal("service", "service", frozenset({"analyst"}))

@@ -190,10 +190,14 @@ def proposals(user: User = "", password_file: PasswordFile = None, config: Confi
     """
     from app.break_verbs import pending
 
-    rows = _run(lambda: pending(config, _caller(user, password_file)))
+    rows = _run(lambda: pending(config, caller(user, password_file)))
     for row in rows:
         about = f"{row['code'] or ''} {row['symbol'] or ''}".strip()
-        stale = "" if row["is_current"] or row["kind"] in ("force_match", "map_identifier") else "  (the break changed)"
+        stale = (
+            ""
+            if row["is_current"] or row["kind"] in ("force_match", "map_identifier", "adopt_rules")
+            else "  (the break changed)"
+        )
         typer.echo(f"{row['action_id'][:12]}  {row['kind']:<15}{row['break_id'][:12]}  {about:<14}{row['actor']}: "
                    f"{row['reason']}{stale}")  # fmt: skip
     if not rows:
@@ -238,8 +242,8 @@ def _decide(
 ) -> None:
     from app.break_verbs import decide
 
-    caller = _caller(user, password_file)
-    typer.echo(_run(lambda: decide(config, caller, break_id, kind, reason, dict(payload))))
+    who = caller(user, password_file)
+    typer.echo(_run(lambda: decide(config, who, break_id, kind, reason, dict(payload))))
 
 
 def _answer(
@@ -247,11 +251,12 @@ def _answer(
 ) -> None:
     from app.break_verbs import answer
 
-    caller = _caller(user, password_file)
-    typer.echo(_run(lambda: answer(config, caller, proposal, verdict, reason)))
+    who = caller(user, password_file)
+    typer.echo(_run(lambda: answer(config, who, proposal, verdict, reason)))
 
 
-def _caller(user: str, password_file: Path | None) -> Any:
+def caller(user: str, password_file: Path | None) -> Any:
+    """The user with the password he types or keeps in a file; nobody by name without a user."""
     from app.break_verbs import Caller
 
     if not user:

@@ -1,9 +1,12 @@
 """The verbs `tieout rules ...`: check a rule file, try it on history, have it approved, fit its weights."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+
+from app.cli_break import caller
 
 rules_app = typer.Typer(
     help="Rule files: checked, tried on history, approved by a second person.", no_args_is_help=True
@@ -15,6 +18,11 @@ def _rules() -> None:
     """Keeps each a verb of its own."""
 
 
+Reason = Annotated[str, typer.Option("--reason", "-m", help="Why; it becomes part of the record.")]
+User = Annotated[str, typer.Option("--user", "-u", help="Act as this user; the password is asked for.")]
+PasswordFile = Annotated[Path | None, typer.Option(help="Read the password from this file instead.")]
+Config = Annotated[Path | None, typer.Option("--config", "-c", help="Settings file (YAML).")]
+RuleHash = Annotated[str, typer.Argument(help="The rule set's hash, or its first characters.")]
 RuleFile = Annotated[Path, typer.Argument(help="Rule file (YAML).")]
 
 
@@ -81,6 +89,66 @@ def backtest(
     except OSError as error:
         _fail(f"{out}: {error.strerror or error}")
     raise typer.Exit(1 if found.differs else 0)
+
+
+@rules_app.command("propose")
+def propose(
+    file: RuleFile, user: User, reason: Reason, password_file: PasswordFile = None, config: Config = None
+) -> None:
+    """Put a rule file forward: it counts once another person approves this very content.
+
+    Example: tieout rules propose my-rules.yaml --user ana -m "wider commissions" --config tieout.yaml
+    """
+    from app.rules_approval_verbs import put_forward
+
+    _say(lambda: put_forward(file, config, caller(user, password_file), reason))
+
+
+@rules_app.command("approve")
+def approve(
+    rule_hash: RuleHash, user: User, reason: Reason = "", password_file: PasswordFile = None, config: Config = None
+) -> None:
+    """Approve a rule set that another person put forward; needs the role approver.
+
+    Example: tieout rules approve 3f2a --user sue --config tieout.yaml
+    """
+    from app.rules_approval_verbs import answer
+
+    _say(lambda: answer(rule_hash, "approve", config, caller(user, password_file), reason))
+
+
+@rules_app.command("reject")
+def reject(
+    rule_hash: RuleHash, user: User, reason: Reason, password_file: PasswordFile = None, config: Config = None
+) -> None:
+    """Reject a rule set that another person put forward.
+
+    Example: tieout rules reject 3f2a --user sue -m "loses pairs at ALPHA" --config tieout.yaml
+    """
+    from app.rules_approval_verbs import answer
+
+    _say(lambda: answer(rule_hash, "reject", config, caller(user, password_file), reason))
+
+
+@rules_app.command("list")
+def list_rules(config: Config = None) -> None:
+    """Rule sets that were put forward, and what became of them.
+
+    Example: tieout rules list --config tieout.yaml
+    """
+    from app.rules_approval_verbs import listed
+
+    _say(lambda: "\n".join(listed(config)) or "no rule set was put forward")
+
+
+def _say(verb: Callable[[], str]) -> None:
+    from app.rules_verbs import RulesError
+    from app.settings import SettingsError
+
+    try:
+        typer.echo(verb())
+    except (RulesError, SettingsError) as error:
+        _fail(error)
 
 
 def _fail(message: object) -> NoReturn:

@@ -25,6 +25,8 @@ PARTIES = ("PB", "EB", "INTERNAL")
 # Money that rounding, fees and prices beyond their precision leave over; anything else is no tolerance.
 ACCEPTABLE = frozenset({"T16", "T17", "T18", "T29"})
 DONE = frozenset({"RESOLVED", "CLOSED"})
+# Putting a rule set forward: about its hash, not about a break.
+RULES_KIND = "adopt_rules"
 
 
 class ActionRefused(PermanentError):
@@ -55,6 +57,7 @@ KINDS: Mapping[str, Kind] = {
     "unmatch": Kind(),
     "release": Kind(),
     "map_identifier": Kind(),
+    RULES_KIND: Kind(),
 }
 VERDICTS = ("approve", "reject", "withdraw")
 
@@ -73,6 +76,8 @@ def checked(kind: str, reason: str, payload: Payload) -> None:
         raise ActionRefused("suppress needs a time until which")
     if kind == "map_identifier":
         mapping_of(payload, date.min)
+    if kind == RULES_KIND and not (text(payload, "hash") and text(payload, "rules")):
+        raise ActionRefused(f"{RULES_KIND} needs hash and rules")
 
 
 def refused_in_state(kind: str, row: Row) -> str | None:
@@ -88,9 +93,9 @@ def refused_in_state(kind: str, row: Row) -> str | None:
 def needs_second(kind: str, row: Row, limits: DecisionSettings) -> bool:
     """Whether this decision counts only when another person approves it.
 
-    Force matches, mappings and write-offs always; what takes a CRITICAL break out of sight while it lasts.
+    Force matches, mappings, rule sets and write-offs always; what takes a CRITICAL break out of sight while it lasts.
     """
-    if kind in ("force_match", "map_identifier"):
+    if kind in ("force_match", "map_identifier", RULES_KIND):
         return True
     if kind == "accept":
         return not within_tolerance(row, limits)

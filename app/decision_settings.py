@@ -14,6 +14,8 @@ class DecisionSettings(BaseModel):
 
     # A difference of money up to this is accepted by one person, more is a write-off that two decide. Base currency.
     accept_limit: Annotated[Decimal, Field(ge=0)] = Decimal(25)
+    # The service refuses a rule file until two people stand behind its content.
+    approve_rules: bool = False
     suppress_days: Annotated[int, Field(gt=0, le=366)] = 30
 
 

@@ -100,6 +100,8 @@ class Decisions:
         rows = plain_rows(self.warehouse.query(_ONE, {"b": break_id}))
         if rows:
             return rows[0]
+        if kind == kinds.RULES_KIND:
+            return {**dict.fromkeys((*_BEFORE, *_OF_A_BREAK)), "break_id": break_id, "group_id": None}
         group = self.warehouse.query("SELECT 1 AS one FROM match_group WHERE group_id = :g", {"g": break_id})
         if kind != "unmatch" or not group.num_rows:
             raise ActionRefused(f"no open or past break {break_id}")

@@ -19,6 +19,7 @@ from app.feed_terms import feed_terms
 from app.paths import DataDir
 from app.reference import load_all
 from app.reference_cache import ReferenceCache
+from app.rule_approval import require_approved
 from app.settings import Settings
 from app.summary import Completeness, summary
 from app.tasks import Tasks
@@ -187,6 +188,7 @@ def open_installation(settings: Settings, clock: Clock | None = None) -> Iterato
     warehouse = build.open_warehouse(settings, clock)
     engine: EmbeddedEngine | None = None
     try:
+        require_approved(settings, warehouse, rules)
         prepare(warehouse)
         load_all(warehouse, settings, datetime.fromtimestamp(clock.now_ns() / 1e9, UTC).date())
         stream = build.open_stream(settings, clock)
