@@ -27,6 +27,7 @@ from app.metrics import Metrics
 from app.mirror import Mirror
 from app.paths import DataDir
 from app.proof_timer import NightlyProof
+from app.rules_api import rules_routes
 from app.settings import Settings, SettingsError
 from app.table_poller import TablePoller
 from app.users import Users
@@ -111,7 +112,11 @@ def console_app(
         open_as=settings.console.open_as,
     )
     app = create_console(deps)
-    extra = (routes(installation, worker), audit_routes(installation), break_routes(installation))
+    decided = Decisions(installation.warehouse, installation.clock, lambda _id: None, settings.decisions)
+    extra = (
+        routes(installation, worker), audit_routes(installation), break_routes(installation),
+        rules_routes(installation, decided),
+    )  # fmt: skip
     # Before the console's own, whose /api/{...} patterns would otherwise take some of these paths.
     app.router.routes[0:0] = [route for router in extra for route in router.routes]
     return app
