@@ -203,7 +203,8 @@ def _totals(table: str, columns: list[str]) -> str:
         f"(\n  select {keys}, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,"
         "\n    count(notional) as sized,"
         "\n    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,"
-        "\n    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit"
+        "\n    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit,"
+        "\n    min(price) as price, max(price) as price_top"
         f"\n  from {table} group by {keys}\n)"
     )
 
@@ -220,9 +221,10 @@ def _aggregate(rule: AggregatePass, *, unknown_pb: bool) -> str:
     if "qty" not in rule.allow:
         tests.append("l.total_qty = r.total_qty")
     if "price" not in rule.allow:
-        # The side that shows fewer rows shows an average: its precision decides.
+        # The side that shows fewer rows shows an average of prices: its precision decides.
         unit = (
-            "case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit"
+            "case when r.n < l.n and l.price <> l.price_top then r.half_unit"
+            " when r.n > l.n and r.price <> r.price_top then l.half_unit"
             " else greatest(l.half_unit, r.half_unit) end"
         )
         tests.append("l.sized = l.n and r.sized = r.n")

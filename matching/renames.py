@@ -8,7 +8,8 @@ _SPLIT_RULE, _STALE_RULE = "B11-split", "B23-version"
 # Quantities and prices that differ, where one earlier version of one member makes both sides equal.
 _FITS = f"abs(e.qty) < {WIDEST_QTY} and abs(e.price) < {WIDEST_PRICE}"
 _UNIT = (
-    "case when c.r_n < c.l_n then c.r_half_unit when c.r_n > c.l_n then c.l_half_unit"
+    "case when c.r_n < c.l_n and c.l_price <> c.l_price_top then c.r_half_unit"
+    " when c.r_n > c.l_n and c.r_price <> c.r_price_top then c.l_half_unit"
     " else greatest(c.l_half_unit, c.r_half_unit) end"
 )
 _SUPERSEDED = f"""

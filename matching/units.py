@@ -15,7 +15,8 @@ def _units(table: str, *, alone: bool = False) -> str:
         f"\n    {least}, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,"
         "\n    count(notional) as sized,"
         "\n    sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,"
-        "\n    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit"
+        "\n    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit,"
+        "\n    min(price) as price, max(price) as price_top"
         f"\n  from {table} where order_ref is not null group by {unit}\n)"
     )
 
@@ -36,9 +37,10 @@ def order_pairs(rule: OrderPass) -> str:
     if "qty" not in rule.allow:
         tests.append("l.qty = r.qty")
     if "price" not in rule.allow:
-        # The side that shows fewer rows shows an average: its precision decides.
+        # The side that shows fewer rows shows an average of prices: its precision decides.
         unit = (
-            "case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit"
+            "case when r.n < l.n and l.price <> l.price_top then r.half_unit"
+            " when r.n > l.n and r.price <> r.price_top then l.half_unit"
             " else greatest(l.half_unit, r.half_unit) end"
         )
         tests.append(f"l.sized = l.n and r.sized = r.n and abs(l.notional - r.notional) <= {unit} * r.small_qty")

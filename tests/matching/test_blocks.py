@@ -153,6 +153,14 @@ def test_a_booking_of_another_order_is_no_part_of_ours(desk: Desk) -> None:
     assert desk.breaks() == ["T01", "T01", "T02"]
 
 
+def test_parts_shown_coarser_than_the_whole_are_no_break(desk: Desk) -> None:
+    mine = ours("E1", qty="3", price="117.34375", commission=None)
+    parts = [theirs(f"A{qty}", "E1", qty=qty, price="117.3438", commission=None) for qty in ("1", "2")]
+    desk.match([mine, *parts])
+    desk.match(as_of=LATE)
+    assert desk.breaks() == []
+
+
 def test_half_of_an_order_booked_is_a_wrong_quantity_not_a_missing_trade(desk: Desk) -> None:
     mine = [ours("E1", qty="60", pb_id="CHARLIE"), ours("E2", qty="40", pb_id="CHARLIE")]
     desk.match([*mine, booking("C1", "MERID-EQ-01", "60")])

@@ -262,13 +262,15 @@ from (
   select component, pb, uid, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
-    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit,
+    min(price) as price, max(price) as price_top
   from work_l group by component, pb, uid, account, instrument, side, trade_date
 ) l join (
   select component, pb, cross_uid, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
-    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit,
+    min(price) as price, max(price) as price_top
   from work_r group by component, pb, cross_uid, account, instrument, side, trade_date
 ) r
   on l.component = r.component and l.pb = r.pb and l.uid = r.cross_uid and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date
@@ -276,7 +278,7 @@ where (l.n = 1 or r.n = 1 or r.blocks = r.n)
   and l.n + r.n > 2
   and l.total_qty = r.total_qty
   and l.sized = l.n and r.sized = r.n
-  and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
+  and abs(l.total_notional - r.total_notional) <= case when r.n < l.n and l.price <> l.price_top then r.half_unit when r.n > l.n and r.price <> r.price_top then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
 qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
 
 -- P05-exec-id-parts/file
@@ -296,13 +298,15 @@ from (
   select component, pb, uid, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
-    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit,
+    min(price) as price, max(price) as price_top
   from work_l group by component, pb, uid, account, instrument, side, trade_date
 ) l join (
   select component, pb, cross_uid, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
-    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit,
+    min(price) as price, max(price) as price_top
   from work_r group by component, pb, cross_uid, account, instrument, side, trade_date
 ) r
   on l.component = r.component and l.pb is null and l.uid = r.cross_uid and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date
@@ -310,7 +314,7 @@ where (l.n = 1 or r.n = 1 or r.blocks = r.n)
   and l.n + r.n > 2
   and l.total_qty = r.total_qty
   and l.sized = l.n and r.sized = r.n
-  and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
+  and abs(l.total_notional - r.total_notional) <= case when r.n < l.n and l.price <> l.price_top then r.half_unit when r.n > l.n and r.price <> r.price_top then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
 qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
 
 -- P05-exec-id-parts/any-pb/file
@@ -459,20 +463,22 @@ from (
   select component, pb, order_ref, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
-    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit,
+    min(price) as price, max(price) as price_top
   from work_l group by component, pb, order_ref, account, instrument, side, trade_date
 ) l join (
   select component, pb, order_ref, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
-    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit,
+    min(price) as price, max(price) as price_top
   from work_r group by component, pb, order_ref, account, instrument, side, trade_date
 ) r
   on l.component = r.component and l.pb = r.pb and l.order_ref = r.order_ref and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date
 where (l.n = 1 or r.n = 1 or r.blocks = r.n)
   and l.total_qty = r.total_qty
   and l.sized = l.n and r.sized = r.n
-  and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
+  and abs(l.total_notional - r.total_notional) <= case when r.n < l.n and l.price <> l.price_top then r.half_unit when r.n > l.n and r.price <> r.price_top then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
 qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
 
 -- P30-order-block/file
@@ -492,20 +498,22 @@ from (
   select component, pb, order_ref, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
-    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit,
+    min(price) as price, max(price) as price_top
   from work_l group by component, pb, order_ref, account, instrument, side, trade_date
 ) l join (
   select component, pb, order_ref, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
-    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit,
+    min(price) as price, max(price) as price_top
   from work_r group by component, pb, order_ref, account, instrument, side, trade_date
 ) r
   on l.component = r.component and l.pb is null and l.order_ref = r.order_ref and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date
 where (l.n = 1 or r.n = 1 or r.blocks = r.n)
   and l.total_qty = r.total_qty
   and l.sized = l.n and r.sized = r.n
-  and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
+  and abs(l.total_notional - r.total_notional) <= case when r.n < l.n and l.price <> l.price_top then r.half_unit when r.n > l.n and r.price <> r.price_top then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
 qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
 
 -- P30-order-block/any-pb/file
@@ -525,13 +533,15 @@ from (
   select component, pb, order_ref, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
-    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit,
+    min(price) as price, max(price) as price_top
   from work_l group by component, pb, order_ref, account, instrument, side, trade_date
 ) l join (
   select component, pb, order_ref, account, instrument, side, trade_date, record_id, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
-    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit,
+    min(price) as price, max(price) as price_top
   from work_r group by component, pb, order_ref, account, instrument, side, trade_date, record_id
 ) r
   on l.component = r.component and l.pb = r.pb and l.order_ref = r.order_ref and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date
@@ -539,7 +549,7 @@ where (l.n = 1 or r.n = 1 or r.blocks = r.n)
   and r.blocks = r.n
   and l.total_qty = r.total_qty
   and l.sized = l.n and r.sized = r.n
-  and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
+  and abs(l.total_notional - r.total_notional) <= case when r.n < l.n and l.price <> l.price_top then r.half_unit when r.n > l.n and r.price <> r.price_top then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
 qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
 
 -- P35-order-block-repeated/file
@@ -559,13 +569,15 @@ from (
   select component, pb, order_ref, account, instrument, side, trade_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
-    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit,
+    min(price) as price, max(price) as price_top
   from work_l group by component, pb, order_ref, account, instrument, side, trade_date
 ) l join (
   select component, pb, order_ref, account, instrument, side, trade_date, record_id, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
-    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit,
+    min(price) as price, max(price) as price_top
   from work_r group by component, pb, order_ref, account, instrument, side, trade_date, record_id
 ) r
   on l.component = r.component and l.pb is null and l.order_ref = r.order_ref and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date
@@ -573,7 +585,7 @@ where (l.n = 1 or r.n = 1 or r.blocks = r.n)
   and r.blocks = r.n
   and l.total_qty = r.total_qty
   and l.sized = l.n and r.sized = r.n
-  and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
+  and abs(l.total_notional - r.total_notional) <= case when r.n < l.n and l.price <> l.price_top then r.half_unit when r.n > l.n and r.price <> r.price_top then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
 qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
 
 -- P35-order-block-repeated/any-pb/file
@@ -635,20 +647,22 @@ from (
   select component, pb, account, instrument, side, trade_date, settle_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
-    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit,
+    min(price) as price, max(price) as price_top
   from work_l group by component, pb, account, instrument, side, trade_date, settle_date
 ) l join (
   select component, pb, account, instrument, side, trade_date, settle_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
-    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit,
+    min(price) as price, max(price) as price_top
   from work_r group by component, pb, account, instrument, side, trade_date, settle_date
 ) r
   on l.component = r.component and l.pb = r.pb and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date and l.settle_date = r.settle_date
 where (l.n = 1 or r.n = 1 or r.blocks = r.n)
   and l.total_qty = r.total_qty
   and l.sized = l.n and r.sized = r.n
-  and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
+  and abs(l.total_notional - r.total_notional) <= case when r.n < l.n and l.price <> l.price_top then r.half_unit when r.n > l.n and r.price <> r.price_top then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
 qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
 
 -- P60-day-block/file
@@ -668,20 +682,22 @@ from (
   select component, pb, account, instrument, side, trade_date, settle_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
-    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit,
+    min(price) as price, max(price) as price_top
   from work_l group by component, pb, account, instrument, side, trade_date, settle_date
 ) l join (
   select component, pb, account, instrument, side, trade_date, settle_date, min(record_id) as first_id, min(uid) as first_uid, count(*) as n,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as total_qty,
-    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit
+    sum(small_qty) as total_small_qty, sum(notional) as total_notional, max(half_unit) as half_unit,
+    min(price) as price, max(price) as price_top
   from work_r group by component, pb, account, instrument, side, trade_date, settle_date
 ) r
   on l.component = r.component and l.pb is null and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.trade_date = r.trade_date and l.settle_date = r.settle_date
 where (l.n = 1 or r.n = 1 or r.blocks = r.n)
   and l.total_qty = r.total_qty
   and l.sized = l.n and r.sized = r.n
-  and abs(l.total_notional - r.total_notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
+  and abs(l.total_notional - r.total_notional) <= case when r.n < l.n and l.price <> l.price_top then r.half_unit when r.n > l.n and r.price <> r.price_top then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.total_small_qty
 qualify row_number() over (partition by l.first_id order by r.first_uid, r.first_id) = 1;
 
 -- P60-day-block/any-pb/file
@@ -724,14 +740,16 @@ from (
     min(record_id) as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
-    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit,
+    min(price) as price, max(price) as price_top
   from work_l where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
 ) l join (
   select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
     min(record_id) as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
-    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit,
+    min(price) as price, max(price) as price_top
   from work_r where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
 ) r
   on l.component = r.component
@@ -808,14 +826,16 @@ from (
     min(record_id) as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
-    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit,
+    min(price) as price, max(price) as price_top
   from work_l where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
 ) l join (
   select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
     min(record_id) as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
-    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit,
+    min(price) as price, max(price) as price_top
   from work_r where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
 ) r
   on l.component = r.component
@@ -827,7 +847,7 @@ from (
   and l.ccy = r.ccy
   and l.instrument <> r.instrument
   and l.qty = r.qty
-  and l.sized = l.n and r.sized = r.n and abs(l.notional - r.notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.small_qty
+  and l.sized = l.n and r.sized = r.n and abs(l.notional - r.notional) <= case when r.n < l.n and l.price <> l.price_top then r.half_unit when r.n > l.n and r.price <> r.price_top then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.small_qty
 ) c
 qualify row_number() over (partition by c.left_id order by c.apart, c.off, c.other_date, c.right_uid, c.right_id) = 1
   and row_number() over (partition by c.right_id order by c.apart, c.off, c.other_date, c.left_uid, c.left_id) = 1;
@@ -853,14 +873,16 @@ from (
     min(record_id) as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
-    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit,
+    min(price) as price, max(price) as price_top
   from work_l where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
 ) l join (
   select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
     min(record_id) as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
-    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit,
+    min(price) as price, max(price) as price_top
   from work_r where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
 ) r
   on l.component = r.component
@@ -872,7 +894,7 @@ from (
   and l.ccy = r.ccy
   and l.side <> r.side
   and l.qty = r.qty
-  and l.sized = l.n and r.sized = r.n and abs(l.notional - r.notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.small_qty
+  and l.sized = l.n and r.sized = r.n and abs(l.notional - r.notional) <= case when r.n < l.n and l.price <> l.price_top then r.half_unit when r.n > l.n and r.price <> r.price_top then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.small_qty
 ) c
 qualify row_number() over (partition by c.left_id order by c.apart, c.off, c.other_date, c.right_uid, c.right_id) = 1
   and row_number() over (partition by c.right_id order by c.apart, c.off, c.other_date, c.left_uid, c.left_id) = 1;
@@ -898,14 +920,16 @@ from (
     min(record_id) as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
-    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit,
+    min(price) as price, max(price) as price_top
   from work_l where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
 ) l join (
   select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
     min(record_id) as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
-    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit,
+    min(price) as price, max(price) as price_top
   from work_r where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
 ) r
   on l.component = r.component
@@ -917,7 +941,7 @@ from (
   and l.ccy = r.ccy
   and l.trade_date <> r.trade_date
   and l.qty = r.qty
-  and l.sized = l.n and r.sized = r.n and abs(l.notional - r.notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.small_qty
+  and l.sized = l.n and r.sized = r.n and abs(l.notional - r.notional) <= case when r.n < l.n and l.price <> l.price_top then r.half_unit when r.n > l.n and r.price <> r.price_top then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.small_qty
 ) c
 qualify row_number() over (partition by c.left_id order by c.apart, c.off, c.other_date, c.right_uid, c.right_id) = 1
   and row_number() over (partition by c.right_id order by c.apart, c.off, c.other_date, c.left_uid, c.left_id) = 1;
@@ -943,14 +967,16 @@ from (
     min(record_id) as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
-    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit,
+    min(price) as price, max(price) as price_top
   from work_l where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
 ) l join (
   select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
     record_id as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
-    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit,
+    min(price) as price, max(price) as price_top
   from work_r where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy, record_id
 ) r
   on l.component = r.component
@@ -983,14 +1009,16 @@ from (
     min(record_id) as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
-    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit,
+    min(price) as price, max(price) as price_top
   from work_l where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
 ) l join (
   select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
     min(record_id) as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
-    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit,
+    min(price) as price, max(price) as price_top
   from work_r where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
 ) r
   on l.component = r.component
@@ -1027,14 +1055,16 @@ from (
     min(record_id) as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
-    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit,
+    min(price) as price, max(price) as price_top
   from work_l where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
 ) l join (
   select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
     record_id as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
-    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit,
+    min(price) as price, max(price) as price_top
   from work_r where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy, record_id
 ) r
   on l.component = r.component
@@ -1068,14 +1098,16 @@ from (
     min(record_id) as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
-    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit,
+    min(price) as price, max(price) as price_top
   from work_l where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
 ) l join (
   select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
     min(record_id) as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
-    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit,
+    min(price) as price, max(price) as price_top
   from work_r where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
 ) r
   on l.component = r.component
@@ -1087,7 +1119,7 @@ from (
   and l.ccy = r.ccy
   and l.account <> r.account
   and l.qty = r.qty
-  and l.sized = l.n and r.sized = r.n and abs(l.notional - r.notional) <= case when r.n < l.n then r.half_unit when r.n > l.n then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.small_qty
+  and l.sized = l.n and r.sized = r.n and abs(l.notional - r.notional) <= case when r.n < l.n and l.price <> l.price_top then r.half_unit when r.n > l.n and r.price <> r.price_top then l.half_unit else greatest(l.half_unit, r.half_unit) end * r.small_qty
 ) c
 qualify row_number() over (partition by c.left_id order by c.apart, c.off, c.other_date, c.right_uid, c.right_id) = 1
   and row_number() over (partition by c.right_id order by c.apart, c.off, c.other_date, c.left_uid, c.left_id) = 1;
@@ -1113,14 +1145,16 @@ from (
     min(record_id) as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
-    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit,
+    min(price) as price, max(price) as price_top
   from work_l where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
 ) l join (
   select component, pb, order_ref, account, instrument, side, trade_date, ccy, min(direction) as direction, min(settle_date) as settle_date,
     min(record_id) as first_id, min(uid) as first_uid, count(*) as n, min(qty) as low_qty, max(qty) as top_qty,
     count(notional) as sized,
     sum(case when level = 'ALLOCATION' then 1 else 0 end) as blocks, sum(qty) as qty,
-    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit
+    sum(small_qty) as small_qty, sum(notional) as notional, max(half_unit) as half_unit,
+    min(price) as price, max(price) as price_top
   from work_r where order_ref is not null group by component, pb, order_ref, account, instrument, side, trade_date, ccy
 ) r
   on l.component = r.component
@@ -1302,7 +1336,7 @@ select record_id, 'R', 'S|' || record_id, 'P90-one-sided', 'T02', null from work
 -- renames/stale
 insert into work_rename (break_id, into_id, code, rule_id)
 select distinct s.break_id, s.break_id, 'T23', 'B23-version' from (select x.break_id from (
-  select f.break_id, m.leg, c.l_qty, c.r_qty, c.l_notional, c.r_notional, c.l_small_qty, c.r_small_qty, case when c.r_n < c.l_n then c.r_half_unit when c.r_n > c.l_n then c.l_half_unit else greatest(c.l_half_unit, c.r_half_unit) end as unit,
+  select f.break_id, m.leg, c.l_qty, c.r_qty, c.l_notional, c.r_notional, c.l_small_qty, c.r_small_qty, case when c.r_n < c.l_n and c.l_price <> c.l_price_top then c.r_half_unit when c.r_n > c.l_n and c.r_price <> c.r_price_top then c.l_half_unit else greatest(c.l_half_unit, c.r_half_unit) end as unit,
     i.qty, i.notional, e.qty as old_qty,
     case when abs(e.qty) < 10000000000 and abs(e.price) < 100000000 then cast(cast(e.qty as number(19, 8)) * cast(e.price as number(18, 8)) as number(38, 12)) end
       as old_notional
