@@ -23,7 +23,8 @@ _ABOUT_QUANTITY = frozenset(
     {"T01", "T02", "T03", "T04", "T05", "T07", "T09", "T10", "T11", "T12", "T13", "T22", "T23", "T24"}
 )
 
-# Every trade break of this run or still open on record, with the records it is about.
+# Every trade break of this run or still open on record, with the records it is about: on record a duplicate has its
+# twin beside it, which is matched and moves nothing.
 _TRADE_BREAKS = """
 select f.break_id, f.code, m.record_id from work_finding f join work_member m on m.group_key = f.group_key
 where f.code like 'T%'
@@ -31,6 +32,7 @@ union
 select b.break_id, b.code, m.record_id from recon_break b join recon_break_member m on m.break_id = b.break_id
 where b.code like 'T%' and b.state <> 'CURED'
   and not exists (select 1 from work_component c where c.component = b.component)
+  and not (b.group_id is null and exists (select 1 from match_member g where g.record_id = m.record_id))
 """
 
 # What those records do to a line: ours and the brokers' live ones, by account, instrument and settlement day.

@@ -6,6 +6,7 @@ union
 select b.break_id, b.code, m.record_id from recon_break b join recon_break_member m on m.break_id = b.break_id
 where b.code like 'T%' and b.state <> 'CURED'
   and not exists (select 1 from work_component c where c.component = b.component)
+  and not (b.group_id is null and exists (select 1 from match_member g where g.record_id = m.record_id))
 )
 select t.break_id, t.code, e.record_id, case when e.source_role = 'INTERNAL' then 'L' else 'R' end as leg,
   coalesce(e.pb_id, f.party) as pb_id, e.account_id, e.instrument_id, e.trade_ccy,
