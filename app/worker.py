@@ -16,6 +16,8 @@ from orchestrator.ledger import Ledger, Plan, execution_name
 logger = logging.getLogger(__name__)
 
 Json = dict[str, Any]
+# What falls due changes when an execution ends; a person's decision is noticed within this time.
+_LOOK_SECONDS = 0.25
 ENDED = frozenset({"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"})
 
 
@@ -50,6 +52,8 @@ class Worker:
     _sweep: str | None = None
     _final: bool = False
     _as_of: int = 0
+    _known: tuple[int | None, int | None] | None = None
+    _looked: float = float("-inf")
 
     def step(self) -> bool:
         """One round over the lanes; True when something was started or ended."""
@@ -134,7 +138,7 @@ class Worker:
             if not self._ended(self._sweep):
                 return False
             self._sweep = None
-        first, last = self.due()
+        first, last = self._falls_due()
         now = self.clock.now_ns()
         if self._final and all(lane.running is None and lane.behind == 0 for lane in self._lanes.values()):
             self._final = False
@@ -144,6 +148,12 @@ class Worker:
             return False
         self._start_sweep(now)
         return True
+
+    def _falls_due(self) -> tuple[int | None, int | None]:
+        """`due`, asked again once something ended, or once in a while: an idle service must not keep asking."""
+        if self._known is None or self.clock.monotonic() - self._looked >= _LOOK_SECONDS:
+            self._known, self._looked = self.due(), self.clock.monotonic()
+        return self._known
 
     def _start_sweep(self, as_of: int) -> None:
         self._as_of = max(self._as_of, as_of)
@@ -155,6 +165,7 @@ class Worker:
         status = self.engine.describe(name).status
         if status not in ENDED:
             return False
+        self._known = None
         try:
             self.on_ended(name, status)
         except (TransientError, PermanentError):
