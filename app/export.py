@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
+from app.as_known_facts import REFERENCE
 from app.verify import PARTS, trail_lines
 from domain.errors import PermanentError
 from domain.ids import digest128
@@ -55,6 +56,8 @@ _TABLES: Mapping[str, str] = {
     "alerts.csv": "SELECT * FROM alert ORDER BY noted_at, alert_id",
     "days_closed.csv": "SELECT * FROM day_close ORDER BY closed_at, close_id",
 }
+# Calendars are computed, not given.
+_REFERENCE = tuple(name for name in REFERENCE if name != "calendar_day")
 _README = """The state of tenant {tenant} as it was known at {when}.
 
 manifest.json   time, rule set, software, counts, and the digest of the open breaks
@@ -63,6 +66,7 @@ originals/      every message received by then, byte for byte: one file per sess
                 was received (UTC, ns) and its SHA-256
 state/          what was made of them by then: breaks, their members and history, groups, facts, quarantine, decisions,
                 tickets, runs of the matching, alerts, signed days. Times are UTC; amounts are exact
+reference/      instruments, accounts, rates and what else the matching used, as it is now: it is not kept by time
 trail/          the audit trail up to then: tieout verify --in trail
 SHA256SUMS      the hash of every file: sha256sum -c SHA256SUMS
 
@@ -93,10 +97,14 @@ def export(warehouse: Warehouse, out: Path, about: About) -> Json:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ExportRefused(f"{out}: exists and is not an empty folder")
     try:
-        for folder in ("originals", "state", "trail"):
-            (out / folder).mkdir(parents=True, exist_ok=True)
+        # What was traded is not for everyone on the machine.
+        out.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in ("originals", "state", "reference", "trail"):
+            (out / folder).mkdir(exist_ok=True)
         messages = _originals(warehouse, out / "originals")
         rows = {name: _table(warehouse, sql, out / "state" / name) for name, sql in _TABLES.items()}
+        for name in _REFERENCE:
+            _table(warehouse, f"SELECT * FROM {name} ORDER BY 1, 2, 3", out / "reference" / f"{name}.csv")
         for part in PARTS:
             with (out / "trail" / f"{part}.jsonl").open("w", encoding="utf-8") as handle:
                 handle.writelines(trail_lines(warehouse, part))

@@ -1,13 +1,13 @@
 """The plant behind the breaks: feeds, message outcomes, quarantine, completeness and component health."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from console.ports import ConsoleDeps
 from console.rows import Row, rows, text, whole
-from console.wording import instant, span_words
+from console.wording import instant, span_words, stamp
 from domain.clock import Clock
 from warehouse.port import Warehouse
 
@@ -171,6 +171,31 @@ def _feed_health(found: Sequence[Mapping[str, Any]]) -> Component:
     return Component("Feeds", "ok", f"{len(found)} feeds, none late" if found else "no feed configured yet")
 
 
+_ALERTS = """
+SELECT kind, severity, detail FROM alert
+QUALIFY row_number() OVER (PARTITION BY alert_key ORDER BY noted_at DESC, state) = 1 AND state = 'RAISED'
+"""
+
+
+def _alerts(warehouse: Warehouse) -> Component:
+    """What was raised about the installation itself and stands: completeness, the nightly proof."""
+    found = [f"{text(r, 'kind')}: {text(r, 'detail')}" for r in rows(warehouse.query(_ALERTS))]
+    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    return Component("Alerts", "down", (found[0] + more)[:300]) if found else Component("Alerts", "ok", "none")
+
+
+def _proof(warehouse: Warehouse) -> Component:
+    """The last time everything was derived again in one batch."""
+    found = rows(warehouse.query("SELECT ran_at, differences, breaks FROM proof_run ORDER BY ran_at DESC LIMIT 1"))
+    if not found:
+        return Component("Proof", "ok", "not due yet: one batch is held against the micro-batches every night")
+    differences, at = whole(found[0], "differences"), found[0]["ran_at"]
+    when = stamp(at) if isinstance(at, datetime) else ""
+    if differences:
+        return Component("Proof", "down", f"{when}: one batch differs from the micro-batches in {differences} rows")
+    return Component("Proof", "ok", f"{when}: one batch gave the same {whole(found[0], 'breaks')} breaks")
+
+
 def components(deps: ConsoleDeps) -> list[Component]:
     """Health of every part the console can see; a part that raises is down, with the error's text."""
 
@@ -196,12 +221,14 @@ def components(deps: ConsoleDeps) -> list[Component]:
         words = f"{n - missing} of {n} open breaks scored, model {text(row, 'version') or 'not loaded yet'}"
         return Component("Score model", "warn" if missing else "ok", words)
 
-    parts = {
+    parts: dict[str, Callable[[], Component]] = {
         "Warehouse": lambda: _warehouse_health(deps.warehouse, deps.clock),
         "Workflow engine": engine,
         "Feeds": lambda: _feed_health(feeds(deps)),
         "Ticket delivery": ticketing,
         "Score model": model,
+        "Alerts": lambda: _alerts(deps.warehouse),
+        "Proof": lambda: _proof(deps.warehouse),
     }
     found = []
     for name, check in parts.items():

@@ -8,14 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
 from alerting.triage import TriagePolicy
 from app.as_known import KEPT, AsKnown, Jobs, opened, told
+from app.as_known_console import past_console
 from app.as_known_facts import KNOWN_WHEN, OF_A_TRADE
 from app.decisions import Decisions
+from app.dictionaries import Names
 from app.export import About, ExportRefused, export
 from app.feed_terms import feed_terms
 from app.proof import Prover, newest_proof
+from app.proof_settings import ProofSettings
+from app.proof_timer import NightlyProof
+from app.settings import Settings
 from app.verify import lines_of, verify
 from domain.clock import ManualClock
 from domain.errors import PermanentError
@@ -32,6 +38,7 @@ FEEDS = tuple(
     Feed.model_validate({"name": name, "role": role, "party": party, "grace_seconds": grace})
     for name, role, party, grace in (("oms", "INTERNAL", "MERIDIAN", 30), ("alpha", "PB", "ALPHA", 60))
 )
+FEEDS_WITH_FILES = tuple(feed.model_copy(update={"path_glob": f"{feed.name}.fix"}) for feed in FEEDS)
 ANA = Principal("ana", "user", frozenset({"analyst"}))
 POLICY = TriagePolicy(min_score=Decimal("0.9"), namespace="tieout-main", console_url="")
 OPEN = "select code, state, generation from recon_break where state <> 'CURED' order by code, break_id"
@@ -166,6 +173,7 @@ def test_an_examiner_gets_originals_state_and_trail_in_one_folder(folder: Path) 
         data = (folder / "originals" / row["file"]).read_bytes()
         assert data[int(row["offset"]) :][: int(row["length"])] == b"abc"
     assert {row["recv_ts"] for row in index} == {"2026-11-24T14:30:00.000000000Z"}
+    assert (folder / "reference" / "fx_rate.csv").is_file()
     with (folder / "state" / "breaks.csv").open() as handle:
         breaks = {row["code"]: row for row in csv.DictReader(handle)}
     assert (breaks["T05"]["assignee"], breaks["T05"]["left_value"]) == ("ana", "100")
@@ -210,6 +218,42 @@ def test_a_difference_is_an_alert_until_a_later_proof_finds_it_gone(desk: Desk, 
     assert [tuple(row.values()) for row in alerts] == [
         ("proof", "CRITICAL", "RAISED", "derived tables"), ("proof", "CRITICAL", "CLEARED", "derived tables"),
     ]  # fmt: skip
+
+
+def test_the_nightly_proof_is_due_once_a_night_and_made_up_for(desk: Desk, tmp_path: Path) -> None:
+    # T0 is 14:30 UTC on a Tuesday.
+    clock = ManualClock(T0)
+    prover = Prover(desk.warehouse, tmp_path, desk.rules, FEEDS, "main", clock)
+    night = ProofSettings(at="02:30", zone="America/New_York")
+    assert NightlyProof(prover, night, clock).due() is None, "nothing was matched yet"
+    desk.match([ours("E1")], as_of=T0)
+    timer = NightlyProof(prover, night, clock)
+    assert not timer.start_if_due() and timer.due() == T0 + 17 * 3_600 * SECOND
+    clock.advance(30 * 3_600)
+    assert not NightlyProof(prover, ProofSettings(enabled=False), clock).start_if_due()
+    assert timer.start_if_due() and not timer.start_if_due()
+    timer.wait(60)
+    last = newest_proof(desk.warehouse)
+    assert last is not None and last["differences"] == 0
+    restarted = NightlyProof(prover, night, clock)
+    assert not restarted.start_if_due() and restarted.due() == T0 + 41 * 3_600 * SECOND
+
+
+def test_the_console_of_the_past_shows_and_refuses(past: tuple[Desk, AsKnown]) -> None:
+    _, known = past
+    settings = Settings(feeds=FEEDS_WITH_FILES)
+    with opened(known.file(T0 + 151 * SECOND), ManualClock()) as warehouse:
+        app, token = past_console(settings, warehouse, T0 + 151 * SECOND, "2026-11-24T14:32:31Z", Names())
+        client = TestClient(app, base_url="http://127.0.0.1", headers={"Authorization": f"Bearer {token}"})
+        page = client.get("/breaks").text
+        assert "as known at 2026-11-24T14:32:31Z" in page and "three" not in client.get("/runs").text
+        rows = {row["code"]: row for row in client.get("/api/breaks").json()["rows"]}
+        assert rows["T05"]["state"] == "ASSIGNED"
+        path = f"/api/breaks/{rows['T05']['id']}/actions"
+        refused = client.post(path, json={"kind": "comment", "reason": "late"})
+        assert refused.status_code >= 400 and "state of the past" in refused.text
+        assert all(client.get(path).status_code == 200 for path in ("/feeds", "/health", "/runs/one"))
+        assert client.post("/api/runs/one/redrive").status_code >= 400
 
 
 def test_a_job_is_asked_about_until_it_is_done() -> None:

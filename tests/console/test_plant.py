@@ -46,6 +46,7 @@ def test_status_adds_up(client: TestClient) -> None:
     assert tickets["written"] == tickets["delivered"] + tickets["waiting"] + tickets["dead"] == 60
     assert {c["name"]: c["state"] for c in found["components"]} == {
         "Warehouse": "ok", "Workflow engine": "warn", "Feeds": "down", "Ticket delivery": "ok", "Score model": "ok",
+        "Alerts": "ok", "Proof": "ok",
     }  # fmt: skip
 
 
