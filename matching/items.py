@@ -91,6 +91,19 @@ SOURCES = {"items": f"{_BLOCKS}\n  union all\n  {_DUOS}\n  union all\n  {_LAZY}"
 ANY_BLOCK = f"select 1 as found from match_block b where b.component {_TOUCHED} limit 1"
 
 
+_KNOWN_AS = """known_as as (
+  select leg, uid, trade_date, min(root_uid) as root_uid from match_version
+  where uid <> root_uid and not held group by leg, uid, trade_date
+)"""
+# Our orders by either of their ids: what a broker quotes is one of them or none.
+_ORDERED = """ordered as (
+  select b.component, v.order_id, min(coalesce(v.client_order_id, v.order_id)) as ref
+  from match_block b join match_version v on v.block = b.block and v.is_tip and not v.held and v.leg = 'L'
+  where b.component in (select w.component from wanted w) and (v.order_id is not null or v.client_order_id is not null)
+  group by b.component, v.order_id
+)"""
+
+
 def compile_items(rules: RuleSet, source: str = "items") -> str:
     """Fill work_item (work_ref for `refs`) from a source; parameters `:only_pb` and `:default_grace` (seconds)."""
     table = "work_ref" if source == "refs" else "work_item"
@@ -99,10 +112,7 @@ def compile_items(rules: RuleSet, source: str = "items") -> str:
     half_unit = price_tolerance(rules.tolerances.price, "i.price_scale", "i.trade_ccy")
     return f"""
 insert into {table}
-with {GRACE}, known_as as (
-  select leg, uid, trade_date, min(root_uid) as root_uid from match_version
-  where uid <> root_uid and not held group by leg, uid, trade_date
-), wanted as (
+with {GRACE}, {_KNOWN_AS}, wanted as (
   {SOURCES[source]}
 ), fee as (
   {_FEES}
@@ -128,12 +138,7 @@ with {GRACE}, known_as as (
     left join fee n on n.record_id = v.terms_id
     left join work_feed f on f.feed = e.feed
     left join known_as k on k.uid = e.cross_uid and k.leg <> v.leg and k.trade_date = e.trade_date
-), ordered as (
-  select b.component, v.order_id, min(coalesce(v.client_order_id, v.order_id)) as ref
-  from match_block b join match_version v on v.block = b.block and v.is_tip and not v.held and v.leg = 'L'
-  where b.component in (select w.component from wanted w) and (v.order_id is not null or v.client_order_id is not null)
-  group by b.component, v.order_id
-)
+), {_ORDERED}
 select i.record_id, i.component, i.leg, i.pb, i.feed, i.level, i.root_id, i.live, i.uid, i.cross_uid, i.order_id,
   i.client_order_id, case when i.leg = 'L' then coalesce(i.client_order_id, o.ref) else coalesce(c.ref, o.ref) end,
   i.account, i.instrument_id, i.symbol, i.side, i.direction, i.qty, i.price, {half_unit}, i.trade_date,

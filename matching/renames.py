@@ -3,7 +3,7 @@
 from matching.items import WIDEST_PRICE, WIDEST_QTY, plain
 from matching.tables import FINDING_COLUMNS
 
-_SPLIT_RULE, _STALE_RULE = "B11-split", "B23-version"
+SPLIT_RULE, STALE_RULE = "B11-split", "B23-version"
 
 # Quantities and prices that differ, where one earlier version of one member makes both sides equal.
 _FITS = f"abs(e.qty) < {WIDEST_QTY} and abs(e.price) < {WIDEST_PRICE}"
@@ -58,7 +58,7 @@ select t.break_id, t.into_id from totalled t where t.total = 0 and t.n > 1
 
 STALE = f"""
 insert into work_rename (break_id, into_id, code, rule_id)
-select distinct s.break_id, s.break_id, 'T23', '{_STALE_RULE}' from ({_SUPERSEDED.strip()}) s
+select distinct s.break_id, s.break_id, 'T23', '{STALE_RULE}' from ({_SUPERSEDED.strip()}) s
 """
 SPLIT = f"""
 insert into work_split (break_id, into_id)
@@ -66,7 +66,7 @@ select s.break_id, s.into_id from ({_SPLIT.strip()}) s
 """
 SPLIT_FILE = f"""
 insert into work_rename (break_id, into_id, code, rule_id)
-select s.break_id, s.into_id, 'T11', '{_SPLIT_RULE}' from work_split s
+select s.break_id, s.into_id, 'T11', '{SPLIT_RULE}' from work_split s
 """
 
 # One break for all that became one, with what each account has on either side.
