@@ -19,8 +19,10 @@ from matching.rules import (
     Pass,
     RollupPass,
     RuleSet,
+    ScorePass,
     TolerancePass,
 )
+from matching.suggest import only, policy_of, score, several
 from matching.units import order_members, order_pairs
 
 _AGREEMENT = ("account", "instrument", "direction", "qty", "price")
@@ -44,7 +46,7 @@ class Statement:
 
     `repeat`: until it adds nothing. `unknown_pb`: only when some of our trades name no prime broker. `needs`: columns
     `l.x` or `r.x` that some free record must have. `file`: turns its pairs into members; None where it names members
-    itself. `last`: takes whatever is left.
+    itself. `last`: takes whatever is left. `suggests`: takes nothing.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Statement:
     unknown_pb: bool = False
     needs: tuple[str, ...] = ()
     last: bool = False
+    suggests: bool = False
 
 
 def compile_passes(rules: RuleSet) -> tuple[Statement, ...]:
@@ -69,11 +72,13 @@ def _compile(rule: Pass) -> tuple[Statement, ...]:
         case RollupPass():
             return ()  # before the free lists are made: matching/orders.py
         case ExactPass():
-            return (_pairing(rule, _exact(rule)),)
+            return _chosen(rule, _exact(rule))
         case TolerancePass():
-            return (_pairing(rule, _tolerance(rule), repeat=True),)
+            return _chosen(rule, _tolerance(rule), repeat=True)
         case NearMissPass():
-            return (_pairing(rule, _near_miss(rule), repeat=True),)
+            return _chosen(rule, _near_miss(rule), repeat=True)
+        case ScorePass():
+            return (Statement(rule.id, score(rule), suggests=True),)
         case EconomicsPass():
             return (
                 _pairing(rule, _economics(rule, unknown_pb=False)),
@@ -90,6 +95,22 @@ def _compile(rule: Pass) -> tuple[Statement, ...]:
             return (Statement(rule.id, _duplicate(rule)),)
         case OneSidedPass():
             return (Statement(rule.id, _one_sided(rule), last=True),)
+
+
+def _chosen(
+    rule: ExactPass | TolerancePass | NearMissPass, found: tuple[str, str], *, repeat: bool = False
+) -> tuple[Statement, ...]:
+    """One-to-one pairs of the candidates, by the pass's policy for where a record has several."""
+    source, nearest = found
+    policy = policy_of(rule)
+    if policy == "mutual-best":
+        return (_pairing(rule, _best(source, score=nearest), repeat=repeat),)
+    pairs = _pairing(rule, only(source, nearest), repeat=repeat)
+    if policy == "reject":
+        return (pairs,)
+    # Asked when no candidate is left that is the only one.
+    asked = several(rule.id, rule.keys)(source, nearest)
+    return (pairs, Statement(f"{rule.id}/several", asked, needs=pairs.needs, suggests=True))
 
 
 def _sides(keys: Iterable[str]) -> list[tuple[str, str]]:
@@ -153,7 +174,7 @@ def _blocks(rule: AggregatePass, sql: str, *, unknown_pb: bool = False) -> State
 _UIDS = "l.uid as left_uid, r.uid as right_uid"
 
 
-def _best(source: str, *, score: str = "score") -> str:
+def _best(source: str, *, score: str) -> str:
     """One-to-one: both are the other's best by `score`; ids end every tie, so the order is total.
 
     The sources' own ids come first: a record id changes when a message is sent again with another header.
@@ -165,13 +186,14 @@ def _best(source: str, *, score: str = "score") -> str:
     )
 
 
-def _exact(rule: ExactPass) -> str:
+def _exact(rule: ExactPass) -> tuple[str, str]:
+    """Candidates, and by what they are ordered."""
     agreed = " + ".join(f"case when l.{name} = r.{name} then 1 else 0 end" for name in _AGREEMENT)
     joined = f"work_l l join work_r r on {_SAME_PB} and {_equal(rule.keys)}"
     source = f"  select l.record_id as left_id, r.record_id as right_id, {_UIDS}, {agreed} as agreed\n  from {joined}"
     if rule.agree_at_least:
         source = f"  select x.* from (\n{source}\n  ) x where x.agreed >= {rule.agree_at_least}"
-    return _best(source, score="c.agreed desc")
+    return source, "c.agreed desc"
 
 
 def _numbered(table: str, partition: Iterable[str], order: Iterable[str]) -> str:
@@ -247,15 +269,14 @@ def _candidates(joined: str, nearness: list[str]) -> str:
     )
 
 
-def _nearest(joined: str, nearness: list[str]) -> str:
-    score = ", ".join(f"c.d{index}" for index in range(1, len(nearness) + 1))
-    return _best(_candidates(joined, nearness), score=score)
+def _nearest(joined: str, nearness: list[str]) -> tuple[str, str]:
+    return _candidates(joined, nearness), ", ".join(f"c.d{index}" for index in range(1, len(nearness) + 1))
 
 
 _OTHER_SETTLE_DATE = "case when l.settle_date = r.settle_date then 0 else 1 end"
 
 
-def _tolerance(rule: TolerancePass) -> str:
+def _tolerance(rule: TolerancePass) -> tuple[str, str]:
     near = {
         "price": "abs(l.price - r.price)",
         "commission": "abs(coalesce(l.commission, 0) - coalesce(r.commission, 0))",
@@ -266,7 +287,7 @@ def _tolerance(rule: TolerancePass) -> str:
     return _nearest(joined, [*(near[name] for name in rule.nearest), _TWIN_GAP])
 
 
-def _near_miss(rule: NearMissPass) -> str:
+def _near_miss(rule: NearMissPass) -> tuple[str, str]:
     [(left, right)] = _sides([rule.differs])
     same_pb = "l.component = r.component" if left == "pb" else _SAME_PB
     near = [f"abs(l.{left} - r.{right})"] if left in {"qty", "price"} else []

@@ -26,6 +26,8 @@ from matching.levels.port import FeedTerms, Run
 from matching.rules import AggregatePass, NearMissPass, OrderPass, Pass, RollupPass, RuleSet
 from matching.sides import SIDES
 from matching.state import refresh_state
+from matching.suggest import STEPS as SUGGESTION_STEPS
+from matching.suggest import suggests
 from matching.tables import LASTING_SCRATCH, OWN_TABLES, clear_scratch, prepare
 from warehouse.port import Warehouse
 from warehouse.sql import timestamp
@@ -185,6 +187,9 @@ def _derive(seen: Run, compiled: Compiled, terms: Mapping[str, object]) -> None:
     accept(warehouse, compiled.rules, as_of_ns=seen.as_of_ns, execution=seen.execution)
     # Before WRITE_GROUPS: a group that is known has its members.
     steps = GROUP_STEPS if rollup is None else (*GROUP_STEPS[:-1], orders.GROUP_MEMBERS, *GROUP_STEPS[-1:])
+    if suggests(compiled.rules):
+        params["last_pass"] = compiled.rules.passes[-1].id
+        steps = (*steps, *SUGGESTION_STEPS)
     for step in (*steps, *TIMER_STEPS):
         _execute(warehouse, step, params)
 
@@ -224,7 +229,11 @@ def _run_passes(warehouse: Warehouse, passes: Sequence[Statement], rollup: Rollu
     for statement in passes:
         if statement.last and rollup is not None and warehouse.execute(orders.UNALLOCATED):
             left -= warehouse.execute(orders.TAKE_UNALLOCATED)
-        if statement.file is not None and (not (left and right) or not present.issuperset(statement.needs)):
+        paired = statement.file is not None or statement.suggests
+        if paired and (not (left and right) or not present.issuperset(statement.needs)):
+            continue
+        if statement.suggests:
+            warehouse.execute(statement.sql)
             continue
         if statement.unknown_pb and "no pb" not in present:
             continue

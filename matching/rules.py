@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 
 from domain.taxonomy import Severity, taxonomy
 from matching.conditions import parse
-from matching.profiles import Acceptance, Exact, MoneyTolerance, Profile, Tolerances
+from matching.profiles import Acceptance, Amount, Exact, MoneyTolerance, Profile, Tolerances
 from matching.profiles import Strict as _Strict
 from matching.rules_faults import faults_of, twice_in
 
@@ -43,6 +43,10 @@ Key = Annotated[str, BeforeValidator(_key)]
 Keys = Annotated[tuple[Key, ...], Field(min_length=1)]
 
 
+# What a pass does with several candidates: pair the nearest, none of them, or none and suggest them.
+Ambiguity = Literal["mutual-best", "reject", "suggest"]
+
+
 class ExactPass(_Strict):
     """Pairs one record with one record on ids; the rest may differ, but `agree_at_least` economics must not."""
 
@@ -50,6 +54,7 @@ class ExactPass(_Strict):
     kind: Literal["exact"]
     keys: Keys
     agree_at_least: int = Field(default=0, ge=0, le=5)
+    ambiguity: Ambiguity = "mutual-best"
 
 
 class EconomicsPass(_Strict):
@@ -118,6 +123,7 @@ class TolerancePass(_Strict):
     keys: Keys
     within: tuple[Literal["price"], ...] = ("price",)
     nearest: tuple[Literal["price", "commission", "settle_date"], ...] = ("price",)
+    ambiguity: Ambiguity = "mutual-best"
 
 
 class CancelledPass(_Strict):
@@ -150,6 +156,49 @@ class NearMissPass(_Strict):
     kind: Literal["near_miss"]
     keys: Keys
     differs: Key
+    ambiguity: Ambiguity = "mutual-best"
+
+
+class Weight(_Strict):
+    """Evidence of one field, in log2: for a pair where it is `equal`, against it (negative) where it differs.
+
+    `near` counts where the numbers differ by at most the ratio `within` of ours, the dates by at most so many `days`.
+    """
+
+    equal: Exact
+    differ: Exact
+    near: Exact = Decimal(0)
+    within: Amount | None = None
+    days: int | None = Field(default=None, ge=1, le=31)
+
+
+class ScorePass(_Strict):
+    """Suggests pairs of left-over records that agree in all keys of one `block`, by the weight of the evidence.
+
+    At most the `most` best of each record, and only from `threshold` on. A block that more than `most_alike` records of
+    a side share tells nothing.
+    """
+
+    id: str
+    kind: Literal["score"]
+    block: Annotated[tuple[Keys, ...], Field(min_length=1)]
+    weights: Annotated[Mapping[str, Weight], Field(min_length=1)]
+    threshold: Exact
+    most: int = Field(default=3, ge=1, le=20)
+    most_alike: int = Field(default=50, ge=1, le=1_000)
+
+    @field_validator("weights")
+    @classmethod
+    def _comparable(cls, value: Mapping[str, Weight]) -> Mapping[str, Weight]:
+        for name, weight in value.items():
+            if "=" in name:
+                raise ValueError(f"{name!r}: a weight is for one field that both sides have")
+            _key(name)
+            if weight.within is not None and name not in ("qty", "price", "commission"):
+                raise ValueError(f"within is for numbers, {name} is none")
+            if weight.days is not None and name not in ("trade_date", "settle_date"):
+                raise ValueError(f"days is for dates, {name} is none")
+        return value
 
 
 class OneSidedPass(_Strict):
@@ -163,7 +212,7 @@ class OneSidedPass(_Strict):
 
 Pass = Annotated[
     RollupPass | OrderPass | ExactPass | EconomicsPass | AggregatePass | TolerancePass | CancelledPass | DuplicatePass
-    | NearMissPass | OneSidedPass,
+    | NearMissPass | ScorePass | OneSidedPass,
     Field(discriminator="kind"),
 ]  # fmt: skip
 

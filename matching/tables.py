@@ -95,7 +95,25 @@ MATCH_BLOCK = Table(
     """),
 )
 
-OWN_TABLES = (MATCH_VERSION, MATCH_DUO, MATCH_LINK, MATCH_EDGE, MATCH_BLOCK, MATCH_DECIDED, *marks.TABLES)
+MATCH_SUGGESTION = Table(
+    "match_suggestion",
+    Kind.DERIVED,
+    columns("""
+        suggestion_id str ! identity
+        component str !
+        pass_id str !
+        rule_set_hash str !
+        left_id str !
+        right_id str !
+        kind str ! | score, or ambiguous: a pass found several that fit
+        score rate | log2 of the odds the evidence gives; empty for ambiguous
+        evidence json ! | field, how it compares, weight
+    """),
+)
+
+OWN_TABLES = (
+    MATCH_VERSION, MATCH_DUO, MATCH_LINK, MATCH_EDGE, MATCH_BLOCK, MATCH_DECIDED, MATCH_SUGGESTION, *marks.TABLES,
+)  # fmt: skip
 
 # Derived tables of the shared schema that a rebuild wipes together with our own.
 SHARED_TABLES = (
@@ -251,6 +269,8 @@ _SCRATCH = {
     "work_r": _free("whole"),
     "work_order": "record_id varchar, leg varchar, group_key varchar, taken boolean",
     "work_order_side": _ORDER_SIDE,
+    "work_suggestion": "left_id varchar, right_id varchar, pass_id varchar, component varchar, kind varchar,"
+    " score number(28, 12), evidence varchar",
     "work_pair": "left_id varchar, right_id varchar",
     "work_side": f"group_key varchar, leg varchar, pass_id varchar, component varchar, {_SIDE}",
     "work_comparison": _comparison(),
