@@ -228,7 +228,8 @@ def _facts(sheet: Sheet, found: Columns, feed: Feed, file: str, dialect: FileDia
     if "short_qty" in columns:
         columns["short_qty"] = pc.abs(columns["short_qty"])
     hashes = [hashlib.sha256(raw).hexdigest() for raw in raws]
-    ids = [record_id(feed.name, text, 0, table) for text in hashes]
+    told = _statements(columns, hashes) if dialect.contents == "positions" and feed.source != "table" else hashes
+    ids = [record_id(feed.name, text, 0, table) for text in told]
     same = {"feed": feed.name, "source_role": feed.role, "file": file, "execution": ""}
     columns |= {name: pa.repeat(pa.scalar(value), count) for name, value in same.items()}
     columns["flags"] = sheet.flags().filter(keep)
@@ -244,6 +245,21 @@ def _facts(sheet: Sheet, found: Columns, feed: Feed, file: str, dialect: FileDia
     return pa.table(
         [*arrays, pa.repeat(pa.scalar(""), count)], schema=pa.schema([*fields, ("message_id", pa.string())])
     )
+
+
+def _statements(columns: Columns, hashes: list[str]) -> list[str]:
+    """What a holding is known by: its row, and all that the file says of the account.
+
+    A file that is sent again replaces what it said of an account, so a row that stayed as it was is told anew where
+    another one changed; where none did, it repeats what is known.
+    """
+    names = [columns[name].to_pylist() for name in ("account_id", "as_of_date", "snapshot_type") if name in columns]
+    keys = list(zip(*names, strict=True))
+    of: dict[tuple[object, ...], set[str]] = {}
+    for key, text in zip(keys, hashes, strict=True):
+        of.setdefault(key, set()).add(text)
+    whole = {key: digest128(*sorted(texts)) for key, texts in of.items()}
+    return [f"{text}|{whole[key]}" for key, text in zip(keys, hashes, strict=True)]
 
 
 def _entry_uids(sheet: Sheet, columns: Columns, keep: pa.Array, ids: list[str]) -> pa.Array:
