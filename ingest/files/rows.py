@@ -23,6 +23,7 @@ from ingest.files.identity import accounts_of, instruments_of, require_account
 from ingest.files.layout import LaidOut
 from ingest.files.pairs import turn_pairs
 from ingest.files.read import Decoded, decode
+from ingest.files.rebooked import keep_commission
 from ingest.files.received import RawRow, check_count, head, received, set_aside
 from ingest.files.sheet import Mask, Sheet, is_empty, nulls
 from ingest.files.table import read_table
@@ -88,6 +89,7 @@ def _rows(sheet: Sheet, source: Decoded, file: str, feed: Feed, reference: Refer
     turn_pairs(sheet, found)
     found |= _texts(sheet)
     found |= _versions(sheet, found["status"])
+    keep_commission(sheet, found)
     require_account(sheet)
     found["account_id"] = accounts_of(sheet, feed, reference, days["trade_date"])
     found["instrument_id"] = instruments_of(sheet, found, reference, days["trade_date"], contract_evidence(found))
