@@ -33,6 +33,7 @@ from matching.rebuild import rebuild
 from matching.rules import load_rules
 from tests.app.test_check import received
 from tests.matching.desk import LATE, SECOND, T0, Desk, Row, ours, theirs
+from tests.matching.test_motion import DAY_ROWS
 
 FEEDS = tuple(
     Feed.model_validate({"name": name, "role": role, "party": party, "grace_seconds": grace})
@@ -265,3 +266,22 @@ def test_a_job_is_asked_about_until_it_is_done() -> None:
     while not (answer := jobs.ask("y", lambda: {}["gone"]))["done"]:
         pass
     assert answer["error"] == "'gone'"
+
+
+def test_any_moment_is_what_one_batch_of_the_facts_of_then_gives(desk: Desk, tmp_path: Path) -> None:
+    """Batches that mix what came early and late; the state of a moment sees the early alone."""
+    arrived = {row["record_id"]: n * 20 for n, row in enumerate(DAY_ROWS)}
+    rows = [{**row, "recv_time_utc": T0 + arrived[row["record_id"]] * SECOND} for row in DAY_ROWS]
+    for n in range(3):
+        desk.match(rows[n::3], as_of=T0 + (500 + n) * SECOND)
+    now_ns = T0 + 290 * SECOND
+    alone = Desk(desk.rules)
+    known_rows = [row for row in rows if row["recv_time_utc"] <= now_ns]
+    assert 0 < len(known_rows) < len(rows)
+    alone.match(known_rows, as_of=now_ns, feeds=feed_terms(FEEDS))
+    sql = (
+        "select break_id, code, state, left_value, right_value from recon_break where state <> 'CURED'"
+        " union all select group_id, pass_id, cardinality, '', '' from match_group order by 1"
+    )
+    found = at(states(desk, tmp_path), 290, sql)
+    assert found == [tuple(row.values()) for row in alone.table(sql)] and len(found) > 7
