@@ -108,7 +108,7 @@ def _copied(settings: Settings, scratch: Warehouse, rules: RuleSet) -> int:
             if table.kind is not Kind.DERIVED and table.name not in _LEFT:
                 scratch.append(table.name, _rows(source, table))
         times = source.query(
-            "SELECT max(t.at) AS last FROM (SELECT max(recv_ts) AS at FROM raw_message"
+            "SELECT max(t.seen) AS last FROM (SELECT max(recv_ts) AS seen FROM raw_message"
             " UNION ALL SELECT max(as_of) FROM execution_log) t"
         )["last"].cast("int64")
     finally:

@@ -24,7 +24,15 @@ from app.settings import Settings
 from app.summary import Completeness, summary
 from app.tasks import Tasks
 from domain.clock import Clock, SystemClock
-from domain.derived import BREAK_CHANGE, MATCH_GROUP, MATCH_MEMBER, RECON_BREAK, RECON_BREAK_MEMBER, TRADE_STATE
+from domain.derived import (
+    BREAK_CHANGE,
+    MATCH_GROUP,
+    MATCH_MEMBER,
+    MATCH_SUGGESTION,
+    RECON_BREAK,
+    RECON_BREAK_MEMBER,
+    TRADE_STATE,
+)
 from domain.errors import PermanentError
 from ingest.feeds import feeds_by_session
 from ingest.fix.codec.jit import Jit
@@ -41,7 +49,9 @@ from warehouse.port import Warehouse
 
 Json = dict[str, Any]
 SERIAL = ("tieout-match", "tieout-score", "tieout-ticket")
-REBUILT = (TRADE_STATE, MATCH_GROUP, MATCH_MEMBER, RECON_BREAK, RECON_BREAK_MEMBER, BREAK_CHANGE)
+REBUILT = (
+    TRADE_STATE, MATCH_GROUP, MATCH_MEMBER, MATCH_SUGGESTION, RECON_BREAK, RECON_BREAK_MEMBER, BREAK_CHANGE,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

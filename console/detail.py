@@ -9,6 +9,7 @@ from decimal import Decimal
 from console.diff import FieldGroup, Span, compare_sides, show
 from console.queue import DUPLICATES, ticket_word, value_spans
 from console.rows import Row, decimal, epoch_ms, rows, text, whole
+from console.suggestions import Suggestion, suggestion_json, suggestions
 from console.wording import DONE_STATES, STATE_WORDS, break_name, headline, money, severity_word, span_words
 from domain.taxonomy import BreakCode, taxonomy
 from warehouse.port import Warehouse
@@ -111,6 +112,7 @@ class Detail:
     ticket_words: str
     timeline: tuple[Event, ...]
     proposals: tuple[Proposal, ...]
+    suggestions: tuple[Suggestion, ...]
 
 
 def find(warehouse: Warehouse, break_id: str) -> Row | None:
@@ -328,6 +330,7 @@ def load(warehouse: Warehouse, break_id: str, now: datetime, base_ccy: str) -> D
         ticket_words=_TICKET_WORDS[state],
         timeline=timeline(warehouse, break_id),
         proposals=proposals(warehouse, break_id),
+        suggestions=suggestions(warehouse, break_id),
     )
 
 
@@ -367,6 +370,7 @@ def detail_json(found: Detail) -> dict[str, object]:
             for r in group.rows
         ],
         "members": [{"side": m.side, **{k: _json_value(v) for k, v in m.record.items()}} for m in found.members],
+        "suggestions": [suggestion_json(one) for one in found.suggestions],
         "timeline": [
             {"at": epoch_ms(e.at), "kind": e.kind, "title": e.title, "detail": e.detail, "who": e.who}
             for e in found.timeline

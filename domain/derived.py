@@ -43,6 +43,22 @@ MATCH_MEMBER = Table(
     """),
 )
 
+MATCH_SUGGESTION = Table(
+    "match_suggestion",
+    Kind.DERIVED,
+    columns("""
+        suggestion_id str ! identity
+        component str !
+        pass_id str !
+        rule_set_hash str !
+        left_id str !
+        right_id str !
+        kind str ! | score, or ambiguous: a pass found several that fit
+        score rate | log2 of the odds the evidence gives; empty for ambiguous
+        evidence json ! | field, how it compares, weight
+    """),
+)
+
 RECON_BREAK = Table(
     "recon_break",
     Kind.DERIVED,

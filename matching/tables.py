@@ -2,7 +2,7 @@
 
 import re
 
-from domain.derived import MATCH_GROUP, RECON_BREAK
+from domain.derived import MATCH_GROUP, MATCH_SUGGESTION, RECON_BREAK
 from domain.errors import PermanentError
 from domain.fields import Kind, Table, columns
 from domain.schema import TYPES, ddl
@@ -92,22 +92,6 @@ MATCH_BLOCK = Table(
     columns("""
         block str ! identity
         component str !
-    """),
-)
-
-MATCH_SUGGESTION = Table(
-    "match_suggestion",
-    Kind.DERIVED,
-    columns("""
-        suggestion_id str ! identity
-        component str !
-        pass_id str !
-        rule_set_hash str !
-        left_id str !
-        right_id str !
-        kind str ! | score, or ambiguous: a pass found several that fit
-        score rate | log2 of the odds the evidence gives; empty for ambiguous
-        evidence json ! | field, how it compares, weight
     """),
 )
 

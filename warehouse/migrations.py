@@ -81,6 +81,7 @@ MIGRATIONS: tuple[tuple[str, Callable[[Warehouse], None]], ...] = (
     ("table reads", _create_tables),
     ("manifest row count", _manifest_row_count),
     ("proof runs", _create_tables),
+    ("suggestions", _create_tables),
 )
 
 
