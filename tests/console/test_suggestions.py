@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
+from html import escape
 
 import pyarrow as pa
 from fastapi.testclient import TestClient
@@ -60,6 +61,6 @@ def test_the_page_shows_them(client: TestClient, deps: ConsoleDeps) -> None:
     deps.warehouse.append("match_suggestion", pa.table({f.name: pa.array([row[f.name]], f.type) for f in schema}))
     page = client.get(f"/breaks/{pair['break_id']}").text
     assert "Might belong together" in page
-    assert pair["trade_uid"] in page
+    assert escape(pair["trade_uid"]) in page
     assert "+7.2" in page
     assert "trade date near" in page
