@@ -33,7 +33,7 @@ class Inside:
             limits=installation.settings.worker,
             clock=self.clock,
             due=installation.due,
-            on_ended=Bookkeeper(installation.warehouse, installation.engine, Metrics()).ended,
+            on_ended=Bookkeeper(installation.warehouse, installation.engine, Metrics(), installation.auditor).ended,
         )
 
     def append(self, session: str, messages: Sequence[bytes], recv_ts: int | None = None) -> None:

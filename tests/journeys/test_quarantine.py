@@ -131,7 +131,7 @@ def test_the_verbs_work_on_the_files_when_no_service_runs(config: Path) -> None:
 def test_the_service_has_a_route_for_every_verb(config: Path) -> None:
     with inside(config) as here:
         here.feed({THEIRS: [message("BETA", "K")]})
-        books = Bookkeeper(here.warehouse, here.installation.engine, Metrics())
+        books = Bookkeeper(here.warehouse, here.installation.engine, Metrics(), here.installation.auditor)
         web = TestClient(
             console_app(here.installation, here.worker, books, Mirror(here.installation), "secret"),
             headers={"Authorization": "Bearer secret"},
