@@ -89,7 +89,8 @@ TOUCH_REFUSALS = f"""
 insert into work_component
 select distinct 'A|r|' || r.record_id from match_refusal r
 where ({_RECENT}
-    or r.record_id in (select p.record_id from work_place_of p where p.component in ({_NEW})))
+    or r.record_id in (select p.record_id from work_place_of p where p.component in ({_NEW}))
+    or r.uid in (select d.uid from work_duo d union select g.uid from work_gone g))
   and 'A|r|' || r.record_id not in ({_NEW})
 """
 
@@ -103,12 +104,18 @@ _ABOUT = """
 # What was not booked because it was refused: a break per refusal, under the identity of the first of those it replaces.
 REFUSED = f"""
 insert into work_refused (record_id, break_id, group_key, kept)
-with pair as (
-  select distinct r.record_id, f.break_id, f.group_key
+with about as (
+  select r.record_id, f.break_id, f.group_key,
+    case when i.uid = r.uid or i.uid like r.uid || '/%' or i.cross_uid = r.own_uid then 1
+      when i.qty = r.qty and (i.order_id = r.order_id or i.client_order_id = r.client_order_id) then 2
+      when i.order_id = r.order_id or i.client_order_id = r.client_order_id then 3 else 4 end as nearness
   from match_refusal r join work_item i on {_ABOUT}
     join work_member m on m.record_id = i.record_id
     join work_finding f on f.group_key = m.group_key and f.code = 'T01' and f.component = i.component
   where 'A|r|' || r.record_id in ({_NEW})
+), pair as (
+  select distinct record_id, break_id, group_key from about
+  qualify nearness = min(nearness) over (partition by record_id)
 ), once as (
   select p.* from pair p
   qualify row_number() over (partition by p.break_id order by p.record_id) = 1
@@ -160,6 +167,7 @@ from match_refusal r join work_code k on k.code = 'T25'
 where 'A|r|' || r.record_id in ({_NEW})
   and not exists (select 1 from work_refused w where w.record_id = r.record_id)
   and not exists (select 1 from work_item i where {_ABOUT})
+  and not exists (select 1 from match_duo d where d.uid = r.uid)
 """
 FIND_REFUSED_MEMBERS = f"""
 {_MEMBER}

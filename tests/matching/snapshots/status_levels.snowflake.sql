@@ -63,13 +63,17 @@ where r.execution in (select x.execution from work_execution x) and p.component 
 insert into work_component
 select distinct 'A|r|' || r.record_id from match_refusal r
 where (r.execution in (select x.execution from work_execution x)
-    or r.record_id in (select p.record_id from work_place_of p where p.component in (select c.component from work_component c)))
+    or r.record_id in (select p.record_id from work_place_of p where p.component in (select c.component from work_component c))
+    or r.uid in (select d.uid from work_duo d union select g.uid from work_gone g))
   and 'A|r|' || r.record_id not in (select c.component from work_component c);
 
 -- status_sql/refused
 insert into work_refused (record_id, break_id, group_key, kept)
-with pair as (
-  select distinct r.record_id, f.break_id, f.group_key
+with about as (
+  select r.record_id, f.break_id, f.group_key,
+    case when i.uid = r.uid or i.uid like r.uid || '/%' or i.cross_uid = r.own_uid then 1
+      when i.qty = r.qty and (i.order_id = r.order_id or i.client_order_id = r.client_order_id) then 2
+      when i.order_id = r.order_id or i.client_order_id = r.client_order_id then 3 else 4 end as nearness
   from match_refusal r join work_item i on 
   i.leg = 'L' and i.live and equal_null(i.pb, r.pb)
   and (i.uid = r.uid or i.uid like r.uid || '/%' or i.cross_uid = r.own_uid
@@ -79,6 +83,9 @@ with pair as (
     join work_member m on m.record_id = i.record_id
     join work_finding f on f.group_key = m.group_key and f.code = 'T01' and f.component = i.component
   where 'A|r|' || r.record_id in (select c.component from work_component c)
+), pair as (
+  select distinct record_id, break_id, group_key from about
+  qualify nearness = min(nearness) over (partition by record_id)
 ), once as (
   select p.* from pair p
   qualify row_number() over (partition by p.break_id order by p.record_id) = 1
@@ -133,7 +140,8 @@ where 'A|r|' || r.record_id in (select c.component from work_component c)
   and (i.uid = r.uid or i.uid like r.uid || '/%' or i.cross_uid = r.own_uid
     or (i.instrument = r.instrument and left(i.side, 1) = left(r.side, 1) and i.account = r.account
       and (i.order_id = r.order_id or i.client_order_id = r.client_order_id or i.qty = r.qty)))
-);
+)
+  and not exists (select 1 from match_duo d where d.uid = r.uid);
 
 -- status_sql/find_refused_members
 insert into work_member (record_id, leg, group_key, pass_id, code)
