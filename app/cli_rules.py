@@ -91,6 +91,35 @@ def backtest(
     raise typer.Exit(1 if found.differs else 0)
 
 
+@rules_app.command("train-suggestions")
+def train_suggestions(
+    on: Annotated[
+        Path, typer.Option("--on", help="History: a data directory, or a folder with tieout.yaml and its files.")
+    ],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write here; default: standard output.")] = None,
+    config: Config = None,
+) -> None:
+    """Fit the weights of a score pass to what history matched one to one; needs the extra `suggest`.
+
+    The pass is written as it stands in a rule file: put it before the last pass, then check, try and propose the file.
+
+    Example: tieout rules train-suggestions --on .tieout/demo --out score-pass.yaml
+    """
+    from app.rules_verbs import RulesError, trained
+    from app.settings import SettingsError
+
+    try:
+        text = trained(on, config).as_yaml()
+        if out is None:
+            typer.echo(text, nl=False)
+        else:
+            out.write_text(text, encoding="utf-8", newline="\n")
+    except (RulesError, SettingsError) as error:
+        _fail(error)
+    except OSError as error:
+        _fail(f"{out}: {error.strerror or error}")
+
+
 @rules_app.command("propose")
 def propose(
     file: RuleFile, user: User, reason: Reason, password_file: PasswordFile = None, config: Config = None

@@ -7,7 +7,9 @@ from app.history import HistoryError, open_history
 from domain.errors import PermanentError, TransientError
 from matching.backtest import Backtest, backtest
 from matching.check_rules import Checked, check_text
-from matching.rules import RuleSet
+from matching.engine import match
+from matching.rules import RuleSet, load_rules
+from matching.suggest_train import Fitted, TrainingError, train
 
 
 class RulesError(Exception):
@@ -53,3 +55,17 @@ def usable(file: Path) -> RuleSet:
     if done.rules is None:
         raise RulesError(done.faults[0])
     return done.rules
+
+
+def trained(history: Path, config: Path | None) -> Fitted:
+    """Weights of a score pass fitted to a history matched by its own rules. Raises RulesError or SettingsError."""
+    try:
+        rules = load_rules()
+        with open_history(history, rules, config) as facts:
+            match(
+                facts.warehouse, execution="train-suggestions", as_of=facts.as_of, rules=open_rules(facts.settings),
+                feeds=facts.feeds, tenant=facts.settings.tenant,
+            )  # fmt: skip
+            return train(facts.warehouse)
+    except (HistoryError, TrainingError, PermanentError, TransientError) as error:
+        raise RulesError(str(error)) from None
