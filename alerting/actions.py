@@ -107,11 +107,12 @@ _DONE = {
     "resolve": "resolved the break", "reopen": "opened the break again", "close": "closed the break",
     "accept": "accepted the difference", "force_match": "matched the trades by hand",
     "unmatch": "took the match apart", "release": "left the trades to the rules again",
-    "map_identifier": "mapped an identifier",
+    "map_identifier": "mapped an identifier", "dk": "refused the booking (DK)",
 }  # fmt: skip
 _ASKED = {
     "resolve": "resolve the break", "close": "close the break", "accept": "write the difference off",
     "force_match": "match the trades by hand", "map_identifier": "map an identifier", "suppress": "suppress the break",
+    "dk": "refuse the booking (DK)",
 }  # fmt: skip
 
 

@@ -118,6 +118,17 @@ def reopen(
     _decide(config, user, password_file, break_id, "reopen", reason)
 
 
+@break_app.command()
+def dk(
+    break_id: BreakId, reason: Reason, user: User = "", password_file: PasswordFile = None, config: Config = None
+) -> None:
+    """Propose to refuse a booking nobody here knows (DK); another person approves, a person tells the broker.
+
+    Example: tieout break dk 3f2a -m "no trader knows it" --user ana --config tieout.yaml
+    """
+    _decide(config, user, password_file, break_id, "dk", reason)
+
+
 @break_app.command("force-match")
 def force_match(
     break_id: BreakId,

@@ -48,6 +48,7 @@ KINDS: Mapping[str, Kind] = {
     "assign": Kind(needs_reason=False),
     "comment": Kind(),
     "wait": Kind(needs_reason=False, states=_ACTIVE, why_not="the break is resolved already"),
+    "dk": Kind(states=_ACTIVE, why_not="the break is resolved already"),
     "suppress": Kind(states=_ACTIVE, why_not="the break is resolved already"),
     "accept": Kind(states=_ACTIVE, why_not="the break is resolved already"),
     "resolve": Kind(states=_ACTIVE, why_not="the break is resolved already"),
@@ -85,6 +86,8 @@ def refused_in_state(kind: str, row: Row) -> str | None:
     rule = KINDS[kind]
     if rule.states is not None and row["state"] not in rule.states:
         return rule.why_not
+    if kind == "dk" and row["code"] != "T02":
+        return "only a booking that nobody here knows (T02) can be refused"
     if kind == "reopen" and row["resolution"] == "cured" and row["state"] != "CLOSED":
         return "later records cured it; it reopens by itself if they change"
     return None
@@ -93,9 +96,10 @@ def refused_in_state(kind: str, row: Row) -> str | None:
 def needs_second(kind: str, row: Row, limits: DecisionSettings) -> bool:
     """Whether this decision counts only when another person approves it.
 
-    Force matches, mappings, rule sets and write-offs always; what takes a CRITICAL break out of sight while it lasts.
+    Force matches, mappings, rule sets, refused bookings and write-offs always; what takes a CRITICAL break
+    out of sight while it lasts.
     """
-    if kind in ("force_match", "map_identifier", RULES_KIND):
+    if kind in ("force_match", "map_identifier", "dk", RULES_KIND):
         return True
     if kind == "accept":
         return not within_tolerance(row, limits)

@@ -24,7 +24,7 @@ from warehouse.port import Warehouse
 _BEFORE = ("code", "severity", "state", "left_value", "right_value", "delta", "exposure_base", "assignee")
 _OF_A_BREAK = ("generation", "latest_change_id", "resolution", "engine_state", "trade_date")
 _EFFECTS = {"force_match": "FORCE", "unmatch": "APART", "release": "FREE"}
-_LIFECYCLE = frozenset({"resolve", "close", "accept", "suppress"})
+_LIFECYCLE = frozenset({"resolve", "close", "accept", "suppress", "dk"})
 _ONE = "SELECT * FROM break_queue WHERE break_id = :b"
 _PROPOSAL = "SELECT * FROM decision WHERE action_id = :a"
 _PENDING = """
@@ -144,7 +144,8 @@ class Decisions:
             "kind": kind,
             "reason": reason or None,
             "assignee": kinds.text(payload, "assignee") or None if kind == "assign" else None,
-            "party": kinds.text(payload, "party") if kind == "wait" else None,
+            # A refused booking waits for its prime broker to take it back.
+            "party": kinds.text(payload, "party") if kind == "wait" else "PB" if kind == "dk" else None,
             "until_at": until,
             "change_id": found["latest_change_id"],
             "generation": found["generation"],

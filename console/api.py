@@ -25,8 +25,11 @@ Scalar = str | int | float | bool | None
 
 ActionKind = Literal[
     "assign", "comment", "resolve", "reopen", "close", "accept", "wait", "suppress", "force_match", "unmatch",
-    "release", "map_identifier",
+    "release", "map_identifier", "dk",
 ]  # fmt: skip
+# Short-sale marks are compliance's, each on its own evidence (Reg SHO): not to be put away by the dozen.
+ONE_AT_A_TIME = frozenset({"T08"})
+PUTS_AWAY = frozenset({"resolve", "close", "accept", "suppress"})
 NEEDS_NO_REASON = ("assign", "wait")
 
 
@@ -116,6 +119,10 @@ def act_on_many(deps: Deps, body: BulkBody, who: Who) -> dict[str, Any]:
     done: dict[str, str] = {}
     refused: dict[str, str] = {}
     for break_id in dict.fromkeys(body.break_ids):
+        row = detail.find(deps.warehouse, break_id) if body.kind in PUTS_AWAY else None
+        if row is not None and row["code"] in ONE_AT_A_TIME:
+            refused[break_id] = f"{row['code']} is decided one at a time, not in bulk"
+            continue
         try:
             done[break_id] = _act(deps, break_id, body, who)
         except HTTPException as error:

@@ -35,11 +35,13 @@ _ACTION_WORDS = {
     "assign": "Assigned", "comment": "Comment", "resolve": "Resolved", "reopen": "Reopened", "close": "Closed",
     "accept": "Accepted", "wait": "Waiting", "suppress": "Suppressed", "force_match": "Matched by hand",
     "unmatch": "Taken apart", "release": "Left to the rules again", "map_identifier": "Identifier mapped",
+    "dk": "Refused (DK)",
 }  # fmt: skip
 _PROPOSAL_WORDS = {
     "assign": "assign", "comment": "comment", "resolve": "resolve", "reopen": "reopen", "close": "close",
     "accept": "write off", "wait": "wait", "suppress": "suppress", "force_match": "match by hand",
     "unmatch": "take apart", "release": "leave to the rules", "map_identifier": "map an identifier",
+    "dk": "refuse the booking (DK)",
 }  # fmt: skip
 _PARTY_WORDS = {"PB": "the prime broker", "EB": "the executing broker", "INTERNAL": "our own desk"}
 _TICKET_NEWS = {

@@ -35,7 +35,7 @@ WITH latest_change AS (
   QUALIFY row_number() OVER (PARTITION BY break_id ORDER BY acted_at DESC, action_id DESC) = 1
 ), lifecycle AS (
   SELECT break_id, generation, kind, change_id, party, until_at FROM decision
-  WHERE kind IN ('resolve', 'close', 'accept', 'reopen', 'wait', 'suppress') AND status IN ('DONE', 'APPROVED')
+  WHERE kind IN ('resolve', 'close', 'accept', 'reopen', 'wait', 'suppress', 'dk') AND status IN ('DONE', 'APPROVED')
   QUALIFY row_number() OVER (PARTITION BY break_id ORDER BY effective_at DESC, action_id DESC) = 1
 ), proposed AS (
   SELECT break_id, max(action_id) AS proposal_id, count(*) AS proposals FROM decision
@@ -59,7 +59,7 @@ SELECT b.break_id, b.generation, b.level, b.pb_id, b.anchor, b.field_family, b.c
     WHEN l.kind IN ('resolve', 'accept') AND l.change_id = lc.change_id THEN 'RESOLVED'
     WHEN l.kind = 'suppress' AND l.generation = b.generation AND (k.as_of IS NULL OR l.until_at > k.as_of)
       THEN 'SUPPRESSED'
-    WHEN l.kind = 'wait' AND l.change_id = lc.change_id THEN 'WAIT_' || l.party
+    WHEN l.kind IN ('wait', 'dk') AND l.change_id = lc.change_id THEN 'WAIT_' || l.party
     WHEN l.kind IN ('resolve', 'close', 'accept', 'reopen') THEN 'REOPENED'
     WHEN y.break_id IS NOT NULL AND l.kind IS NULL THEN 'RESOLVED'
     WHEN a.assignee IS NOT NULL THEN 'ASSIGNED'
