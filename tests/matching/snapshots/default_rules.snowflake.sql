@@ -1327,6 +1327,30 @@ select left_id, 'L', left_id, 'P88-instrument', null, null from work_pair
 union all
 select right_id, 'R', left_id, 'P88-instrument', null, null from work_pair;
 
+-- P89-alike
+insert into work_suggestion (left_id, right_id, pass_id, component, kind, score, evidence)
+with c as (
+  select l.record_id as left_id, r.record_id as right_id
+  from (select x.* from work_l x qualify count(*) over (partition by x.component, x.order_ref, x.trade_date) <= 50) l
+    join (select x.* from work_r x qualify count(*) over (partition by x.component, x.order_ref, x.trade_date) <= 50) r on l.component = r.component and l.order_ref = r.order_ref and l.trade_date = r.trade_date
+  union
+  select l.record_id as left_id, r.record_id as right_id
+  from (select x.* from work_l x qualify count(*) over (partition by x.component, x.instrument, x.trade_date) <= 50) l
+    join (select x.* from work_r x qualify count(*) over (partition by x.component, x.instrument, x.trade_date) <= 50) r on l.component = r.component and l.instrument = r.instrument and l.trade_date = r.trade_date
+  union
+  select l.record_id as left_id, r.record_id as right_id
+  from (select x.* from work_l x qualify count(*) over (partition by x.component, x.account, x.trade_date, x.qty) <= 50) l
+    join (select x.* from work_r x qualify count(*) over (partition by x.component, x.account, x.trade_date, x.qty) <= 50) r on l.component = r.component and l.account = r.account and l.trade_date = r.trade_date and l.qty = r.qty
+), s as (
+  select c.left_id, c.right_id, l.component, l.uid as left_uid, r.uid as right_uid,
+    cast((case when l.account is null or r.account is null then 0 when l.account = r.account then 4 else -3 end) + (case when l.ccy is null or r.ccy is null then 0 when l.ccy = r.ccy then 0.5 else -4 end) + (case when l.direction is null or r.direction is null then 0 when l.direction = r.direction then 1 else -5 end) + (case when l.instrument is null or r.instrument is null then 0 when l.instrument = r.instrument then 5 else -6 end) + (case when l.order_ref is null or r.order_ref is null then 0 when l.order_ref = r.order_ref then 8 else -3 end) + (case when l.price is null or r.price is null then 0 when l.price = r.price then 6 when abs(l.price - r.price) <= 0.005 * abs(l.price) then 3 else -3 end) + (case when l.qty is null or r.qty is null then 0 when l.qty = r.qty then 3 when abs(l.qty - r.qty) <= 0.05 * abs(l.qty) then 1 else -3 end) + (case when l.settle_date is null or r.settle_date is null then 0 when l.settle_date = r.settle_date then 0.5 when abs(datediff('day', l.settle_date, r.settle_date)) <= 3 then 0 else -0.5 end) as number(28, 12)) as score,
+    '[' || (case when l.account is null or r.account is null then '{"field":"account","is":"unknown","weight":"0"}' when l.account = r.account then '{"field":"account","is":"equal","weight":"4"}' else '{"field":"account","is":"differ","weight":"-3"}' end) || ',' || (case when l.ccy is null or r.ccy is null then '{"field":"ccy","is":"unknown","weight":"0"}' when l.ccy = r.ccy then '{"field":"ccy","is":"equal","weight":"0.5"}' else '{"field":"ccy","is":"differ","weight":"-4"}' end) || ',' || (case when l.direction is null or r.direction is null then '{"field":"direction","is":"unknown","weight":"0"}' when l.direction = r.direction then '{"field":"direction","is":"equal","weight":"1"}' else '{"field":"direction","is":"differ","weight":"-5"}' end) || ',' || (case when l.instrument is null or r.instrument is null then '{"field":"instrument","is":"unknown","weight":"0"}' when l.instrument = r.instrument then '{"field":"instrument","is":"equal","weight":"5"}' else '{"field":"instrument","is":"differ","weight":"-6"}' end) || ',' || (case when l.order_ref is null or r.order_ref is null then '{"field":"order_ref","is":"unknown","weight":"0"}' when l.order_ref = r.order_ref then '{"field":"order_ref","is":"equal","weight":"8"}' else '{"field":"order_ref","is":"differ","weight":"-3"}' end) || ',' || (case when l.price is null or r.price is null then '{"field":"price","is":"unknown","weight":"0"}' when l.price = r.price then '{"field":"price","is":"equal","weight":"6"}' when abs(l.price - r.price) <= 0.005 * abs(l.price) then '{"field":"price","is":"near","weight":"3"}' else '{"field":"price","is":"differ","weight":"-3"}' end) || ',' || (case when l.qty is null or r.qty is null then '{"field":"qty","is":"unknown","weight":"0"}' when l.qty = r.qty then '{"field":"qty","is":"equal","weight":"3"}' when abs(l.qty - r.qty) <= 0.05 * abs(l.qty) then '{"field":"qty","is":"near","weight":"1"}' else '{"field":"qty","is":"differ","weight":"-3"}' end) || ',' || (case when l.settle_date is null or r.settle_date is null then '{"field":"settle_date","is":"unknown","weight":"0"}' when l.settle_date = r.settle_date then '{"field":"settle_date","is":"equal","weight":"0.5"}' when abs(datediff('day', l.settle_date, r.settle_date)) <= 3 then '{"field":"settle_date","is":"near","weight":"0"}' else '{"field":"settle_date","is":"differ","weight":"-0.5"}' end) || ']' as evidence
+  from c join work_l l on l.record_id = c.left_id join work_r r on r.record_id = c.right_id
+)
+select s.left_id, s.right_id, 'P89-alike', s.component, 'score', s.score, s.evidence from s
+where s.score >= 7
+qualify row_number() over (partition by s.left_id order by s.score desc, s.right_uid, s.right_id) <= 3 and row_number() over (partition by s.right_id order by s.score desc, s.left_uid, s.left_id) <= 3;
+
 -- P90-one-sided
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
 select record_id, 'L', 'S|' || record_id, 'P90-one-sided', 'T01', null from work_l
