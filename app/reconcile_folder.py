@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from app.reconcile_inputs import ReconcileError, read_file, read_map
 from app.reconcile_match import Given, file_note, merge, places_of
+from app.reconcile_store import without_raw
 from app.report import FileNote
 from app.report_words import count
 from app.settings import Settings
@@ -17,7 +18,7 @@ from domain.errors import PermanentError, TransientError
 from ingest.feeds import Feed
 from ingest.files.batch import FileBatch, batch_from_file, received
 from ingest.files.csv_map import CsvMap
-from ingest.files.file_dialect import file_dialect, is_file_dialect
+from ingest.files.file_dialect import FileDialect, file_dialect, is_file_dialect
 from ingest.files.manifest import EMPTY as EMPTY_FILE
 from ingest.files.manifest import LOADED, REPEATED, STOPPED, FileEntry, manifest_table
 from ingest.files.read import FileRefused, kind_of
@@ -44,6 +45,11 @@ class _Found:
     notes: list[str] = field(default_factory=list)
     claimed: dict[Path, str] = field(default_factory=dict)
     manifest: list[FileEntry] = field(default_factory=list)
+    keep_raw: bool = True
+
+    def add(self, part: Normalised) -> None:
+        """What one file brought, without its bytes where they are not kept: a large day is gigabytes of them."""
+        self.parts.append(part if self.keep_raw else replace(part, messages=without_raw(part.messages)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +62,24 @@ class _File:
 
 
 def read_feeds(
-    settings: Settings, base: Path, reference: Reference, known: Mapping[str, pa.Table] | None = None
+    settings: Settings,
+    base: Path,
+    reference: Reference,
+    known: Mapping[str, pa.Table] | None = None,
+    *,
+    keep_raw: bool = True,
 ) -> Given:
     """Every file of every feed with a `path_glob` (from `base`), in feed order and file name order.
 
     Feeds of reference data come first: what they say counts for the others, unless it contradicts what is `known` (rows
-    of reference tables). A file that cannot be used is told and set aside with its reason, and the rest goes on. Raises
-    ReconcileError when the settings name no file at all, a pattern is none, or two feeds claim one file.
+    of reference tables). A file that cannot be used is told and set aside with its reason, and the rest goes on.
+    Without `keep_raw` messages have none of their bytes, which the files hold. Raises ReconcileError when the settings
+    name no file at all, a pattern is none, or two feeds claim one file.
     """
     globbed = [feed for feed in settings.feeds if feed.path_glob is not None or feed.table is not None]
     if not globbed:
         raise ReconcileError("feeds: none has a path_glob or a table, so there is nothing to read")
-    found, known_rows = _Found(), dict(known or {})
+    found, known_rows = _Found(keep_raw=keep_raw), dict(known or {})
     for feed in sorted(settings.feeds, key=lambda feed: feed.contents != REFERENCE):
         if feed.table is not None:
             _read_table(settings, feed, base, reference, found)
@@ -91,6 +103,18 @@ def read_feeds(
         merge([_nothing(), *found.parts]), tuple(found.files), found.places, feeds, digest, tuple(found.notes),
         manifest=manifest_table(found.manifest),
     )  # fmt: skip
+
+
+def read_object(
+    feed: Feed, name: str, data: bytes, mapping: CsvMap, reference: Reference, dialect: FileDialect | None = None
+) -> tuple[Normalised, pa.Table]:
+    """One file of a feed as `read_feeds` reads it, set aside where it cannot be used, and its row of file_manifest.
+
+    `dialect` is the feed's file dialect, read already; without it the feed's `dialect` is looked up.
+    """
+    found = _Found()
+    _read_one(_File(feed, Path(name), name, data, sha256(data).hexdigest()), mapping, reference, found, dialect)
+    return merge([_nothing(), *found.parts]), manifest_table(found.manifest)
 
 
 def _more(known: pa.Table | None, rows: pa.Table) -> pa.Table:
@@ -143,7 +167,7 @@ def _read_table(settings: Settings, feed: Feed, base: Path, reference: Reference
     if not messages.num_rows:
         found.notes.append(f"{feed.name}: the table {name} has no rows")
     batch, arrived = received(batch, feed)
-    found.parts.append(batch.normalised)
+    found.add(batch.normalised)
     called = str(messages["session"][0]).removeprefix(f"{feed.name}/") if messages.num_rows else name
     entry = _entry(_File(feed, base / name, called, b"", content), LOADED, messages.num_rows)
     found.manifest.append(replace(entry, business_date=batch.business_date, received_ns=arrived.at_ns))
@@ -152,10 +176,13 @@ def _read_table(settings: Settings, feed: Feed, base: Path, reference: Reference
     found.places |= {message_id: (name, line) for message_id, line in batch.lines.items()}
 
 
-def _read_one(file: _File, mapping: CsvMap, reference: Reference, found: _Found) -> bool:
+def _read_one(
+    file: _File, mapping: CsvMap, reference: Reference, found: _Found, dialect: FileDialect | None = None
+) -> bool:
     """Whether the file was read; if not, it was set aside with its reason."""
     feed = file.feed
-    dialect = file_dialect(feed.dialect) if is_file_dialect(feed.dialect) else None
+    if dialect is None and is_file_dialect(feed.dialect):
+        dialect = file_dialect(feed.dialect)
     try:
         batch = batch_from_file(file.data, file.name, feed, mapping, reference, recorded=True, dialect=dialect)
     except FileRefused as error:
@@ -171,7 +198,7 @@ def _read_one(file: _File, mapping: CsvMap, reference: Reference, found: _Found)
         _refused(file, FileRefused(file.name, 0, "no_rows", _no_rows(batch)), found)
         return False
     batch, arrived = received(with_gaps(batch, feed, file.name), feed)
-    found.parts.append(batch.normalised)
+    found.add(batch.normalised)
     found.manifest.append(
         replace(
             _entry(file, LOADED, rows.num_rows), business_date=batch.business_date, received_ns=arrived.at_ns,
