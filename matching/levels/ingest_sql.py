@@ -9,6 +9,11 @@ TOLD_ONE_BY_ONE = 200
 NOW = "cast(:as_of as timestamp_ntz(9))"
 GAP_SECONDS = 60
 _RUN = "(select x.execution from work_execution x)"
+# What a run may know of: a replay finds the facts of later runs in the tables already.
+_SEEN = (
+    "(select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y"
+    f" where y.execution in {_RUN}))"
+)
 _NEW = "select c.component from work_component c"
 _FINDING = (
     "break_id, level, pb, anchor, family, code, due_at, instrument, symbol, account, side, trade_date, settle_date,"
@@ -120,8 +125,9 @@ _QUARANTINED = f"""
       {_NO_TIME} as due_at, {_NOTHING_TRADED.format(day="cast(q.recv_ts as date)")}, q.detail as shown,
       cast(count(*) over (partition by {_HELD_DAY}) as varchar) || ' messages of ' || q.feed as summary, {_UNTRADED}
     from quarantine q left join work_source f on f.feed = q.feed
-    where {_HELD_DAY} in ({_NEW}) and q.code <> 'I02' and not exists (
-      select 1 from quarantine_retry r where r.quarantine_id = q.quarantine_id and r.healed)"""
+    where {_HELD_DAY} in ({_NEW}) and q.code <> 'I02' and q.execution in {_SEEN} and not exists (
+      select 1 from quarantine_retry r
+      where r.quarantine_id = q.quarantine_id and r.healed and r.execution in {_SEEN})"""
 
 _LOST = f"""
     select g.record_id as item, g.record_id as anchor, {_GAP} as component, {_LEG}, 'I05' as code, {_PB},

@@ -427,8 +427,9 @@ with ranked as (
       cast(null as timestamp_ntz(9)) as due_at, cast(null as varchar) as instrument, cast(null as varchar) as symbol, cast(null as varchar) as account, cast(null as varchar) as side, cast(q.recv_ts as date) as trade_date, cast(null as date) as settle_date, cast(null as varchar) as ccy, cast(null as number(28, 6)) as exposure, q.detail as shown,
       cast(count(*) over (partition by 'I|q|' || q.feed || '|' || cast(cast(q.recv_ts as date) as varchar) || '|' || q.code) as varchar) || ' messages of ' || q.feed as summary, cast(null as number(38, 10)) as qty, cast(null as number(28, 12)) as price
     from quarantine q left join work_source f on f.feed = q.feed
-    where 'I|q|' || q.feed || '|' || cast(cast(q.recv_ts as date) as varchar) || '|' || q.code in (select c.component from work_component c) and q.code <> 'I02' and not exists (
-      select 1 from quarantine_retry r where r.quarantine_id = q.quarantine_id and r.healed)) i
+    where 'I|q|' || q.feed || '|' || cast(cast(q.recv_ts as date) as varchar) || '|' || q.code in (select c.component from work_component c) and q.code <> 'I02' and q.execution in (select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y where y.execution in (select x.execution from work_execution x))) and not exists (
+      select 1 from quarantine_retry r
+      where r.quarantine_id = q.quarantine_id and r.healed and r.execution in (select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y where y.execution in (select x.execution from work_execution x))))) i
 ), t as (
   select r.*, sum(case when r.place = 1 then 1 else 0 end) over (partition by r.component) as n from ranked r
 )
@@ -453,8 +454,9 @@ with ranked as (
       cast(null as timestamp_ntz(9)) as due_at, cast(null as varchar) as instrument, cast(null as varchar) as symbol, cast(null as varchar) as account, cast(null as varchar) as side, cast(q.recv_ts as date) as trade_date, cast(null as date) as settle_date, cast(null as varchar) as ccy, cast(null as number(28, 6)) as exposure, q.detail as shown,
       cast(count(*) over (partition by 'I|q|' || q.feed || '|' || cast(cast(q.recv_ts as date) as varchar) || '|' || q.code) as varchar) || ' messages of ' || q.feed as summary, cast(null as number(38, 10)) as qty, cast(null as number(28, 12)) as price
     from quarantine q left join work_source f on f.feed = q.feed
-    where 'I|q|' || q.feed || '|' || cast(cast(q.recv_ts as date) as varchar) || '|' || q.code in (select c.component from work_component c) and q.code <> 'I02' and not exists (
-      select 1 from quarantine_retry r where r.quarantine_id = q.quarantine_id and r.healed)) i
+    where 'I|q|' || q.feed || '|' || cast(cast(q.recv_ts as date) as varchar) || '|' || q.code in (select c.component from work_component c) and q.code <> 'I02' and q.execution in (select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y where y.execution in (select x.execution from work_execution x))) and not exists (
+      select 1 from quarantine_retry r
+      where r.quarantine_id = q.quarantine_id and r.healed and r.execution in (select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y where y.execution in (select x.execution from work_execution x))))) i
 ), t as (
   select r.*, sum(case when r.place = 1 then 1 else 0 end) over (partition by r.component) as n from ranked r
 )
