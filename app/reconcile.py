@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TextIO
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ import pyarrow.compute as pc
 from app.as_known_files import known_files, only_known
 from app.reconcile_folder import read_feeds
 from app.reconcile_inputs import Loaded, ReconcileError, Source, load, read_map, sources, write_draft
+from app.reconcile_lane import compiled_lane
 from app.reconcile_links import align_names, infer_prime_brokers, link_accounts, link_instruments
 from app.reconcile_match import Given, file_note, known_at, latest, leave_out, merge, places_of, tie_out
 from app.reconcile_rules import rule_set
@@ -111,7 +113,9 @@ def given_by(
     fed = [name for name in FED if any(feed.contents == "reference" for feed in settings.feeds)]
     known = {name: warehouse.query(f"SELECT * FROM {name}") for name in fed}
     dialects = load_dialects(settings.dialects)
-    given = read_feeds(settings, config.resolve().parent, load_reference(warehouse, dialects), known)
+    base = config.resolve().parent
+    reference = replace(load_reference(warehouse, dialects), jit=compiled_lane(settings, base))
+    given = read_feeds(settings, base, reference, known, keep_raw=False)
     batch, unknown = only_known(given.batch, known_ns)
     batch, later = known_at(batch, as_of_ns)
     load_calendars(warehouse, datetime.fromtimestamp(latest(batch.trades) // _SECOND_NS, UTC).date())
@@ -121,13 +125,14 @@ def given_by(
 
 @contextmanager
 def _in_memory() -> Iterator[DuckDbWarehouse]:
-    """A migrated warehouse that is gone afterwards."""
-    warehouse = DuckDbWarehouse(":memory:")
-    try:
-        migrate(warehouse)
-        yield warehouse
-    finally:
-        warehouse.close()
+    """A migrated warehouse that is gone afterwards, with what of it does not fit into memory on disk."""
+    with TemporaryDirectory(prefix="tieout-") as spill:
+        warehouse = DuckDbWarehouse(":memory:", spill_folder=Path(spill))
+        try:
+            migrate(warehouse)
+            yield warehouse
+        finally:
+            warehouse.close()
 
 
 def parse_as_of(text: str | None, option: str = "--as-of") -> int | None:

@@ -8,12 +8,13 @@ import pyarrow.compute as pc
 
 from app.feed_terms import feed_terms
 from app.reconcile_inputs import ReconcileError
+from app.reconcile_store import store_in_runs
 from app.report import Context, FileNote, Report, build_report
 from app.report_rows import Places
 from ingest.feeds import Feed
 from ingest.files.batch import FileBatch
 from ingest.normalise import Normalised
-from ingest.store import Counts, store
+from ingest.store import Counts
 from matching.engine import match
 from matching.levels.status_sql import HOLD_SECONDS
 from matching.rules import RuleSet
@@ -48,9 +49,9 @@ def tie_out(warehouse: Warehouse, given: Given, rules: RuleSet, as_of_ns: int | 
 
     What is stored is let go before anything is matched: a caller that keeps `given` keeps every message twice.
     """
-    counts, received, until_ns = keep(warehouse, given, rules, as_of_ns)
+    held, given = [given.batch], replace(given, batch=_nothing_of(given.batch))
+    counts, received, until_ns = _keep(warehouse, given, held, rules, as_of_ns)
     terms = feed_terms(given.feeds)
-    given = replace(given, batch=_nothing_of(given.batch))
     pa.default_memory_pool().release_unused()
     result = match(warehouse, execution=given.execution, as_of=until_ns, rules=rules, feeds=terms)
     inside = _expected(warehouse) if result.expected else 0
@@ -59,7 +60,15 @@ def tie_out(warehouse: Warehouse, given: Given, rules: RuleSet, as_of_ns: int | 
 
 def keep(warehouse: Warehouse, given: Given, rules: RuleSet, as_of_ns: int | None) -> tuple[Counts, int, int]:
     """Store what was read; returns what became of it, the messages received, and the time to match as of (UTC ns)."""
-    batch, latest_ns = given.batch, latest(given.batch.trades)
+    return _keep(warehouse, given, [given.batch], rules, as_of_ns)
+
+
+def _keep(
+    warehouse: Warehouse, given: Given, held: list[Normalised], rules: RuleSet, as_of_ns: int | None
+) -> tuple[Counts, int, int]:
+    """Stores what `held` alone has: it is emptied, so that what is stored is let go."""
+    batch = held.pop()
+    latest_ns = latest(batch.trades)
     batch = replace(
         batch, messages=_received_at(batch.messages, latest_ns), quarantine=_received_at(batch.quarantine, latest_ns)
     )
@@ -68,7 +77,10 @@ def keep(warehouse: Warehouse, given: Given, rules: RuleSet, as_of_ns: int | Non
     until_ns = as_of_ns if as_of_ns is not None else _last(batch, latest_ns) + (grace + 1) * _SECOND_NS
     if given.manifest is not None and given.manifest.num_rows:
         warehouse.append("file_manifest", given.manifest)
-    return store(warehouse, batch, given.execution), batch.messages.num_rows, until_ns
+    received = batch.messages.num_rows
+    held.append(batch)
+    del batch
+    return store_in_runs(warehouse, held, given.execution), received, until_ns
 
 
 def _nothing_of(batch: Normalised) -> Normalised:
@@ -88,13 +100,13 @@ def _last(batch: Normalised, latest_ns: int) -> int:
 def merge(parts: Sequence[Normalised]) -> Normalised:
     """The rows of all parts in their order."""
     return Normalised(
-        pa.concat_tables([part.trades for part in parts]).combine_chunks(),
+        pa.concat_tables([part.trades for part in parts]),
         pa.concat_tables([part.fees for part in parts]),
         pa.concat_tables([part.identifiers for part in parts]),
-        pa.concat_tables([part.messages for part in parts]).combine_chunks(),
+        pa.concat_tables([part.messages for part in parts]),
         pa.concat_tables([part.quarantine for part in parts]).combine_chunks(),
         {
-            name: pa.concat_tables([part.facts[name] for part in parts if name in part.facts]).combine_chunks()
+            name: pa.concat_tables([part.facts[name] for part in parts if name in part.facts])
             for name in sorted({name for part in parts for name in part.facts})
         },
     )

@@ -82,7 +82,7 @@ def _told(file: Json) -> list[str]:
     return [*told, *file["notes"]]
 
 
-def _breaks(console: Console, breaks: list[Any]) -> None:
+def _breaks(console: Console, breaks: Sequence[Any]) -> None:
     shown = breaks[:_BREAKS_SHOWN]
     rows = [_cells(item) for item in shown]
     widths = [min(max(len(row[at]) for row in [_HEADS, *rows]), most) for at, most in enumerate(_WIDTHS)]

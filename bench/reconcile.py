@@ -22,7 +22,7 @@ from simulator.simulate import simulate
 FILLS, SEED, DAY = 100_000, 7, date(2026, 11, 20)
 _STAGES = (
     ("app.reconcile", "read_feeds", "read and normalise"),
-    ("app.reconcile_match", "store", "store"),
+    ("app.reconcile_match", "store_in_runs", "store"),
     ("app.reconcile_match", "match", "match"),
     ("app.reconcile_match", "build_report", "report"),
     ("app.reconcile", "write_folder", "write"),

@@ -232,7 +232,7 @@ def _normalise_part(
     for name, table in other_facts(part, status, framed).items():
         out.facts.setdefault(name, []).append(table)
     kept = pa.concat_tables(trades)["record_id"] if trades else pa.array([], pa.string())
-    out.trades += trades
+    out.trades += [_sorted(pa.concat_tables(trades))] if trades else []
     out.fees += [_of(table, kept) for table in fees]
     out.identifiers += [_of(table, kept) for table in identifiers]
     without_trade = pc.fill_null(pc.is_in(status, pa.array([SESSION, IGNORED])), False)
@@ -321,11 +321,15 @@ def _clean(columns: dict[str, pa.Array], keep: Bools) -> pa.Table:
 def _in_order(tables: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:
     if not tables:
         return schema.empty_table()
-    table = pa.concat_tables(tables)
+    return _sorted(pa.concat_tables(tables)).drop_columns([_POSITION]).cast(schema)
+
+
+def _sorted(table: pa.Table) -> pa.Table:
+    """In batch order; parts that are in order already stay chunks of their own."""
     positions = table[_POSITION].to_numpy()
     if (np.diff(positions) < 0).any():
         table = table.take(pa.array(np.argsort(positions, kind="stable")))
-    return table.drop_columns([_POSITION]).cast(schema)
+    return table
 
 
 def _message_table(batch: RawBatch, columns: _Columns, found: _Collected) -> pa.Table:

@@ -24,6 +24,7 @@ class DuckDbWarehouse:
 
     One connection writes, guarded by a lock; a reading thread gets a cursor of its own. Only one process may hold the
     file: opening waits up to `lock_timeout_seconds` for a predecessor to go, then raises TransientError.
+    What does not fit into `memory_limit_mb` goes to disk: into `spill_folder`, else beside the file.
     """
 
     def __init__(
@@ -34,12 +35,15 @@ class DuckDbWarehouse:
         lock_timeout_seconds: float = 10.0,
         threads: int = 2,
         memory_limit_mb: int = 2048,
+        spill_folder: Path | None = None,
         read_only: bool = False,
     ) -> None:
         self._connection = _open(str(path), clock or SystemClock(), lock_timeout_seconds, read_only)
         self._connection.execute("SET wal_autocheckpoint = '1GB'")
         self._connection.execute(f"SET threads = {int(threads)}")
         self._connection.execute(f"SET memory_limit = '{int(memory_limit_mb)}MB'")
+        if spill_folder is not None:
+            self._connection.execute("SET temp_directory = ?", [str(spill_folder)])
         self._connection.execute("SET TimeZone = 'UTC'")
         # DuckDB 2.0.0 loses the rows of a large insert that keeps their order when an earlier insert of the same
         # transaction added none to the table. No statement relies on the order of rows that it does not ask for.
