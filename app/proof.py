@@ -136,8 +136,7 @@ def _cuts() -> list[Cut]:
             continue
         columns = TABLES[name].columns
         listed = ", ".join(f"{_NO_BYTES[c]} AS {c}" if c in _NO_BYTES else f"f.{c}" for c in columns)
-        # A retry is known by its execution, which takes no part in matching.
-        matched = "execution" in columns and name != "quarantine_retry"
+        matched = "execution" in columns
         where = f" WHERE {_MATCHED}" if matched else ""
         cuts.append(Cut(name, f"SELECT {listed} FROM {name} f{where}", {}, _RUN if matched else None))
     whole = [Cut(name, f"SELECT * FROM {name}", {}) for name in (*OF_A_TRADE, *REFERENCE)]

@@ -129,14 +129,17 @@ def test_decisions_count_from_when_they_were_made(past: tuple[Desk, AsKnown]) ->
 
 def test_what_was_read_again_later_was_not_known(desk: Desk, tmp_path: Path) -> None:
     desk.match([ours("E1")], as_of=T0 + SECOND, execution="one")
-    desk.match([theirs("A1", "E1")], as_of=T0 + 500 * SECOND, execution="retry")
+    desk.store([theirs("A1", "E1")], "retry")
     desk.warehouse.execute(
         "insert into quarantine_retry (quarantine_id, message_id, healed, outcome, retried_at, execution) values"
         " ('q', 'm', true, 'FACT', cast('2026-11-24 14:38:20' as timestamp_ntz(9)), 'retry')"
     )
+    desk.match(as_of=T0 + 500 * SECOND, execution="retry")
     known = states(desk, tmp_path)
     assert [row[:2] for row in at(known, 400)] == [("T01", "OPEN")]
     assert at(known, 600) == []
+    proof = Prover(desk.warehouse, tmp_path, desk.rules, FEEDS, "main", ManualClock(LATE)).run()
+    assert (proof.facts, proof.differences) == (2, 0)
 
 
 def test_a_state_is_made_once_and_few_are_kept(desk: Desk, tmp_path: Path) -> None:
