@@ -60,7 +60,7 @@ class StatusLevel:
 
 def _touch_affirmations(run: Run) -> None:
     _load_cutoffs(run, _dates(run.warehouse, sql.AFFIRM_DATES))
-    _each(run, (sql.WRITE_DUE, sql.TOUCH_AFFIRMED, sql.TOUCH_BOOKED, sql.TOUCH_DUE, sql.FORGET_DUE))
+    _each(run, (sql.WRITE_DUE, sql.TOUCH_AFFIRMED, sql.TOUCH_BOOKED, sql.TOUCH_FIRST, sql.TOUCH_DUE, sql.FORGET_DUE))
 
 
 def affirm_grace_seconds(run: Run) -> int:

@@ -183,7 +183,16 @@ _SAID = """
     partition by a.pb_id, coalesce(a.trade_uid, a.confirm_id)
     order by a.event_time_utc desc, case when a.affirm_status = 'AFFIRMED' then 0 else 1 end, a.record_id desc) = 1
 """
-AFFIRM_DATES = """
+# Prime brokers that never affirmed anything before: from now on what they do not affirm is missing.
+_FIRST_HEARD = """(
+  select a.pb_id from affirmation a where a.execution in (select x.execution from work_execution x)
+    and a.pb_id not in (
+      select o.pb_id from affirmation o where o.pb_id is not null
+        and o.execution not in (select x.execution from work_execution x))
+)"""
+AFFIRM_DATES = f"""
+select distinct v.trade_date from match_version v where v.leg = 'R' and v.pb in {_FIRST_HEARD}
+union
 select distinct v.trade_date from match_version v join work_version w on w.record_id = v.record_id where v.leg = 'R'
 union
 select distinct v.trade_date from affirmation a
@@ -205,6 +214,12 @@ insert into work_component
 select distinct {_ROOT} from match_version v join work_version w on w.record_id = v.record_id
   join work_cutoff d on d.trade_date = v.trade_date and d.due_at <= {NOW}
 where v.leg = 'R' and not v.held and {_ROOT} not in ({_NEW})
+"""
+TOUCH_FIRST = f"""
+insert into work_component
+select distinct {_ROOT} from match_version v join work_cutoff d on d.trade_date = v.trade_date and d.due_at <= {NOW}
+where v.leg = 'R' and v.is_tip and not v.held and v.status <> 'CANCEL' and v.pb in {_FIRST_HEARD}
+  and {_ROOT} not in ({_NEW})
 """
 # The cut-off passed: every booking of that date that is not affirmed.
 TOUCH_DUE = f"""

@@ -149,6 +149,13 @@ select r.record_id, 'R', f.group_key, 'status', 'T25'
 from match_refusal r join work_finding f on f.component = 'A|r|' || r.record_id;
 
 -- status_sql/affirm_dates
+select distinct v.trade_date from match_version v where v.leg = 'R' and v.pb in (
+  select a.pb_id from affirmation a where a.execution in (select x.execution from work_execution x)
+    and a.pb_id not in (
+      select o.pb_id from affirmation o where o.pb_id is not null
+        and o.execution not in (select x.execution from work_execution x))
+)
+union
 select distinct v.trade_date from match_version v join work_version w on w.record_id = v.record_id where v.leg = 'R'
 union
 select distinct v.trade_date from affirmation a
@@ -169,6 +176,17 @@ insert into work_component
 select distinct 'A|f|' || v.root_id from match_version v join work_version w on w.record_id = v.record_id
   join work_cutoff d on d.trade_date = v.trade_date and d.due_at <= cast(:as_of as timestamp_ntz(9))
 where v.leg = 'R' and not v.held and 'A|f|' || v.root_id not in (select c.component from work_component c);
+
+-- status_sql/touch_first
+insert into work_component
+select distinct 'A|f|' || v.root_id from match_version v join work_cutoff d on d.trade_date = v.trade_date and d.due_at <= cast(:as_of as timestamp_ntz(9))
+where v.leg = 'R' and v.is_tip and not v.held and v.status <> 'CANCEL' and v.pb in (
+  select a.pb_id from affirmation a where a.execution in (select x.execution from work_execution x)
+    and a.pb_id not in (
+      select o.pb_id from affirmation o where o.pb_id is not null
+        and o.execution not in (select x.execution from work_execution x))
+)
+  and 'A|f|' || v.root_id not in (select c.component from work_component c);
 
 -- status_sql/touch_due
 insert into work_component
