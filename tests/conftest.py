@@ -1,5 +1,6 @@
-"""What tests of several rooms share: one fake Snowflake account for the whole run, started when first asked for."""
+"""What tests of several rooms share: one fake Snowflake account for the whole run, and where its time went."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -9,6 +10,19 @@ import pytest
 from tests.warehouse.fake_snowflake import fake_account, fake_login
 from warehouse.migrations import migrate
 from warehouse.snowflake import SnowflakeWarehouse
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Seconds by kind of test (the folder below tests/), where a run is long enough for that to matter."""
+    spent: dict[str, float] = defaultdict(float)
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                spent["/".join(report.nodeid.split("/")[:2]).partition("::")[0]] += report.duration
+    if sum(spent.values()) > 30:
+        told = sorted(spent.items(), key=lambda item: -item[1])
+        terminalreporter.write_sep("=", "seconds by kind")
+        terminalreporter.write_line(", ".join(f"{name} {seconds:.0f}" for name, seconds in told))
 
 
 @pytest.fixture(scope="session")
