@@ -25,12 +25,14 @@ from app.summary import Completeness, summary
 from app.tasks import Tasks
 from domain.clock import Clock, SystemClock
 from domain.derived import (
+    BREAK_ACCEPTANCE,
     BREAK_CHANGE,
     MATCH_GROUP,
     MATCH_MEMBER,
     MATCH_SUGGESTION,
     RECON_BREAK,
     RECON_BREAK_MEMBER,
+    TIMER,
     TRADE_STATE,
 )
 from domain.errors import PermanentError
@@ -51,6 +53,7 @@ Json = dict[str, Any]
 SERIAL = ("tieout-match", "tieout-score", "tieout-ticket")
 REBUILT = (
     TRADE_STATE, MATCH_GROUP, MATCH_MEMBER, MATCH_SUGGESTION, RECON_BREAK, RECON_BREAK_MEMBER, BREAK_CHANGE,
+    BREAK_ACCEPTANCE, TIMER,
 )  # fmt: skip
 
 
