@@ -102,6 +102,7 @@ def _objects(spark: SparkSession, landing: str, settings: Settings) -> tuple[lis
     """Objects that feeds claim, in feed order and name order, and how many others there are."""
     feeds = [feed for feed in settings.feeds if feed.contents == "trades" or is_file_dialect(feed.dialect)]
     order = {feed.name: place for place, feed in enumerate(sorted(feeds, key=lambda feed: feed.contents != REFERENCE))}
+    landing = landing if re.match(r"[a-z0-9]+:", landing) else str(Path(landing).resolve())
     root = _plain(landing).rstrip("/") + "/"
     all_ = spark.read.format("binaryFile").option("recursiveFileLookup", "true").load(landing)
     rows = all_.select("path", "length", F.unix_micros("modificationTime").alias("micros")).collect()
@@ -111,6 +112,9 @@ def _objects(spark: SparkSession, landing: str, settings: Settings) -> tuple[lis
     plain = {_plain(path) for path in listed}
     empty = [path for path in map(_plain, map(unquote, all_.inputFiles())) if path not in plain]
     listed |= dict.fromkeys(empty, (0, newest))
+    outside = next((path for path in listed if not _plain(path).startswith(root)), None)
+    if outside is not None:
+        raise LandingError(f"--landing {landing}: {outside} was listed, which is not below it")
     names = {path: _plain(path).removeprefix(root) for path in listed}
     mine = claims(sorted(names.values()), feeds)
     found = [_Object(path, name, mine[name], *listed[path]) for path in listed if (name := names[path]) in mine]

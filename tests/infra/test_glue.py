@@ -239,13 +239,18 @@ def test_a_run_that_was_cut_off_is_finished_by_the_next(spark: SparkSession, tmp
     assert sum(loaded(settings)["trade_event"].values()) == 5
 
 
-def test_the_command_line(spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line(
+    spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     _, landing = one_session(tmp_path)
     (landing / "alpha" / "1.fix").write_bytes(fix(1))
-    words = ["--JOB_NAME", "tieout", "--landing", str(landing), "--settings", str(tmp_path / "tieout.yaml")]
+    monkeypatch.chdir(tmp_path)
+    words = ["--JOB_NAME", "tieout", "--landing", landing.name, "--settings", "tieout.yaml"]
+    text = "tenant: t\nfeeds: [{name: ALPHA, role: PB, party: ALPHA, path_glob: 'alpha/*.fix'}]\n"
+    (tmp_path / "tieout.yaml").write_text(text)
     to = [*words, "--lake", str(tmp_path / "lake")]
     assert etl.main(to) == 0
-    assert '"objects": 0' in capsys.readouterr().out
+    assert '"objects": 1, "read": 1' in capsys.readouterr().out
     (tmp_path / "tieout.yaml").write_text("tenant: t\nfeeds: [{name: X, role: PB, party: X, nonsense: 1}]\n")
     assert etl.main(to) == 2
     assert "nonsense" in capsys.readouterr().err
