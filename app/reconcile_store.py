@@ -28,6 +28,7 @@ def store_in_runs(warehouse: Warehouse, held: list[Normalised], execution: str, 
     runs = deque(_runs(held.pop(), size))
     while True:
         counts = store(warehouse, runs.popleft(), execution)
+        pa.default_memory_pool().release_unused()
         if not runs:
             return counts
 

@@ -165,6 +165,19 @@ def normalise(batch: RawBatch, reference: Reference) -> Normalised:
     )
 
 
+def joined(parts: Sequence[Normalised]) -> Normalised:
+    """The rows of all parts in their order; at least one part."""
+    names = sorted({name for part in parts for name in part.facts})
+    return Normalised(
+        pa.concat_tables([part.trades for part in parts]),
+        pa.concat_tables([part.fees for part in parts]),
+        pa.concat_tables([part.identifiers for part in parts]),
+        pa.concat_tables([part.messages for part in parts]),
+        pa.concat_tables([part.quarantine for part in parts]),
+        {name: pa.concat_tables([part.facts[name] for part in parts if name in part.facts]) for name in names},
+    )
+
+
 def _in_threads(
     work: Callable[[tuple[Feed, Ints]], _Collected], parts: Sequence[tuple[Feed, Ints]]
 ) -> Iterator[_Collected]:

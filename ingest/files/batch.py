@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
-from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -24,16 +23,24 @@ from ingest.files.reference_file import rows_of_reference
 from ingest.files.rows import CsvRows, rows_by_dialect, rows_from_csv
 from ingest.files.sheet import Problem
 from ingest.fix.index import Ints
-from ingest.fix.sniff import find_pieces, looks_damaged
+from ingest.fix.sniff import Pieces, find_pieces, looks_damaged
 from ingest.fix.stamps import stamped
-from ingest.normalise import MESSAGE_SCHEMA, QUARANTINE_SCHEMA, Normalised, RawBatch, normalise
+from ingest.normalise import (
+    MESSAGE_SCHEMA,
+    PART_MESSAGES,
+    QUARANTINE_SCHEMA,
+    Normalised,
+    RawBatch,
+    joined,
+    normalise,
+)
 from ingest.normalise_reference import Reference
 from ingest.normalise_trades import FEE_SCHEMA, IDENTIFIER_SCHEMA, TRADE_SCHEMA
 from ingest.quarantine import quarantine_id
 
 _TIMESTAMP = TYPES["ts"].arrow
 _DAY_NS = 86_400_000_000_000
-_T = TypeVar("_T")
+_RUN_MESSAGES = 8 * PART_MESSAGES
 _TIMED = "event_time_utc"
 _SENTENCE = re.compile(rb"[A-Za-z][^=\x01 ]*+ [^=\x01]*+$")
 
@@ -152,25 +159,11 @@ def _fix_log(data: bytes, file: str, feed: Feed, reference: Reference, recorded:
         for at, is_message in enumerate(found.are_messages)
         if not is_message and not looks_damaged(raws[at]) and (not times[at] or _SENTENCE.match(raws[at]) is not None)
     ]
-    kept = _others(len(raws), spare)
+    log_text = [(at + 1, RawRow(found.lines[at], raws[at], "IGNORED")) for at in spare]
     ids = [f"{session}:{number}" for number in range(1, len(raws) + 1)]
-    batch = RawBatch(
-        messages=_chosen(raws, kept),
-        message_ids=_chosen(ids, kept),
-        numbers=[at + 1 for at in kept],
-        lane=session,
-        sessions=[session] * len(kept),
-        recv_ts=times[np.array(kept, dtype=np.int64)],
-        feeds=[feed] * len(kept),
-        live=False,
-        file=file,
-        lines=_chosen(found.lines, kept),
-        prefixes=_chosen(found.prefixes, kept),
-    )
-    normalised = _received_when_sent(normalise(batch, reference))
+    normalised = _received_when_sent(_in_runs(found, times, ids, _others(len(raws), spare), file, feed, reference))
     messages = normalised.messages
     if spare:
-        log_text = [(at + 1, RawRow(found.lines[at], raws[at], "IGNORED")) for at in spare]
         messages = pa.concat_tables([messages, _messages(log_text, session, feed)]).sort_by("number")
     lines = dict(zip(ids, found.lines, strict=True))
     notes = (f"{len(spare)} line{'' if len(spare) == 1 else 's'} of log text without a message",) if spare else ()
@@ -178,13 +171,38 @@ def _fix_log(data: bytes, file: str, feed: Feed, reference: Reference, recorded:
     return FileBatch(whole, FileKind.FIX, decode(data).encoding, lines, {}, (), notes)
 
 
+def _in_runs(
+    found: Pieces, times: Ints, ids: list[str], kept: Sequence[int], file: str, feed: Feed, reference: Reference
+) -> Normalised:
+    """The messages at the `kept` places normalised, some parts at a time; `found` loses the bytes of those done.
+
+    A run is a whole number of parts, so what it gives does not depend on its size.
+    """
+    session, runs = _session(file, feed), []
+    for first in range(0, max(len(kept), 1), _RUN_MESSAGES):
+        places = kept[first : first + _RUN_MESSAGES]
+        batch = RawBatch(
+            messages=[found.raws[at] for at in places],
+            message_ids=[ids[at] for at in places],
+            numbers=[at + 1 for at in places],
+            lane=session,
+            sessions=[session] * len(places),
+            recv_ts=times[np.array(places, dtype=np.int64)],
+            feeds=[feed] * len(places),
+            live=False,
+            file=file,
+            lines=[found.lines[at] for at in places],
+            prefixes=[found.prefixes[at] for at in places],
+        )
+        runs.append(normalise(batch, reference))
+        for at in places:
+            found.raws[at] = found.prefixes[at] = b""
+    return runs[0] if len(runs) == 1 else joined(runs)
+
+
 def _others(count: int, positions: Sequence[int]) -> Sequence[int]:
     gone = set(positions)
     return [at for at in range(count) if at not in gone] if gone else range(count)
-
-
-def _chosen(values: list[_T], positions: Sequence[int]) -> list[_T]:
-    return values if len(positions) == len(values) else [values[at] for at in positions]
 
 
 def _received_when_sent(normalised: Normalised) -> Normalised:
