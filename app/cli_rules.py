@@ -103,7 +103,7 @@ def train_suggestions(
 
     The pass is written as it stands in a rule file: put it before the last pass, then check, try and propose the file.
 
-    Example: tieout rules train-suggestions --on .tieout/demo --out score-pass.yaml
+    Example: tieout rules train-suggestions --on .tieout/demo --out score.yaml
     """
     from app.rules_verbs import RulesError, trained
     from app.settings import SettingsError

@@ -48,7 +48,9 @@ def test_help_shows_an_example_that_the_verb_understands(verb: tuple[str, ...]) 
     command = get_command(app)
     for name in verb:
         command = command.commands[name]  # type: ignore[attr-defined]
-    command.make_context("tieout", words[1 + len(verb) :], resilient_parsing=False)
+    # What a verb would ask for at the keyboard is given.
+    asked = [word for option in command.params if getattr(option, "prompt", None) for word in (option.opts[0], "x")]
+    command.make_context("tieout", [*words[1 + len(verb) :], *asked], resilient_parsing=False)
 
 
 def test_no_verb_shows_help_and_an_unknown_one_is_named() -> None:
