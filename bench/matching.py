@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 
 from bench.harness import Bench, Contender
 from bench.matching_sides import KEYS, Sides, sides
-from matching.compile import FORGET_PAIRS, TAKE_LEFT, TAKE_RIGHT, compile_passes
+from matching.compile import compile_passes
+from matching.pairing import pair
 from matching.rules import load_rules
 from matching.tables import prepare
 from warehouse.duckdb import DuckDbWarehouse
@@ -24,8 +25,12 @@ from warehouse.duckdb import DuckDbWarehouse
 ROWS = 1_000_000
 EXACT, TOLERANCE = "P40-economics", "P50-tolerance"
 _BLOCK = ["account", "instrument", "side", "qty", "trade_date", "ccy"]
-_MOST_ROUNDS = 50
 _HALF_CENT = 50
+# As the free lists are filled in a run: equals count 1, 2, 3.
+_COUNT_TWINS = (
+    "update {0} set twin = t.twin from (select nr, row_number() over (partition by account, instrument, side, qty,"
+    " price, trade_date, settle_date, ccy order by nr) as twin from {0}) t where t.nr = {0}.nr"
+)
 
 
 class _Undo(Exception):
@@ -41,27 +46,25 @@ def _sides() -> Sides:
 def _warehouse() -> DuckDbWarehouse:
     warehouse = DuckDbWarehouse(":memory:", memory_limit_mb=8192)
     prepare(warehouse)
-    for name, table in (("work_l", _sides().left), ("work_r", _sides().right)):
-        twins = pa.table({**{c: table[c] for c in table.column_names}, "twin": pa.repeat(1, table.num_rows)})
-        warehouse.append(name, twins)
+    for name, own, table in (("work_l", "part", _sides().left), ("work_r", "whole", _sides().right)):
+        numbers = pc.rank(table["record_id"], tiebreaker="first").cast(pa.int64())
+        numbered = {"nr": numbers, "twin": pa.repeat(1, table.num_rows), own: pa.repeat(False, table.num_rows)}
+        warehouse.append(name, pa.table({**{c: table[c] for c in table.column_names}, **numbered}))
+        warehouse.execute(_COUNT_TWINS.format(name))
     return warehouse
 
 
-def _ours(pass_id: str, *, keep: bool = False) -> Callable[[], int]:
+def _ours(pass_id: str) -> Callable[[], int]:
     statement = next(s for s in compile_passes(load_rules()) if s.name == pass_id)
 
     def run() -> int:
         warehouse, pairs = _warehouse(), 0
         try:
             with warehouse.transaction():
-                for _ in range(_MOST_ROUNDS if statement.repeat else 1):
-                    found = warehouse.execute(statement.sql)
-                    pairs += found
-                    if not found or not statement.repeat or keep:
-                        break
-                    assert statement.file is not None
-                    for step in (statement.file, FORGET_PAIRS, TAKE_LEFT, TAKE_RIGHT):
-                        warehouse.execute(step)
+                if statement.mutual is None:
+                    pairs = warehouse.execute(statement.sql)
+                else:
+                    pairs, _ = pair(warehouse, statement.mutual, most=ROWS)
                 raise _Undo
         except _Undo:
             return _told(pass_id, pairs)

@@ -5,8 +5,9 @@ takes their records off the free lists, because a statement must never read the 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from matching.pairing import Mutual, mutual
 from matching.rules import (
     AggregatePass,
     CancelledPass,
@@ -37,6 +38,7 @@ _SINGLE = "insert into work_member (record_id, leg, group_key, pass_id, code, ot
 _SAME_PB = "l.component = r.component and (l.pb = r.pb or l.pb is null)"
 # A record that quotes an order of ours is no record of another order, and all of an order is no part of it.
 _ORDER_FITS = "(r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole)"
+_BOTH = "work_l l join work_r r on"
 _TWIN_GAP = "abs(l.twin - r.twin)"
 
 
@@ -46,7 +48,8 @@ class Statement:
 
     `repeat`: until it adds nothing. `unknown_pb`: only when some of our trades name no prime broker. `needs`: columns
     `l.x` or `r.x` that some free record must have. `file`: turns its pairs into members; None where it names members
-    itself. `last`: takes whatever is left. `suggests`: takes nothing.
+    itself. `last`: takes whatever is left. `suggests`: takes nothing. `mutual`: pairs
+    by mutual choice, `sql` being its candidates.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Statement:
     needs: tuple[str, ...] = ()
     last: bool = False
     suggests: bool = False
+    mutual: Mutual | None = None
 
 
 def compile_passes(rules: RuleSet) -> tuple[Statement, ...]:
@@ -74,9 +78,9 @@ def _compile(rule: Pass) -> tuple[Statement, ...]:
         case ExactPass():
             return _chosen(rule, _exact(rule))
         case TolerancePass():
-            return _chosen(rule, _tolerance(rule), repeat=True)
+            return _nearest(rule, *_tolerance(rule))
         case NearMissPass():
-            return _chosen(rule, _near_miss(rule), repeat=True)
+            return _nearest(rule, *_near_miss(rule))
         case ScorePass():
             return (Statement(rule.id, score(rule), suggests=True),)
         case EconomicsPass():
@@ -111,6 +115,19 @@ def _chosen(
     # Asked when no candidate is left that is the only one.
     asked = several(rule.id, rule.keys)(source, nearest)
     return (pairs, Statement(f"{rule.id}/several", asked, needs=pairs.needs, suggests=True))
+
+
+def _nearest(
+    rule: TolerancePass | NearMissPass, condition: str, distances: list[str], order: str
+) -> tuple[Statement, ...]:
+    """Until nobody finds anybody: by mutual choice, or by the pass's policy for where a record has several."""
+    if policy_of(rule) != "mutual-best":
+        source = (
+            f"  select l.record_id as left_id, r.record_id as right_id\n  from work_l l join work_r r on {condition}"
+        )
+        return _chosen(rule, (source, ""), repeat=True)
+    text = mutual(condition, distances, _sides(rule.keys), order)
+    return (replace(_pairing(rule, text.candidates, repeat=True), mutual=text),)
 
 
 def _sides(keys: Iterable[str]) -> list[tuple[str, str]]:
@@ -171,18 +188,18 @@ def _blocks(rule: AggregatePass, sql: str, *, unknown_pb: bool = False) -> State
 # --- passes -------------------------------------------------------------------------------------------------------
 
 
-_UIDS = "l.uid as left_uid, r.uid as right_uid"
+_NUMBERS = "l.nr as left_nr, r.nr as right_nr"
 
 
 def _best(source: str, *, score: str) -> str:
-    """One-to-one: both are the other's best by `score`; ids end every tie, so the order is total.
+    """One-to-one: both are the other's best by `score`; numbers end every tie, so the order is total.
 
-    The sources' own ids come first: a record id changes when a message is sent again with another header.
+    Rows are numbered by the sources' own ids: a record id changes when a message is sent again with another header.
     """
     return (
         f"{_PAIR}select c.left_id, c.right_id from (\n{source}\n) c\n"
-        f"qualify row_number() over (partition by c.left_id order by {score}, c.right_uid, c.right_id) = 1\n"
-        f"  and row_number() over (partition by c.right_id order by {score}, c.left_uid, c.left_id) = 1"
+        f"qualify row_number() over (partition by c.left_nr order by {score}, c.right_nr) = 1\n"
+        f"  and row_number() over (partition by c.right_nr order by {score}, c.left_nr) = 1"
     )
 
 
@@ -190,28 +207,38 @@ def _exact(rule: ExactPass) -> tuple[str, str]:
     """Candidates, and by what they are ordered."""
     agreed = " + ".join(f"case when l.{name} = r.{name} then 1 else 0 end" for name in _AGREEMENT)
     joined = f"work_l l join work_r r on {_SAME_PB} and {_equal(rule.keys)}"
-    source = f"  select l.record_id as left_id, r.record_id as right_id, {_UIDS}, {agreed} as agreed\n  from {joined}"
+    source = (
+        f"  select l.record_id as left_id, r.record_id as right_id, {_NUMBERS}, {agreed} as agreed\n  from {joined}"
+    )
     if rule.agree_at_least:
         source = f"  select x.* from (\n{source}\n  ) x where x.agreed >= {rule.agree_at_least}"
     return source, "c.agreed desc"
 
 
-def _numbered(table: str, partition: Iterable[str], order: Iterable[str]) -> str:
-    """A side with twins numbered: records equal in `partition` count 1, 2, 3 in `order`."""
-    keys = ", ".join(dict.fromkeys(partition))
-    return f"(select x.*, row_number() over (partition by {keys} order by {', '.join(order)}) as nth from {table} x)"
+def _numbered(table: str, partition: Iterable[str], order: Iterable[str], only: str = "true") -> str:
+    """A side with twins numbered: records equal in `partition` count 1, 2, 3 in `order`, where `only` holds.
+
+    Most have no twin: who is alone even by a hash is the first, and only the others are sorted.
+    """
+    names = [*dict.fromkeys(partition)]
+    code = ", ".join(f"y.{name}" for name in names)
+    shared = f"select hash({code}) from {table} y group by hash({code}) having count(*) > 1"
+    return (
+        f"(\n  select x.*, coalesce(t.nth, 1) as nth from {table} x left join (\n"
+        f"    select y.nr, row_number() over (partition by {code} order by {', '.join(f'y.{n}' for n in order)}) as nth"
+        f"\n    from {table} y where {only.format('y')} and hash({code}) in ({shared})\n"
+        f"  ) t on t.nr = x.nr where {only.format('x')}\n)"
+    )
 
 
 def _economics(rule: EconomicsPass, *, unknown_pb: bool) -> str:
     """Pair the n-th of equals with the n-th of equals. Trades of ours that name no PB may meet any."""
     pb = [] if unknown_pb else ["pb"]
-    order = [*rule.pair_by, "uid", "record_id"]
-    left = _numbered("work_l", ["component", "pb", *(a for a, _ in _sides(rule.keys))], order)
-    right = _numbered("work_r", ["component", *pb, *(b for _, b in _sides(rule.keys))], order)
+    order = [*rule.pair_by, "nr"]
     # What quotes an order of ours is no record of another order, and all of an order is left to its totals.
-    right = right.removesuffix(")") + (
-        " where not x.whole)" if "order_ref" in rule.keys else " where x.order_ref is null)"
-    )
+    only = "not {0}.whole" if "order_ref" in rule.keys else "{0}.order_ref is null"
+    left = _numbered("work_l", ["component", "pb", *(a for a, _ in _sides(rule.keys))], order)
+    right = _numbered("work_r", ["component", *pb, *(b for _, b in _sides(rule.keys))], order, only)
     same_pb = "l.pb is null" if unknown_pb else "l.pb = r.pb"
     return (
         f"{_PAIR}select l.record_id, r.record_id\nfrom {left} l\njoin {right} r\n"
@@ -260,23 +287,10 @@ def _aggregate(rule: AggregatePass, *, unknown_pb: bool) -> str:
     )
 
 
-def _candidates(joined: str, nearness: list[str]) -> str:
-    """Pairs with their distances d1, d2, ...; twins are numbered so that a crowd of them pairs off in one round."""
-    measured = ", ".join(f"{expression} as d{index}" for index, expression in enumerate(nearness, start=1))
-    return (
-        f"  select l.record_id as left_id, r.record_id as right_id, {_UIDS}, {measured}"
-        f"\n  from work_l l join work_r r on {joined}"
-    )
-
-
-def _nearest(joined: str, nearness: list[str]) -> tuple[str, str]:
-    return _candidates(joined, nearness), ", ".join(f"c.d{index}" for index in range(1, len(nearness) + 1))
-
-
 _OTHER_SETTLE_DATE = "case when l.settle_date = r.settle_date then 0 else 1 end"
 
 
-def _tolerance(rule: TolerancePass) -> tuple[str, str]:
+def _tolerance(rule: TolerancePass) -> tuple[str, list[str], str]:
     near = {
         "price": "abs(l.price - r.price)",
         "commission": "abs(coalesce(l.commission, 0) - coalesce(r.commission, 0))",
@@ -284,15 +298,15 @@ def _tolerance(rule: TolerancePass) -> tuple[str, str]:
     }
     joined = f"{_SAME_PB} and {_ORDER_FITS} and {_equal(rule.keys)}"
     joined += "\n    and abs(l.price - r.price) <= greatest(l.half_unit, r.half_unit)"
-    return _nearest(joined, [*(near[name] for name in rule.nearest), _TWIN_GAP])
+    return joined, [*(near[name] for name in rule.nearest), _TWIN_GAP], "price"
 
 
-def _near_miss(rule: NearMissPass) -> tuple[str, str]:
+def _near_miss(rule: NearMissPass) -> tuple[str, list[str], str]:
     [(left, right)] = _sides([rule.differs])
     same_pb = "l.component = r.component" if left == "pb" else _SAME_PB
     near = [f"abs(l.{left} - r.{right})"] if left in {"qty", "price"} else []
     joined = f"{same_pb} and {_ORDER_FITS} and {_equal(rule.keys)} and l.{left} <> r.{right}"
-    return _nearest(joined, [*near, _OTHER_SETTLE_DATE, _TWIN_GAP])
+    return joined, [*near, _OTHER_SETTLE_DATE, _TWIN_GAP], left if near else "settle_date"
 
 
 # --- what is left over --------------------------------------------------------------------------------------------

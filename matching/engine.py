@@ -23,6 +23,7 @@ from matching.finish import finish, rows_of
 from matching.items import ANY_BLOCK, FREE_LEFT, FREE_RIGHT
 from matching.levels.all import LEVELS
 from matching.levels.port import FeedTerms, Run
+from matching.pairing import MOST_ROUNDS, pair
 from matching.rules import AggregatePass, NearMissPass, OrderPass, Pass, RollupPass, RuleSet
 from matching.sides import SIDES
 from matching.state import refresh_state
@@ -34,8 +35,6 @@ from warehouse.sql import timestamp
 
 Scope = Literal["incremental", "all"]
 
-# A pairing pass repeats until a round adds nothing; what is left after this many rounds goes to the next pass.
-_MOST_ROUNDS = 50
 _CONFIDENCE = {
     "exact": "1", "economics": "0.99", "aggregate": "0.98", "tolerance": "0.95", "near_miss": "0.6",
 }  # fmt: skip
@@ -237,14 +236,21 @@ def _run_passes(warehouse: Warehouse, passes: Sequence[Statement], rollup: Rollu
             continue
         if statement.unknown_pb and "no pb" not in present:
             continue
-        for _ in range(_MOST_ROUNDS if statement.repeat else 1):
-            if warehouse.execute(statement.sql) == 0:
+        for _ in range(MOST_ROUNDS if statement.repeat else 1):
+            again = statement.repeat
+            if statement.mutual is not None:
+                found, again = pair(warehouse, statement.mutual, most=min(left, right))
+            else:
+                found = warehouse.execute(statement.sql)
+            if not found:
                 break
             if statement.file is not None:
                 warehouse.execute(statement.file)
                 warehouse.execute(FORGET_PAIRS)
             left -= warehouse.execute(TAKE_LEFT)
             right -= warehouse.execute(TAKE_RIGHT)
+            if not again:
+                break
 
 
 def _present(warehouse: Warehouse) -> set[str]:

@@ -162,6 +162,8 @@ from item i cross join longest n
 def _fill(leg: str) -> str:
     """The free records of one side; records equal in all terms are numbered 1, 2, 3 (twins).
 
+    `nr` numbers all of them by the sources' own ids, so that ties end the same way on every run.
+
     `whole`: a broker's only allocation of an order in an account, or of an order unknown to us, stands for all of it;
     `part`: an execution of ours that is one of several. The two are no pair.
     """
@@ -171,8 +173,8 @@ def _fill(leg: str) -> str:
         free += "\n  and not exists (select 1 from work_order o where o.record_id = work_item.record_id and o.taken)"
     lone = "level = 'ALLOCATION'" if leg == "R" else "level = 'FILL'"
     return (
-        f"insert into work_{leg.lower()} ({names}, twin, {'whole' if leg == 'R' else 'part'})\n"
-        f"select {names}, row_number() over (\n"
+        f"insert into work_{leg.lower()} ({names}, nr, twin, {'whole' if leg == 'R' else 'part'})\n"
+        f"select {names}, row_number() over (order by uid, record_id), row_number() over (\n"
         "  partition by component, pb, account, instrument, side, qty, price, trade_date, settle_date, ccy"
         f" order by uid, record_id),\n  {lone} and (\n  order_ref is not null and count(*) over (\n"
         f"    partition by component, pb, order_ref, account, instrument, side, trade_date)"

@@ -6,6 +6,7 @@ from domain.derived import MATCH_GROUP, MATCH_SUGGESTION, RECON_BREAK
 from domain.errors import PermanentError
 from domain.fields import Kind, Table, columns
 from domain.schema import TYPES, ddl
+from matching import pairing
 from matching.decided import MATCH_DECIDED
 from matching.levels import marks
 from warehouse.port import Warehouse
@@ -153,7 +154,7 @@ FREE_COLUMNS = (
 
 def _free(own: str) -> str:
     kinds = dict(part.strip().split(" ", 1) for part in re.split(r",(?![^(]*\))", _ITEM))
-    return ", ".join(f"{name} {kinds[name]}" for name in FREE_COLUMNS) + f", twin bigint, {own} boolean"
+    return ", ".join(f"{name} {kinds[name]}" for name in FREE_COLUMNS) + f", twin bigint, {own} boolean, nr bigint"
 
 
 _SIDE = (
@@ -256,6 +257,7 @@ _SCRATCH = {
     "work_suggestion": "left_id varchar, right_id varchar, pass_id varchar, component varchar, kind varchar,"
     " score number(28, 12), evidence varchar",
     "work_pair": "left_id varchar, right_id varchar",
+    **pairing.SCRATCH,
     "work_side": f"group_key varchar, leg varchar, pass_id varchar, component varchar, {_SIDE}",
     "work_comparison": _comparison(),
     "work_hit": "group_key varchar, rule_id varchar, family varchar, rank bigint",

@@ -331,12 +331,12 @@ select i.record_id, 'R', p.left_id, 'P05-exec-id-parts', null, null from (
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
   select x.* from (
-  select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.account = r.account then 1 else 0 end + case when l.instrument = r.instrument then 1 else 0 end + case when l.direction = r.direction then 1 else 0 end + case when l.qty = r.qty then 1 else 0 end + case when l.price = r.price then 1 else 0 end as agreed
+  select l.record_id as left_id, r.record_id as right_id, l.nr as left_nr, r.nr as right_nr, case when l.account = r.account then 1 else 0 end + case when l.instrument = r.instrument then 1 else 0 end + case when l.direction = r.direction then 1 else 0 end + case when l.qty = r.qty then 1 else 0 end + case when l.price = r.price then 1 else 0 end as agreed
   from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.uid = r.cross_uid and l.trade_date = r.trade_date
   ) x where x.agreed >= 2
 ) c
-qualify row_number() over (partition by c.left_id order by c.agreed desc, c.right_uid, c.right_id) = 1
-  and row_number() over (partition by c.right_id order by c.agreed desc, c.left_uid, c.left_id) = 1;
+qualify row_number() over (partition by c.left_nr order by c.agreed desc, c.right_nr) = 1
+  and row_number() over (partition by c.right_nr order by c.agreed desc, c.left_nr) = 1;
 
 -- P10-exec-id/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -348,12 +348,12 @@ select right_id, 'R', left_id, 'P10-exec-id', null, null from work_pair;
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
   select x.* from (
-  select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.account = r.account then 1 else 0 end + case when l.instrument = r.instrument then 1 else 0 end + case when l.direction = r.direction then 1 else 0 end + case when l.qty = r.qty then 1 else 0 end + case when l.price = r.price then 1 else 0 end as agreed
+  select l.record_id as left_id, r.record_id as right_id, l.nr as left_nr, r.nr as right_nr, case when l.account = r.account then 1 else 0 end + case when l.instrument = r.instrument then 1 else 0 end + case when l.direction = r.direction then 1 else 0 end + case when l.qty = r.qty then 1 else 0 end + case when l.price = r.price then 1 else 0 end as agreed
   from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.cross_uid = r.uid and l.trade_date = r.trade_date
   ) x where x.agreed >= 2
 ) c
-qualify row_number() over (partition by c.left_id order by c.agreed desc, c.right_uid, c.right_id) = 1
-  and row_number() over (partition by c.right_id order by c.agreed desc, c.left_uid, c.left_id) = 1;
+qualify row_number() over (partition by c.left_nr order by c.agreed desc, c.right_nr) = 1
+  and row_number() over (partition by c.right_nr order by c.agreed desc, c.left_nr) = 1;
 
 -- P11-their-id/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -365,12 +365,12 @@ select right_id, 'R', left_id, 'P11-their-id', null, null from work_pair;
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
   select x.* from (
-  select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.account = r.account then 1 else 0 end + case when l.instrument = r.instrument then 1 else 0 end + case when l.direction = r.direction then 1 else 0 end + case when l.qty = r.qty then 1 else 0 end + case when l.price = r.price then 1 else 0 end as agreed
+  select l.record_id as left_id, r.record_id as right_id, l.nr as left_nr, r.nr as right_nr, case when l.account = r.account then 1 else 0 end + case when l.instrument = r.instrument then 1 else 0 end + case when l.direction = r.direction then 1 else 0 end + case when l.qty = r.qty then 1 else 0 end + case when l.price = r.price then 1 else 0 end as agreed
   from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.uid = r.uid and l.trade_date = r.trade_date and l.instrument = r.instrument and l.direction = r.direction
   ) x where x.agreed >= 4
 ) c
-qualify row_number() over (partition by c.left_id order by c.agreed desc, c.right_uid, c.right_id) = 1
-  and row_number() over (partition by c.right_id order by c.agreed desc, c.left_uid, c.left_id) = 1;
+qualify row_number() over (partition by c.left_nr order by c.agreed desc, c.right_nr) = 1
+  and row_number() over (partition by c.right_nr order by c.agreed desc, c.left_nr) = 1;
 
 -- P12-same-id/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -382,12 +382,12 @@ select right_id, 'R', left_id, 'P12-same-id', null, null from work_pair;
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
   select x.* from (
-  select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.account = r.account then 1 else 0 end + case when l.instrument = r.instrument then 1 else 0 end + case when l.direction = r.direction then 1 else 0 end + case when l.qty = r.qty then 1 else 0 end + case when l.price = r.price then 1 else 0 end as agreed
+  select l.record_id as left_id, r.record_id as right_id, l.nr as left_nr, r.nr as right_nr, case when l.account = r.account then 1 else 0 end + case when l.instrument = r.instrument then 1 else 0 end + case when l.direction = r.direction then 1 else 0 end + case when l.qty = r.qty then 1 else 0 end + case when l.price = r.price then 1 else 0 end as agreed
   from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.uid = r.cross_uid and l.instrument = r.instrument and l.direction = r.direction and l.qty = r.qty
   ) x where x.agreed >= 4
 ) c
-qualify row_number() over (partition by c.left_id order by c.agreed desc, c.right_uid, c.right_id) = 1
-  and row_number() over (partition by c.right_id order by c.agreed desc, c.left_uid, c.left_id) = 1;
+qualify row_number() over (partition by c.left_nr order by c.agreed desc, c.right_nr) = 1
+  and row_number() over (partition by c.right_nr order by c.agreed desc, c.left_nr) = 1;
 
 -- P13-exec-id-other-date/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -414,8 +414,18 @@ group by a.record_id;
 -- P20-order-economics
 insert into work_pair (left_id, right_id)
 select l.record_id, r.record_id
-from (select x.*, row_number() over (partition by component, pb, order_ref, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_l x) l
-join (select x.*, row_number() over (partition by component, pb, order_ref, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_r x where not x.whole) r
+from (
+  select x.*, coalesce(t.nth, 1) as nth from work_l x left join (
+    select y.nr, row_number() over (partition by y.component, y.pb, y.order_ref, y.account, y.instrument, y.side, y.qty, y.price, y.trade_date, y.settle_date, y.ccy order by y.commission, y.nr) as nth
+    from work_l y where true and hash(y.component, y.pb, y.order_ref, y.account, y.instrument, y.side, y.qty, y.price, y.trade_date, y.settle_date, y.ccy) in (select hash(y.component, y.pb, y.order_ref, y.account, y.instrument, y.side, y.qty, y.price, y.trade_date, y.settle_date, y.ccy) from work_l y group by hash(y.component, y.pb, y.order_ref, y.account, y.instrument, y.side, y.qty, y.price, y.trade_date, y.settle_date, y.ccy) having count(*) > 1)
+  ) t on t.nr = x.nr where true
+) l
+join (
+  select x.*, coalesce(t.nth, 1) as nth from work_r x left join (
+    select y.nr, row_number() over (partition by y.component, y.pb, y.order_ref, y.account, y.instrument, y.side, y.qty, y.price, y.trade_date, y.settle_date, y.ccy order by y.commission, y.nr) as nth
+    from work_r y where not y.whole and hash(y.component, y.pb, y.order_ref, y.account, y.instrument, y.side, y.qty, y.price, y.trade_date, y.settle_date, y.ccy) in (select hash(y.component, y.pb, y.order_ref, y.account, y.instrument, y.side, y.qty, y.price, y.trade_date, y.settle_date, y.ccy) from work_r y group by hash(y.component, y.pb, y.order_ref, y.account, y.instrument, y.side, y.qty, y.price, y.trade_date, y.settle_date, y.ccy) having count(*) > 1)
+  ) t on t.nr = x.nr where not x.whole
+) r
   on l.component = r.component and l.pb = r.pb and l.nth = r.nth and l.order_ref = r.order_ref and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.settle_date = r.settle_date and l.ccy = r.ccy;
 
 -- P20-order-economics/file
@@ -427,8 +437,18 @@ select right_id, 'R', left_id, 'P20-order-economics', null, null from work_pair;
 -- P20-order-economics/any-pb
 insert into work_pair (left_id, right_id)
 select l.record_id, r.record_id
-from (select x.*, row_number() over (partition by component, pb, order_ref, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_l x) l
-join (select x.*, row_number() over (partition by component, order_ref, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_r x where not x.whole) r
+from (
+  select x.*, coalesce(t.nth, 1) as nth from work_l x left join (
+    select y.nr, row_number() over (partition by y.component, y.pb, y.order_ref, y.account, y.instrument, y.side, y.qty, y.price, y.trade_date, y.settle_date, y.ccy order by y.commission, y.nr) as nth
+    from work_l y where true and hash(y.component, y.pb, y.order_ref, y.account, y.instrument, y.side, y.qty, y.price, y.trade_date, y.settle_date, y.ccy) in (select hash(y.component, y.pb, y.order_ref, y.account, y.instrument, y.side, y.qty, y.price, y.trade_date, y.settle_date, y.ccy) from work_l y group by hash(y.component, y.pb, y.order_ref, y.account, y.instrument, y.side, y.qty, y.price, y.trade_date, y.settle_date, y.ccy) having count(*) > 1)
+  ) t on t.nr = x.nr where true
+) l
+join (
+  select x.*, coalesce(t.nth, 1) as nth from work_r x left join (
+    select y.nr, row_number() over (partition by y.component, y.order_ref, y.account, y.instrument, y.side, y.qty, y.price, y.trade_date, y.settle_date, y.ccy order by y.commission, y.nr) as nth
+    from work_r y where not y.whole and hash(y.component, y.order_ref, y.account, y.instrument, y.side, y.qty, y.price, y.trade_date, y.settle_date, y.ccy) in (select hash(y.component, y.order_ref, y.account, y.instrument, y.side, y.qty, y.price, y.trade_date, y.settle_date, y.ccy) from work_r y group by hash(y.component, y.order_ref, y.account, y.instrument, y.side, y.qty, y.price, y.trade_date, y.settle_date, y.ccy) having count(*) > 1)
+  ) t on t.nr = x.nr where not x.whole
+) r
   on l.component = r.component and l.pb is null and l.nth = r.nth and l.order_ref = r.order_ref and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.settle_date = r.settle_date and l.ccy = r.ccy;
 
 -- P20-order-economics/any-pb/file
@@ -601,8 +621,18 @@ select i.record_id, 'R', p.left_id, 'P35-order-block-repeated', null, null from 
 -- P40-economics
 insert into work_pair (left_id, right_id)
 select l.record_id, r.record_id
-from (select x.*, row_number() over (partition by component, pb, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_l x) l
-join (select x.*, row_number() over (partition by component, pb, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_r x where x.order_ref is null) r
+from (
+  select x.*, coalesce(t.nth, 1) as nth from work_l x left join (
+    select y.nr, row_number() over (partition by y.component, y.pb, y.account, y.instrument, y.side, y.qty, y.price, y.trade_date, y.settle_date, y.ccy order by y.commission, y.nr) as nth
+    from work_l y where true and hash(y.component, y.pb, y.account, y.instrument, y.side, y.qty, y.price, y.trade_date, y.settle_date, y.ccy) in (select hash(y.component, y.pb, y.account, y.instrument, y.side, y.qty, y.price, y.trade_date, y.settle_date, y.ccy) from work_l y group by hash(y.component, y.pb, y.account, y.instrument, y.side, y.qty, y.price, y.trade_date, y.settle_date, y.ccy) having count(*) > 1)
+  ) t on t.nr = x.nr where true
+) l
+join (
+  select x.*, coalesce(t.nth, 1) as nth from work_r x left join (
+    select y.nr, row_number() over (partition by y.component, y.pb, y.account, y.instrument, y.side, y.qty, y.price, y.trade_date, y.settle_date, y.ccy order by y.commission, y.nr) as nth
+    from work_r y where y.order_ref is null and hash(y.component, y.pb, y.account, y.instrument, y.side, y.qty, y.price, y.trade_date, y.settle_date, y.ccy) in (select hash(y.component, y.pb, y.account, y.instrument, y.side, y.qty, y.price, y.trade_date, y.settle_date, y.ccy) from work_r y group by hash(y.component, y.pb, y.account, y.instrument, y.side, y.qty, y.price, y.trade_date, y.settle_date, y.ccy) having count(*) > 1)
+  ) t on t.nr = x.nr where x.order_ref is null
+) r
   on l.component = r.component and l.pb = r.pb and l.nth = r.nth and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.settle_date = r.settle_date and l.ccy = r.ccy;
 
 -- P40-economics/file
@@ -614,8 +644,18 @@ select right_id, 'R', left_id, 'P40-economics', null, null from work_pair;
 -- P40-economics/any-pb
 insert into work_pair (left_id, right_id)
 select l.record_id, r.record_id
-from (select x.*, row_number() over (partition by component, pb, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_l x) l
-join (select x.*, row_number() over (partition by component, account, instrument, side, qty, price, trade_date, settle_date, ccy order by commission, uid, record_id) as nth from work_r x where x.order_ref is null) r
+from (
+  select x.*, coalesce(t.nth, 1) as nth from work_l x left join (
+    select y.nr, row_number() over (partition by y.component, y.pb, y.account, y.instrument, y.side, y.qty, y.price, y.trade_date, y.settle_date, y.ccy order by y.commission, y.nr) as nth
+    from work_l y where true and hash(y.component, y.pb, y.account, y.instrument, y.side, y.qty, y.price, y.trade_date, y.settle_date, y.ccy) in (select hash(y.component, y.pb, y.account, y.instrument, y.side, y.qty, y.price, y.trade_date, y.settle_date, y.ccy) from work_l y group by hash(y.component, y.pb, y.account, y.instrument, y.side, y.qty, y.price, y.trade_date, y.settle_date, y.ccy) having count(*) > 1)
+  ) t on t.nr = x.nr where true
+) l
+join (
+  select x.*, coalesce(t.nth, 1) as nth from work_r x left join (
+    select y.nr, row_number() over (partition by y.component, y.account, y.instrument, y.side, y.qty, y.price, y.trade_date, y.settle_date, y.ccy order by y.commission, y.nr) as nth
+    from work_r y where y.order_ref is null and hash(y.component, y.account, y.instrument, y.side, y.qty, y.price, y.trade_date, y.settle_date, y.ccy) in (select hash(y.component, y.account, y.instrument, y.side, y.qty, y.price, y.trade_date, y.settle_date, y.ccy) from work_r y group by hash(y.component, y.account, y.instrument, y.side, y.qty, y.price, y.trade_date, y.settle_date, y.ccy) having count(*) > 1)
+  ) t on t.nr = x.nr where x.order_ref is null
+) r
   on l.component = r.component and l.pb is null and l.nth = r.nth and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.settle_date = r.settle_date and l.ccy = r.ccy;
 
 -- P40-economics/any-pb/file
@@ -625,14 +665,11 @@ union all
 select right_id, 'R', left_id, 'P40-economics', null, null from work_pair;
 
 -- P50-tolerance
-insert into work_pair (left_id, right_id)
-select c.left_id, c.right_id from (
-  select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.price - r.price) as d2, abs(coalesce(l.commission, 0) - coalesce(r.commission, 0)) as d3, abs(l.twin - r.twin) as d4
-  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.trade_date = r.trade_date and l.ccy = r.ccy
+insert into work_candidate (left_id, right_id, left_nr, right_nr, d1, d2, d3, d4)
+select l.record_id, r.record_id, l.nr, r.nr, case when l.settle_date = r.settle_date then 0 else 1 end, abs(l.price - r.price), abs(coalesce(l.commission, 0) - coalesce(r.commission, 0)), abs(l.twin - r.twin)
+from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.trade_date = r.trade_date and l.ccy = r.ccy
     and abs(l.price - r.price) <= greatest(l.half_unit, r.half_unit)
-) c
-qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.d3, c.d4, c.right_uid, c.right_id) = 1
-  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.d3, c.d4, c.left_uid, c.left_id) = 1;
+where l.nr not in (select w.nr from work_crowd w);
 
 -- P50-tolerance/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -1178,13 +1215,10 @@ select i.record_id, 'R', p.left_id, 'P76-order-other-terms', null, null from (
 ) i join work_pair p on p.right_id = i.first_id;
 
 -- P80-side-qualifier
-insert into work_pair (left_id, right_id)
-select c.left_id, c.right_id from (
-  select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
-  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.direction = r.direction and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.side <> r.side
-) c
-qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_uid, c.right_id) = 1
-  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_uid, c.left_id) = 1;
+insert into work_candidate (left_id, right_id, left_nr, right_nr, d1, d2, d3, d4)
+select l.record_id, r.record_id, l.nr, r.nr, case when l.settle_date = r.settle_date then 0 else 1 end, abs(l.twin - r.twin), 0, 0
+from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.direction = r.direction and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.side <> r.side
+where l.nr not in (select w.nr from work_crowd w);
 
 -- P80-side-qualifier/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -1193,13 +1227,10 @@ union all
 select right_id, 'R', left_id, 'P80-side-qualifier', null, null from work_pair;
 
 -- P81-prime-broker
-insert into work_pair (left_id, right_id)
-select c.left_id, c.right_id from (
-  select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
-  from work_l l join work_r r on l.component = r.component and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.pb <> r.pb
-) c
-qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_uid, c.right_id) = 1
-  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_uid, c.left_id) = 1;
+insert into work_candidate (left_id, right_id, left_nr, right_nr, d1, d2, d3, d4)
+select l.record_id, r.record_id, l.nr, r.nr, case when l.settle_date = r.settle_date then 0 else 1 end, abs(l.twin - r.twin), 0, 0
+from work_l l join work_r r on l.component = r.component and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.pb <> r.pb
+where l.nr not in (select w.nr from work_crowd w);
 
 -- P81-prime-broker/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -1208,13 +1239,10 @@ union all
 select right_id, 'R', left_id, 'P81-prime-broker', null, null from work_pair;
 
 -- P81-prime-broker-exec-id
-insert into work_pair (left_id, right_id)
-select c.left_id, c.right_id from (
-  select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
-  from work_l l join work_r r on l.component = r.component and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.uid = r.cross_uid and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.pb <> r.pb
-) c
-qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_uid, c.right_id) = 1
-  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_uid, c.left_id) = 1;
+insert into work_candidate (left_id, right_id, left_nr, right_nr, d1, d2, d3, d4)
+select l.record_id, r.record_id, l.nr, r.nr, case when l.settle_date = r.settle_date then 0 else 1 end, abs(l.twin - r.twin), 0, 0
+from work_l l join work_r r on l.component = r.component and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.uid = r.cross_uid and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.pb <> r.pb
+where l.nr not in (select w.nr from work_crowd w);
 
 -- P81-prime-broker-exec-id/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -1223,13 +1251,10 @@ union all
 select right_id, 'R', left_id, 'P81-prime-broker-exec-id', null, null from work_pair;
 
 -- P82-account
-insert into work_pair (left_id, right_id)
-select c.left_id, c.right_id from (
-  select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
-  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.account <> r.account
-) c
-qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_uid, c.right_id) = 1
-  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_uid, c.left_id) = 1;
+insert into work_candidate (left_id, right_id, left_nr, right_nr, d1, d2, d3, d4)
+select l.record_id, r.record_id, l.nr, r.nr, case when l.settle_date = r.settle_date then 0 else 1 end, abs(l.twin - r.twin), 0, 0
+from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.account <> r.account
+where l.nr not in (select w.nr from work_crowd w);
 
 -- P82-account/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -1238,13 +1263,10 @@ union all
 select right_id, 'R', left_id, 'P82-account', null, null from work_pair;
 
 -- P83-side
-insert into work_pair (left_id, right_id)
-select c.left_id, c.right_id from (
-  select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
-  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.direction <> r.direction
-) c
-qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_uid, c.right_id) = 1
-  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_uid, c.left_id) = 1;
+insert into work_candidate (left_id, right_id, left_nr, right_nr, d1, d2, d3, d4)
+select l.record_id, r.record_id, l.nr, r.nr, case when l.settle_date = r.settle_date then 0 else 1 end, abs(l.twin - r.twin), 0, 0
+from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.direction <> r.direction
+where l.nr not in (select w.nr from work_crowd w);
 
 -- P83-side/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -1253,13 +1275,10 @@ union all
 select right_id, 'R', left_id, 'P83-side', null, null from work_pair;
 
 -- P84-quantity
-insert into work_pair (left_id, right_id)
-select c.left_id, c.right_id from (
-  select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, abs(l.qty - r.qty) as d1, case when l.settle_date = r.settle_date then 0 else 1 end as d2, abs(l.twin - r.twin) as d3
-  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.price = r.price and l.trade_date = r.trade_date and l.qty <> r.qty
-) c
-qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.d3, c.right_uid, c.right_id) = 1
-  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.d3, c.left_uid, c.left_id) = 1;
+insert into work_candidate (left_id, right_id, left_nr, right_nr, d1, d2, d3, d4)
+select l.record_id, r.record_id, l.nr, r.nr, abs(l.qty - r.qty), case when l.settle_date = r.settle_date then 0 else 1 end, abs(l.twin - r.twin), 0
+from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.price = r.price and l.trade_date = r.trade_date and l.qty <> r.qty
+where l.nr not in (select w.nr from work_crowd w);
 
 -- P84-quantity/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -1268,13 +1287,10 @@ union all
 select right_id, 'R', left_id, 'P84-quantity', null, null from work_pair;
 
 -- P85-price
-insert into work_pair (left_id, right_id)
-select c.left_id, c.right_id from (
-  select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, abs(l.price - r.price) as d1, case when l.settle_date = r.settle_date then 0 else 1 end as d2, abs(l.twin - r.twin) as d3
-  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.trade_date = r.trade_date and l.price <> r.price
-) c
-qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.d3, c.right_uid, c.right_id) = 1
-  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.d3, c.left_uid, c.left_id) = 1;
+insert into work_candidate (left_id, right_id, left_nr, right_nr, d1, d2, d3, d4)
+select l.record_id, r.record_id, l.nr, r.nr, abs(l.price - r.price), case when l.settle_date = r.settle_date then 0 else 1 end, abs(l.twin - r.twin), 0
+from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.trade_date = r.trade_date and l.price <> r.price
+where l.nr not in (select w.nr from work_crowd w);
 
 -- P85-price/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -1283,13 +1299,10 @@ union all
 select right_id, 'R', left_id, 'P85-price', null, null from work_pair;
 
 -- P86-currency
-insert into work_pair (left_id, right_id)
-select c.left_id, c.right_id from (
-  select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
-  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.ccy <> r.ccy
-) c
-qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_uid, c.right_id) = 1
-  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_uid, c.left_id) = 1;
+insert into work_candidate (left_id, right_id, left_nr, right_nr, d1, d2, d3, d4)
+select l.record_id, r.record_id, l.nr, r.nr, case when l.settle_date = r.settle_date then 0 else 1 end, abs(l.twin - r.twin), 0, 0
+from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.ccy <> r.ccy
+where l.nr not in (select w.nr from work_crowd w);
 
 -- P86-currency/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -1298,13 +1311,10 @@ union all
 select right_id, 'R', left_id, 'P86-currency', null, null from work_pair;
 
 -- P87-trade-date
-insert into work_pair (left_id, right_id)
-select c.left_id, c.right_id from (
-  select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
-  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.ccy = r.ccy and l.trade_date <> r.trade_date
-) c
-qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_uid, c.right_id) = 1
-  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_uid, c.left_id) = 1;
+insert into work_candidate (left_id, right_id, left_nr, right_nr, d1, d2, d3, d4)
+select l.record_id, r.record_id, l.nr, r.nr, case when l.settle_date = r.settle_date then 0 else 1 end, abs(l.twin - r.twin), 0, 0
+from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.ccy = r.ccy and l.trade_date <> r.trade_date
+where l.nr not in (select w.nr from work_crowd w);
 
 -- P87-trade-date/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -1313,13 +1323,10 @@ union all
 select right_id, 'R', left_id, 'P87-trade-date', null, null from work_pair;
 
 -- P88-instrument
-insert into work_pair (left_id, right_id)
-select c.left_id, c.right_id from (
-  select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.twin - r.twin) as d2
-  from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.order_ref = r.order_ref and l.instrument <> r.instrument
-) c
-qualify row_number() over (partition by c.left_id order by c.d1, c.d2, c.right_uid, c.right_id) = 1
-  and row_number() over (partition by c.right_id order by c.d1, c.d2, c.left_uid, c.left_id) = 1;
+insert into work_candidate (left_id, right_id, left_nr, right_nr, d1, d2, d3, d4)
+select l.record_id, r.record_id, l.nr, r.nr, case when l.settle_date = r.settle_date then 0 else 1 end, abs(l.twin - r.twin), 0, 0
+from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.order_ref = r.order_ref and l.instrument <> r.instrument
+where l.nr not in (select w.nr from work_crowd w);
 
 -- P88-instrument/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)

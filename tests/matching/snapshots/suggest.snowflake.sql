@@ -2,7 +2,7 @@
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
   select x.* from (
-  select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.account = r.account then 1 else 0 end + case when l.instrument = r.instrument then 1 else 0 end + case when l.direction = r.direction then 1 else 0 end + case when l.qty = r.qty then 1 else 0 end + case when l.price = r.price then 1 else 0 end as agreed
+  select l.record_id as left_id, r.record_id as right_id, l.nr as left_nr, r.nr as right_nr, case when l.account = r.account then 1 else 0 end + case when l.instrument = r.instrument then 1 else 0 end + case when l.direction = r.direction then 1 else 0 end + case when l.qty = r.qty then 1 else 0 end + case when l.price = r.price then 1 else 0 end as agreed
   from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.uid = r.cross_uid and l.trade_date = r.trade_date
   ) x where x.agreed >= 2
 ) c
@@ -11,7 +11,7 @@ qualify count(*) over (partition by c.left_id) = 1 and count(*) over (partition 
 -- P50-tolerance
 insert into work_pair (left_id, right_id)
 select c.left_id, c.right_id from (
-  select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.price - r.price) as d2, abs(coalesce(l.commission, 0) - coalesce(r.commission, 0)) as d3, abs(l.twin - r.twin) as d4
+  select l.record_id as left_id, r.record_id as right_id
   from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.trade_date = r.trade_date and l.ccy = r.ccy
     and abs(l.price - r.price) <= greatest(l.half_unit, r.half_unit)
 ) c
@@ -21,7 +21,7 @@ qualify count(*) over (partition by c.left_id) = 1 and count(*) over (partition 
 insert into work_suggestion (left_id, right_id, pass_id, component, kind, score, evidence)
 select x.left_id, x.right_id, 'P50-tolerance', l.component, 'ambiguous', null, '[{"field":"account","is":"equal"},{"field":"instrument","is":"equal"},{"field":"side","is":"equal"},{"field":"qty","is":"equal"},{"field":"trade_date","is":"equal"},{"field":"ccy","is":"equal"}]'
 from (select c.left_id, c.right_id from (
-  select l.record_id as left_id, r.record_id as right_id, l.uid as left_uid, r.uid as right_uid, case when l.settle_date = r.settle_date then 0 else 1 end as d1, abs(l.price - r.price) as d2, abs(coalesce(l.commission, 0) - coalesce(r.commission, 0)) as d3, abs(l.twin - r.twin) as d4
+  select l.record_id as left_id, r.record_id as right_id
   from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.trade_date = r.trade_date and l.ccy = r.ccy
     and abs(l.price - r.price) <= greatest(l.half_unit, r.half_unit)
 ) c qualify not (count(*) over (partition by c.left_id) = 1 and count(*) over (partition by c.right_id) = 1)) x join work_l l on l.record_id = x.left_id;
