@@ -55,9 +55,8 @@ def sequence_gaps(messages: pa.Table, feed: str, file: str, lines: Mapping[str, 
     SequenceReset(4) for those it skips.
     """
     # Lines of log text between the messages are no messages, whatever number they quote.
-    spoken = messages.filter(
-        pc.or_(pc.equal(messages["outcome"], "QUARANTINE"), pc.match_substring(messages["raw"], "8=FIX"))
-    )
+    said = pc.or_(pc.equal(messages["outcome"], "QUARANTINE"), pc.match_substring(messages["raw"], "8=FIX"))
+    spoken = messages if pc.all(said).as_py() else messages.filter(said)
     if not spoken.num_rows:
         return SCHEMA.empty_table()
     raw = spoken["raw"].combine_chunks()
@@ -69,9 +68,14 @@ def sequence_gaps(messages: pa.Table, feed: str, file: str, lines: Mapping[str, 
     for sender in pc.unique(senders).drop_null().to_pylist():
         mine = pc.fill_null(pc.or_(pc.equal(senders, sender), pc.is_null(senders)), False)
         places = np.flatnonzero(mine.to_numpy(zero_copy_only=False))
-        for gap in _gaps(raw.take(pa.array(places)), numbers[places]):
+        for gap in _gaps(_of(raw, places), numbers[places]):
             rows.append(_row(spoken, int(places[gap.at]), gap, feed, sender, file, lines))
     return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def _of(raw: pa.Array, places: Ints) -> pa.Array:
+    """The messages at some places in their order; all of them are not copied."""
+    return raw if len(places) == len(raw) else raw.take(pa.array(places))
 
 
 def _values(raw: pa.Array, pattern: str) -> pa.Array:
@@ -108,7 +112,7 @@ def _within(raw: pa.Array, numbers: Ints, places: Ints, unread: Ints) -> list[Ga
     holes = np.flatnonzero(np.diff(values) > 1)
     if not len(holes):
         return []
-    filled = _told(raw.take(pa.array(places)), numbers[places])
+    filled = _told(_of(raw, places), numbers[places])
     found = []
     for hole in holes.tolist():
         before, after = int(places[first[hole]]), int(places[first[hole + 1]])
