@@ -10,6 +10,7 @@ from typing import Any
 
 from alerting import completeness as ticket_check
 from alerting.triage import TriagePolicy
+from app.all_matched import all_matched
 from app.as_known_facts import copy, counted, known_by
 from app.feed_terms import feed_terms
 from app.summary import Completeness, summary
@@ -119,6 +120,7 @@ def told(warehouse: Warehouse, at_ns: int, policy: TriagePolicy, rules: RuleSet)
     newest = rows_of(warehouse.query(_LAST_RUN, {"own": own(at_ns)}))[0]
     waiting = int(warehouse.query(_UNMATCHED_YET, {"own": own(at_ns)})["n"][0].as_py())
     return summary(warehouse, _completeness(warehouse, policy)) | {
+        "all_matched": all_matched(warehouse),
         "as_known": {
             "at": at_ns, "runs": newest["n"], "last_run": newest["at"], "unmatched_then": waiting,
             "notes": list(_notes(warehouse, rules)),

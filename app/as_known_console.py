@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from app.all_matched import AllMatched
 from app.decision_kinds import ActionRefused
 from app.dictionaries import Names
 from app.feeds_status import FeedsStatus
@@ -146,6 +147,7 @@ def past_console(settings: Settings, warehouse: Warehouse, at_ns: int, when: str
         base_ccy=settings.base_currency,
         open_reads_on_loopback=settings.console.open_reads,
         people=Users(settings.users, SystemClock()) if settings.users else None,
+        all_matched=AllMatched(warehouse, clock),
     )
     return create_console(deps), token
 

@@ -23,6 +23,7 @@ KNOWN_WHEN: Mapping[str, str] = {
     "affirmation": "recv_time_utc",
     "acknowledgement": "recv_time_utc",
     "sequence_gap": "recv_time_utc",
+    "session_state": "recv_time_utc",
     "file_manifest": "recv_time_utc",
     "action": "acted_at",
     "match_decision": "decided_at",

@@ -9,6 +9,7 @@ from app.alerts import standing
 from app.audit import Auditor
 from app.metrics import Metrics
 from app.proof import newest_proof
+from app.summary import UNACCEPTED
 from domain.facts import BREAK_LATENCY
 from domain.schema import arrow_schema
 from domain.taxonomy import Severity
@@ -27,7 +28,8 @@ WHERE c.execution = :e AND c.kind IN ('OPENED', 'REOPENED') AND b.due_at IS NULL
 GROUP BY c.change_id
 """
 _MESSAGES_SQL = "SELECT outcome, count(*) AS n FROM raw_message WHERE execution = :e GROUP BY outcome"
-_OPEN_SQL = "SELECT severity, count(*) AS n FROM recon_break WHERE state = 'OPEN' GROUP BY severity"
+_OPEN_SQL = f"SELECT b.severity, count(*) AS n FROM recon_break b WHERE b.state = 'OPEN' AND {UNACCEPTED} GROUP BY 1"
+_ACCEPTED_SQL = f"SELECT count(*) AS n FROM recon_break b WHERE b.state = 'OPEN' AND NOT ({UNACCEPTED})"
 _PENDING_SQL = """
 SELECT count(*) AS n FROM ticket_outbox o WHERE NOT EXISTS (
   SELECT 1 FROM ticket_delivery d WHERE d.outbox_key = o.outbox_key AND d.outcome IN ('DELIVERED', 'DEAD'))
@@ -70,6 +72,7 @@ class Bookkeeper:
         open_now = {row["severity"]: row["n"] for row in self.warehouse.query(_OPEN_SQL).to_pylist()}
         for severity in Severity:
             self.metrics.breaks_open.labels(severity.name).set(open_now.get(int(severity), 0))
+        self.metrics.breaks_accepted.set(self.warehouse.query(_ACCEPTED_SQL)["n"][0].as_py())
         self.metrics.outbox_depth.set(self.warehouse.query(_PENDING_SQL)["n"][0].as_py())
         for lane, behind in lag.items():
             self.metrics.lag.labels(lane).set(behind)

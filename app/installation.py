@@ -13,6 +13,7 @@ from alerting.port import Ticketing
 from alerting.triage import TriagePolicy
 from anomaly.port import Scorer
 from app import build
+from app.all_matched import all_matched
 from app.audit import Auditor
 from app.evidence import evidence_of
 from app.feed_terms import feed_terms
@@ -106,7 +107,7 @@ class Installation:
 
     def summary(self) -> Json:
         """The tie-out as it stands."""
-        return summary(self.warehouse, self.completeness())
+        return summary(self.warehouse, self.completeness()) | {"all_matched": all_matched(self.warehouse)}
 
     def explain(self, break_id: str) -> Json:
         """Evidence of the break whose id starts with `break_id`. Raises PermanentError for none or several."""

@@ -32,6 +32,9 @@ class Metrics:
             registry=registry,
         )
         self.breaks_open = Gauge("tieout_breaks_open", "Open breaks, by severity", ["severity"], registry=registry)
+        self.breaks_accepted = Gauge(
+            "tieout_breaks_accepted", "Breaks accepted within their tolerance, not open", registry=registry
+        )
         self.outbox_depth = Gauge("tieout_outbox_depth", "Ticket rows waiting for the ticket system", registry=registry)
         self.lag = Gauge("tieout_lane_behind_messages", "Durable messages not yet planned", ["lane"], registry=registry)
         self.executions_now = Gauge(

@@ -101,14 +101,15 @@ def _summary(context: Context, breaks: OpenBreaks, groups: int, quarantined: int
     received = counts.pop("received")
     return {
         "schema": f"tieout.summary/{SCHEMA_VERSION}",
-        "tied_out": not breaks.rows and not quarantined,
+        "tied_out": len(breaks.rows) == breaks.accepted and not quarantined,
         "as_of": _instant(context.as_of_ns),
         "rule_set": context.rule_set,
         "rule_set_hash": context.rule_set_hash,
         "rows": {"received": received, **counts, "complete": received == sum(counts.values())},
         "trades": trades,
         "groups": groups,
-        "breaks": len(breaks.rows),
+        "breaks": len(breaks.rows) - breaks.accepted,
+        "accepted": breaks.accepted,
         "quarantined": quarantined,
         "by_severity": {s.name: breaks.severities[s] for s in sorted(Severity, reverse=True) if breaks.severities[s]},
         "by_code": dict(sorted(breaks.codes.items())),

@@ -29,9 +29,11 @@ ORDER BY e.feed, e.trade_uid, e.version, e.record_id
 
 @dataclass(frozen=True, slots=True)
 class OpenBreaks:
-    """The breaks, and how many there are by severity and code and how much is at stake by currency."""
+    """The breaks, those accepted within tolerance marked so; of the others, how many there are by severity and code and
+    how much is at stake by currency."""
 
     rows: LazyRows
+    accepted: int
     severities: Mapping[Severity, int]
     codes: Mapping[str, int]
     exposure: Mapping[str, Decimal]
@@ -59,12 +61,14 @@ def open_breaks(warehouse: Warehouse, places: Places) -> OpenBreaks:
         return [break_row(row, sides.get(place, {}), places) for place, row in enumerate(found, first)]
 
     exposure: dict[str, Decimal] = {}
-    for value, ccy in zip(breaks["exposure"].to_pylist(), breaks["ccy"].to_pylist(), strict=True):
+    still_open = breaks.filter(pc.equal(breaks["state"], "OPEN"))
+    for value, ccy in zip(still_open["exposure"].to_pylist(), still_open["ccy"].to_pylist(), strict=True):
         if value is not None and ccy:
             exposure[ccy] = exposure.get(ccy, Decimal(0)) + abs(value)
     lazy = LazyRows(breaks.num_rows, rows, lambda first, last: [dump(row) for row in rows(first, last)])
-    severities = Counter(map(Severity, breaks["severity"].to_pylist()))
-    return OpenBreaks(lazy, severities, Counter(breaks["code"].to_pylist()), exposure)
+    severities = Counter(map(Severity, still_open["severity"].to_pylist()))
+    accepted = breaks.num_rows - still_open.num_rows
+    return OpenBreaks(lazy, accepted, severities, Counter(still_open["code"].to_pylist()), exposure)
 
 
 def _like(table: pa.Table, others: pa.Table) -> pa.Schema:

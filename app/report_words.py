@@ -80,13 +80,18 @@ def count(number_of: int, one: str, many: str | None = None) -> str:
 def verdict(summary: Json) -> str:
     """The first line of every report."""
     if summary["tied_out"]:
-        return "Everything ties out"
+        told = "Everything ties out"
+        return told + (
+            f", {count(summary['accepted'], 'break')} accepted within tolerance" if summary["accepted"] else ""
+        )
     parts = []
     if summary["breaks"]:
         kinds = ", ".join(f"{n} {name.lower()}" for name, n in summary["by_severity"].items())
         parts.append(f"{count(summary['breaks'], 'break')} ({kinds})")
     if summary["quarantined"]:
         parts.append(f"{count(summary['quarantined'], 'row')} in quarantine")
+    if summary["accepted"]:
+        parts.append(f"{summary['accepted']:,} accepted within tolerance")
     return ", ".join(parts)
 
 

@@ -13,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from anomaly.model import InProcessScorer
+from app.all_matched import AllMatched
 from app.api import routes
 from app.api_audit import audit_routes, break_routes
 from app.as_known_verbs import prover_of
@@ -28,6 +29,7 @@ from app.mirror import Mirror
 from app.paths import DataDir
 from app.proof_timer import NightlyProof
 from app.rules_api import rules_routes
+from app.session_watch import SessionWatch
 from app.settings import Settings, SettingsError
 from app.table_poller import TablePoller
 from app.users import Users
@@ -79,7 +81,8 @@ def run_worker_child(settings: Settings, clock: Clock, stop: threading.Event) ->
         write_json(data.ready / "worker.json", {"pid": os.getpid(), "host": host, "port": port})
         nightly = NightlyProof(prover_of(installation), settings.proof, clock)
         chores = (Housekeeping(installation).run_if_due, nightly.start_if_due)
-        _work(worker, TablePoller(installation), chores, settings.worker.poll_ms / 1000, stop)
+        sources = (TablePoller(installation).step, SessionWatch(installation).step)
+        _work(worker, sources, chores, settings.worker.poll_ms / 1000, stop)
         server.should_exit = True
         thread.join(5)
         nightly.wait(PROOF_PATIENCE_SECONDS)
@@ -110,6 +113,7 @@ def console_app(
         token_hint=str(DataDir(settings.data_dir).service),
         people=Users(settings.users, installation.clock) if settings.users else None,
         open_as=settings.console.open_as,
+        all_matched=AllMatched(installation.warehouse, installation.clock),
     )
     app = create_console(deps)
     decided = Decisions(installation.warehouse, installation.clock, lambda _id: None, settings.decisions)
@@ -149,7 +153,7 @@ def _graph(installation: Installation, definition: Any, statuses: Any, selected:
 
 def _work(
     worker: Worker,
-    tables: TablePoller,
+    sources: Sequence[Callable[[], bool]],
     chores: Sequence[Callable[[], bool]],
     poll_seconds: float,
     stop: threading.Event,
@@ -157,7 +161,9 @@ def _work(
     """Work until `stop`; when there is nothing to do, the first of the `chores` that is due is done."""
     while not stop.is_set():
         try:
-            moved = worker.step() | tables.step()
+            moved = worker.step()
+            for look in sources:
+                moved |= look()
         except TransientError as error:
             logger.warning("the worker waits: %s", error)
             stop.wait(ERROR_PAUSE_SECONDS)

@@ -16,6 +16,13 @@ SELECT break_id, code, coalesce(left_value, '') AS l, coalesce(right_value, '') 
   coalesce(CAST(delta AS VARCHAR), '') AS d
 FROM recon_break WHERE state = 'OPEN' ORDER BY break_id
 """
+# What was accepted within its tolerance is settled: nobody has to look at it.
+UNACCEPTED = """NOT EXISTS (
+  SELECT 1 FROM break_acceptance y WHERE y.break_id = b.break_id AND y.generation = b.generation)"""
+_STATES_SQL = f"""
+SELECT CASE WHEN b.state = 'OPEN' AND NOT ({UNACCEPTED}) THEN 'ACCEPTED' ELSE b.state END AS k, count(*) AS n
+FROM recon_break b GROUP BY 1
+"""
 _HELD_SQL = """
 SELECT q.reason AS k, count(*) AS n FROM quarantine q
 WHERE NOT EXISTS (SELECT 1 FROM quarantine_retry r WHERE r.quarantine_id = q.quarantine_id AND r.healed)
@@ -60,9 +67,12 @@ def summary(warehouse: Warehouse, completeness: Completeness) -> Json:
         ).to_pylist(),
         "groups": _counts(warehouse, "SELECT pass_id AS k, count(*) AS n FROM match_group GROUP BY pass_id"),
         "breaks": _breaks(warehouse),
-        "states": _counts(warehouse, "SELECT state AS k, count(*) AS n FROM recon_break GROUP BY state"),
+        "states": _counts(warehouse, _STATES_SQL),
         "exposure_base": str(
-            _scalar(warehouse, "SELECT coalesce(sum(exposure_base), 0) FROM recon_break WHERE state = 'OPEN'")
+            _scalar(
+                warehouse,
+                f"SELECT coalesce(sum(b.exposure_base), 0) FROM recon_break b WHERE b.state = 'OPEN' AND {UNACCEPTED}",
+            )
         ),
         "quarantine": _counts(warehouse, _HELD_SQL),
         "tickets": {
@@ -111,8 +121,8 @@ def latency(warehouse: Warehouse) -> Json:
 
 def _breaks(warehouse: Warehouse) -> list[Json]:
     rows = warehouse.query(
-        "SELECT code, severity, count(*) AS n, sum(exposure_base) AS exposure FROM recon_break WHERE state = 'OPEN'"
-        " GROUP BY code, severity ORDER BY severity DESC, code"
+        "SELECT b.code, b.severity, count(*) AS n, sum(b.exposure_base) AS exposure FROM recon_break b"
+        f" WHERE b.state = 'OPEN' AND {UNACCEPTED} GROUP BY b.code, b.severity ORDER BY b.severity DESC, b.code"
     ).to_pylist()
     names: Mapping[str, Any] = taxonomy()
     return [

@@ -76,6 +76,7 @@ def _totals(summary: Json) -> RenderableType:
     table.add_row("matched groups", f"{sum(groups.values()):,}  ({_listed(groups)})")
     states = summary["states"]
     table.add_row("expected (inside grace)", f"{states.get('EXPECTED', 0):,}")
+    table.add_row("accepted within tolerance", f"{states.get('ACCEPTED', 0):,}")
     table.add_row("cured by themselves", f"{states.get('CURED', 0):,}")
     tickets = summary["tickets"]
     pending = f", {tickets['pending']:,} waiting for the ticket system" if tickets["pending"] else ""
@@ -94,6 +95,10 @@ def _totals(summary: Json) -> RenderableType:
         f"{proof['received']:,} received = {proof['accounted']:,} accounted for; {proof['live']:,} live facts = "
         f"{proof['placed']:,} grouped, broken or expected; {proof['ticketable']:,} ticketable = {proof['tickets']:,}",
     )
+    if "all_matched" in summary:
+        matched = summary["all_matched"]
+        style = "green" if matched["holds"] else "bold red" if matched["blocked"] else "yellow"
+        table.add_row("the day", Text(matched["text"], style=style))
     table.add_row("digest", summary["digest"][:16])
     for alert in summary.get("alerts", ()):
         table.add_row("alert", Text(f"{alert['severity']} {alert['kind']}: {alert['detail']}", style="red"))

@@ -165,6 +165,7 @@ def status(deps: Deps) -> dict[str, Any]:
     feeds = [{**f, "last": f["last"].isoformat() + "Z" if f["last"] else None} for f in plant.feeds(deps)]
     return {
         "tenant": deps.tenant,
+        "all_matched": plant.all_matched(deps),
         "components": [{"name": c.name, "state": c.state, "detail": c.detail} for c in plant.components(deps)],
         "completeness": plant.completeness(deps.warehouse),
         "tickets": plant.tickets(deps.warehouse),

@@ -37,7 +37,7 @@ _ACTION_WORDS = {
     "unmatch": "Taken apart", "release": "Left to the rules again", "map_identifier": "Identifier mapped",
     "dk": "Refused (DK)",
 }  # fmt: skip
-_PROPOSAL_WORDS = {
+PROPOSAL_WORDS = {
     "assign": "assign", "comment": "comment", "resolve": "resolve", "reopen": "reopen", "close": "close",
     "accept": "write off", "wait": "wait", "suppress": "suppress", "force_match": "match by hand",
     "unmatch": "take apart", "release": "leave to the rules", "map_identifier": "map an identifier",
@@ -216,11 +216,11 @@ def _deed(row: Row) -> str:
     """What a person did, in a few words."""
     kind = text(row, "kind")
     if row.get("target_kind"):
-        what = _PROPOSAL_WORDS.get(text(row, "target_kind"), text(row, "target_kind"))
+        what = PROPOSAL_WORDS.get(text(row, "target_kind"), text(row, "target_kind"))
         word = {"approve": "Approved", "reject": "Rejected", "withdraw": "Withdrawn"}.get(kind, kind)
         return f"{word}: {what}, proposed by {text(row, 'target_actor')}"
     if row.get("needs_approval"):
-        return f"Proposed to {_PROPOSAL_WORDS.get(kind, kind)}"
+        return f"Proposed to {PROPOSAL_WORDS.get(kind, kind)}"
     title = _ACTION_WORDS.get(kind, kind.capitalize())
     if row.get("assignee"):
         title += f" to {row['assignee']}"
@@ -238,7 +238,7 @@ def proposals(warehouse: Warehouse, break_id: str) -> tuple[Proposal, ...]:
         {"id": break_id},
     )
     return tuple(
-        Proposal(text(r, "action_id"), _PROPOSAL_WORDS.get(text(r, "kind"), text(r, "kind")), text(r, "actor"),
+        Proposal(text(r, "action_id"), PROPOSAL_WORDS.get(text(r, "kind"), text(r, "kind")), text(r, "actor"),
                  text(r, "reason"))
         for r in rows(found)
     )  # fmt: skip

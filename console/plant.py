@@ -196,6 +196,20 @@ def _proof(warehouse: Warehouse) -> Component:
     return Component("Proof", "ok", f"{when}: one batch gave the same {whole(found[0], 'breaks')} breaks")
 
 
+def all_matched(deps: ConsoleDeps) -> dict[str, Any] | None:
+    """Whether everything is matched, and what stands against it; None where nobody can tell."""
+    return dict(deps.all_matched()) if deps.all_matched is not None else None
+
+
+def _matched(deps: ConsoleDeps) -> Component:
+    """The verdict on the day: never a good one while a feed is silent or the completeness check fails."""
+    told = all_matched(deps)
+    if told is None:
+        return Component("The day", "warn", "not counted here")
+    state = "ok" if told["holds"] else "down" if told["blocked"] else "warn"
+    return Component("The day", state, str(told["text"])[:600])
+
+
 def components(deps: ConsoleDeps) -> list[Component]:
     """Health of every part the console can see; a part that raises is down, with the error's text."""
 
@@ -222,6 +236,7 @@ def components(deps: ConsoleDeps) -> list[Component]:
         return Component("Score model", "warn" if missing else "ok", words)
 
     parts: dict[str, Callable[[], Component]] = {
+        "The day": lambda: _matched(deps),
         "Warehouse": lambda: _warehouse_health(deps.warehouse, deps.clock),
         "Workflow engine": engine,
         "Feeds": lambda: _feed_health(feeds(deps)),

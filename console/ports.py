@@ -77,7 +77,8 @@ class ConsoleDeps:
     "message_id", "recv_ts", "fields": [{"tag", "name", "value", "meaning"}]}], ...}`; an empty dict shows nothing.
     `token_hint` is the path of the file that holds the token; the sign-in page names it.
     `actor` is what whoever holds the token is called; `people` may sign in by name; `open_as` is the one of them who
-    acts where reads are open and nobody signed in.
+    acts where reads are open and nobody signed in. `all_matched()` says `holds`, what is `blocked` and why, and how
+    many breaks are `open` or `expected`.
     """
 
     warehouse: Warehouse
@@ -99,4 +100,5 @@ class ConsoleDeps:
     stream_seconds: float = 300.0
     token_hint: str = ""
     people: People | None = None
+    all_matched: Callable[[], Mapping[str, Any]] | None = None
     open_as: str | None = None

@@ -16,7 +16,10 @@ from console.wording import break_name, compact, severity_word, span_words, stam
 from domain.principal import Principal
 
 HERE = Path(__file__).parent
-NAVIGATION = (("breaks", "Breaks"), ("runs", "Runs"), ("feeds", "Feeds"), ("health", "Health"), ("help", "Help"))
+NAVIGATION = (
+    ("breaks", "Breaks"), ("proposals", "Approvals"), ("runs", "Runs"), ("feeds", "Feeds"), ("health", "Health"),
+    ("help", "Help"),
+)  # fmt: skip
 SAVED_VIEWS = (
     ("critical", "Critical, unassigned", "/breaks?severity=4&assignee=none"),
     ("late", "Deadline breached", "/breaks?due=breached&sort=deadline"),

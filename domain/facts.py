@@ -317,6 +317,22 @@ SEQUENCE_GAP = Table(
     """),
 )
 
+SESSION_STATE = Table(
+    "session_state",
+    Kind.FACT,
+    columns("""
+        record_id str ! identity
+        feed str !
+        session str !
+        kind str ! | ABSENT: not there inside its hours; PRESENT: back; FILLED, LOST: what became of a gap
+        since ts ! | when the absence began, or the gap was seen
+        seen_at ts ! | when this was seen
+        gap_id str | record_id of the gap it is about
+        recv_time_utc ts !
+        execution str !
+    """),
+)
+
 DAY_CLOSE = Table(
     "day_close",
     Kind.FACT,

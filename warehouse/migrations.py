@@ -82,6 +82,7 @@ MIGRATIONS: tuple[tuple[str, Callable[[Warehouse], None]], ...] = (
     ("manifest row count", _manifest_row_count),
     ("proof runs", _create_tables),
     ("suggestions", _create_tables),
+    ("session states", _create_tables),
 )
 
 

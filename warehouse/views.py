@@ -109,6 +109,8 @@ UNION ALL
 SELECT record_id, feed, 'seq:' || CAST(gap_first AS VARCHAR) || '-' || CAST(gap_last AS VARCHAR), file, line
 FROM sequence_gap
 UNION ALL
+SELECT record_id, feed, 'session:' || session, CAST(NULL AS VARCHAR), CAST(NULL AS BIGINT) FROM session_state
+UNION ALL
 SELECT q.quarantine_id, q.feed,
   CASE WHEN q.code IN ('I06', 'I07') THEN coalesce(q.file, substr(m.session, length(q.feed) + 2))
     ELSE 'sha256:' || m.sha256 END, q.file, q.line

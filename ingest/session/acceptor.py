@@ -221,7 +221,8 @@ class _Acceptor:
                 self._numbers[name] = (connection.core.next_in, connection.core.next_out)
             received, last_recv_ts = self.committer.logged(name)
             connected = connection is not None and connection.connected
-            rows.append(SessionStatus(name, connected, *self._numbers[name], received, last_recv_ts))
+            gap = connection.core.gap if connection is not None and connection.core is not None else (0, 0)
+            rows.append(SessionStatus(name, connected, *self._numbers[name], received, last_recv_ts, *gap))
         free = shutil.disk_usage(self.config.log_directory).free
         write_status(self.config.state_directory, self.clock.now_ns(), port, free, self._disk_low, rows)
 

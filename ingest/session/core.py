@@ -52,6 +52,11 @@ class SessionCore:
         return self._expected
 
     @property
+    def gap(self) -> tuple[int, int]:
+        """First and last MsgSeqNum that were skipped and asked for again; (0, 0) without a gap."""
+        return (self._expected, self._gap_end - 1) if self._gap_end > self._expected else (0, 0)
+
+    @property
     def next_out(self) -> int:
         """MsgSeqNum of the next message sent."""
         return self._out.next_number

@@ -10,7 +10,10 @@ STATUS_NAME = "status.json"
 
 @dataclass(frozen=True, slots=True)
 class SessionStatus:
-    """One session: connected, MsgSeqNum expected and sent next, messages in the log, last receive time (ns UTC)."""
+    """One session: connected, MsgSeqNum expected and sent next, messages in the log, last receive time (ns UTC).
+
+    `gap_first` to `gap_last` were skipped and asked for again, and have not come yet; both 0 without a gap.
+    """
 
     session: str
     connected: bool
@@ -18,6 +21,8 @@ class SessionStatus:
     next_out: int
     received: int
     last_recv_ts: int
+    gap_first: int = 0
+    gap_last: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The ingest level: quarantine, integrity warnings, unknown names, lost messages and silent feeds as breaks (I01-I07).
 
 Its components begin with `I|`: `q` a feed's quarantine of a day, `w` its warnings, `n` an instrument and `a` an account
-nobody knows, `g` a gap, `f` a feed and a date.
+nobody knows, `g` a gap, `f` a feed and a date, `s` an absent session.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from matching.levels import ingest_sql as sql
-from matching.levels import silent
+from matching.levels import sessions, silent
 from matching.levels.port import Run
 
 
@@ -29,11 +29,16 @@ class IngestLevel:
             _execute(run, sql.TOUCH_QUARANTINE)
         if _any(run, "sequence_gap"):
             _execute(run, sql.TOUCH_GAPS)
+        if _any(run, "session_state"):
+            _execute(run, sql.TOUCH_FILLED)
+            sessions.touch(run)
         silent.touch(run)
 
     def find(self, run: Run) -> None:
         """The breaks of this level's components."""
         silent.find(run)
+        if _any(run, "session_state"):
+            sessions.find(run)
         if not _any(run, "work_component where component like 'I|%'"):
             return
         _load_sources(run)

@@ -10,7 +10,7 @@ NOW = "cast(:as_of as timestamp_ntz(9))"
 GAP_SECONDS = 60
 _RUN = "(select x.execution from work_execution x)"
 # What a run may know of: a replay finds the facts of later runs in the tables already.
-_SEEN = (
+SEEN = (
     "(select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y"
     f" where y.execution in {_RUN}))"
 )
@@ -53,6 +53,11 @@ where q.execution in {_RUN} or q.quarantine_id in (
   select r.quarantine_id from quarantine_retry r where r.execution in {_RUN})
 """
 _GAP = "'I|g|' || g.record_id"
+TOUCH_FILLED = f"""
+insert into work_component
+select distinct 'I|g|' || h.gap_id from session_state h
+where h.kind = 'FILLED' and h.execution in {_RUN} and 'I|g|' || h.gap_id not in ({_NEW})
+"""
 TOUCH_GAPS = f"insert into work_component select {_GAP} from sequence_gap g where g.execution in {_RUN}"
 
 
@@ -125,9 +130,9 @@ _QUARANTINED = f"""
       {_NO_TIME} as due_at, {_NOTHING_TRADED.format(day="cast(q.recv_ts as date)")}, q.detail as shown,
       cast(count(*) over (partition by {_HELD_DAY}) as varchar) || ' messages of ' || q.feed as summary, {_UNTRADED}
     from quarantine q left join work_source f on f.feed = q.feed
-    where {_HELD_DAY} in ({_NEW}) and q.code <> 'I02' and q.execution in {_SEEN} and not exists (
+    where {_HELD_DAY} in ({_NEW}) and q.code <> 'I02' and q.execution in {SEEN} and not exists (
       select 1 from quarantine_retry r
-      where r.quarantine_id = q.quarantine_id and r.healed and r.execution in {_SEEN})"""
+      where r.quarantine_id = q.quarantine_id and r.healed and r.execution in {SEEN})"""
 
 _LOST = f"""
     select g.record_id as item, g.record_id as anchor, {_GAP} as component, {_LEG}, 'I05' as code, {_PB},
@@ -136,7 +141,8 @@ _LOST = f"""
         || cast(g.gap_first as varchar) || ' to ' || cast(g.gap_last as varchar) as shown,
       {_NO_TEXT} as summary, {_UNTRADED}
     from sequence_gap g left join work_source f on f.feed = g.feed
-    where {_GAP} in ({_NEW})"""
+    where {_GAP} in ({_NEW}) and g.execution in {SEEN} and not exists (
+      select 1 from session_state h where h.gap_id = g.record_id and h.kind = 'FILLED' and h.execution in {SEEN})"""
 
 _HOW_MANY = "cast(count(*) over (partition by m.component) as varchar)"
 _WRONG_PART = (

@@ -242,7 +242,14 @@ def test_what_one_proposes_another_approves(browser, seeded, serve) -> None:  # 
             page.click("#act-go")
             page.wait_for_selector(".proposal:has-text('Waits for a second person')")
             assert page.locator("[data-verdict=approve]").count() == 0
+            page.goto(f"{base}/proposals")
+            assert "Booked again with the right side" in page.inner_text("#waiting tbody tr")
+            assert page.locator("#waiting [data-verdict=withdraw]").count() == 1
         else:
-            page.click("[data-verdict=approve]")
+            page.click("nav a[href='/proposals']")
+            assert "ana" in page.inner_text("#waiting tbody tr")
+            page.click("#waiting [data-verdict=approve]")
+            page.wait_for_selector("text=Nothing waits for a second person.")
+            page.goto(f"{base}/breaks/{critical}")
             page.wait_for_selector(".bs-resolved")
         context.close()

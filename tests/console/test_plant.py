@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
+from console import plant
 from console.app import create_console
 from console.explain import cut
 from console.plant import hex_dump, readable
@@ -45,7 +46,8 @@ def test_status_adds_up(client: TestClient) -> None:
     tickets = found["tickets"]
     assert tickets["written"] == tickets["delivered"] + tickets["waiting"] + tickets["dead"] == 60
     assert {c["name"]: c["state"] for c in found["components"]} == {
-        "Warehouse": "ok", "Workflow engine": "warn", "Feeds": "down", "Ticket delivery": "ok", "Score model": "ok",
+        "The day": "warn", "Warehouse": "ok", "Workflow engine": "warn", "Feeds": "down", "Ticket delivery": "ok",
+        "Score model": "ok",
         "Alerts": "ok", "Proof": "ok",
     }  # fmt: skip
 
@@ -92,3 +94,15 @@ def test_messages_are_cut_even_when_they_are_garbage() -> None:
     fields = cut(b"8=FIX.4.4\x01noequals\x0199999999999=x\x01=y\x01\xff=z\x01", lambda tag: f"T{tag}")
     assert [f["tag"] for f in fields] == ["8", "", "99999999999", "", ""]
     assert fields[0] == {"tag": "8", "name": "T8", "value": "FIX.4.4", "meaning": ""}
+
+
+def test_the_day_is_not_all_matched_while_a_feed_is_silent(deps: ConsoleDeps) -> None:
+    told = {"holds": False, "blocked": ["I06: nothing from CHARLIE"], "open": 2, "expected": 0,
+            "text": "NOT all matched: I06: nothing from CHARLIE; 2 breaks open"}  # fmt: skip
+    silent = dataclasses.replace(deps, all_matched=lambda: told)
+    [day] = [part for part in plant.components(silent) if part.name == "The day"]
+    assert (day.state, day.detail) == ("down", told["text"])
+    assert plant.all_matched(silent) == told
+    [day] = [part for part in plant.components(dataclasses.replace(deps, all_matched=lambda: told | {
+        "holds": True, "blocked": [], "text": "all matched"})) if part.name == "The day"]  # fmt: skip
+    assert (day.state, day.detail) == ("ok", "all matched")

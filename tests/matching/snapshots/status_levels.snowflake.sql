@@ -311,6 +311,11 @@ select distinct 'I|q|' || q.feed || '|' || cast(cast(q.recv_ts as date) as varch
 where q.execution in (select x.execution from work_execution x) or q.quarantine_id in (
   select r.quarantine_id from quarantine_retry r where r.execution in (select x.execution from work_execution x));
 
+-- ingest_sql/touch_filled
+insert into work_component
+select distinct 'I|g|' || h.gap_id from session_state h
+where h.kind = 'FILLED' and h.execution in (select x.execution from work_execution x) and 'I|g|' || h.gap_id not in (select c.component from work_component c);
+
 -- ingest_sql/touch_gaps
 insert into work_component select 'I|g|' || g.record_id from sequence_gap g where g.execution in (select x.execution from work_execution x);
 
@@ -490,7 +495,8 @@ with ranked as (
         || cast(g.gap_first as varchar) || ' to ' || cast(g.gap_last as varchar) as shown,
       cast(null as varchar) as summary, cast(null as number(38, 10)) as qty, cast(null as number(28, 12)) as price
     from sequence_gap g left join work_source f on f.feed = g.feed
-    where 'I|g|' || g.record_id in (select c.component from work_component c)) i
+    where 'I|g|' || g.record_id in (select c.component from work_component c) and g.execution in (select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y where y.execution in (select x.execution from work_execution x))) and not exists (
+      select 1 from session_state h where h.gap_id = g.record_id and h.kind = 'FILLED' and h.execution in (select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y where y.execution in (select x.execution from work_execution x))))) i
 ), t as (
   select r.*, sum(case when r.place = 1 then 1 else 0 end) over (partition by r.component) as n from ranked r
 )
@@ -517,7 +523,8 @@ with ranked as (
         || cast(g.gap_first as varchar) || ' to ' || cast(g.gap_last as varchar) as shown,
       cast(null as varchar) as summary, cast(null as number(38, 10)) as qty, cast(null as number(28, 12)) as price
     from sequence_gap g left join work_source f on f.feed = g.feed
-    where 'I|g|' || g.record_id in (select c.component from work_component c)) i
+    where 'I|g|' || g.record_id in (select c.component from work_component c) and g.execution in (select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y where y.execution in (select x.execution from work_execution x))) and not exists (
+      select 1 from session_state h where h.gap_id = g.record_id and h.kind = 'FILLED' and h.execution in (select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y where y.execution in (select x.execution from work_execution x))))) i
 ), t as (
   select r.*, sum(case when r.place = 1 then 1 else 0 end) over (partition by r.component) as n from ranked r
 )
@@ -555,4 +562,20 @@ where s.silent and v.leg = 'L' and v.is_tip and v.status <> 'CANCEL' and not v.h
 -- silent/wait
 update work_finding set due_at = cast(:until as timestamp_ntz(9))
 where code = 'T01' and pb = :party and trade_date = :day and due_at < cast(:until as timestamp_ntz(9));
+
+-- sessions/touch
+insert into work_component
+select distinct 'I|s|' || s.feed || '|' || cast(s.since as varchar) from session_state s
+where s.kind in ('ABSENT', 'PRESENT') and s.execution in (select x.execution from work_execution x);
+
+-- sessions/touch_waiting
+insert into work_component
+select distinct b.component from recon_break b
+where b.code = :code and b.state = 'EXPECTED' and (b.pb_id = :party or :code = 'T02')
+  and b.component not in (select c.component from work_component c);
+
+-- sessions/wait
+update work_finding set due_at = cast(:until as timestamp_ntz(9))
+where code = :code and (pb = :party or :code = 'T02')
+  and due_at >= cast(:since as timestamp_ntz(9)) and due_at < cast(:until as timestamp_ntz(9));
 
