@@ -8,14 +8,18 @@ row are its neighbours in the sorted crowd, never all of it: work grows with the
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 from warehouse.port import Warehouse
 
 # A key that more rows than this share on both sides is a crowd.
 CROWD = 200
 # Neighbours looked at on either side of a row's place in its crowd.
 NEIGHBOURS = 8
-# What is left after this many rounds goes to the next pass.
+# A pass that repeats until it adds nothing leaves the rest to the next after this many rounds.
 MOST_ROUNDS = 50
+# Chains of ties give one pair a round: after this many they are followed to their end one by one.
+_ROUNDS = 10
 
 MEASURES = 4
 _DISTANCES = [f"d{n}" for n in range(1, MEASURES + 1)]
@@ -165,11 +169,37 @@ def _choose(warehouse: Warehouse) -> int:
     pairs = warehouse.execute(PAIRS)
     if rivals == 0:
         return pairs
-    for turn in range(MOST_ROUNDS):
+    for turn in range(_ROUNDS):
         if not warehouse.execute(CHOOSE, {"turn": turn}):
             break
         warehouse.execute(FORGET_CHOSEN, {"turn": turn})
+    else:
+        _follow(warehouse)
     pairs += warehouse.execute(CHOSEN)
     warehouse.execute("delete from work_rival")
     warehouse.execute("delete from work_choice")
     return pairs
+
+
+def _follow(warehouse: Warehouse) -> None:
+    """Every further round at once.
+
+    The least pair of all, ties by our number and then theirs, is always one where both choose each other, and so is the
+    least of those it leaves: taking them in that order ends where rounds end.
+    """
+    rest = warehouse.query(
+        f"select c.left_id, c.right_id, c.left_nr, c.right_nr from work_rival c"
+        f" order by {_NEAREST}, c.left_nr, c.right_nr"
+    )
+    ours: set[int] = set()
+    theirs: set[int] = set()
+    chosen = []
+    pairs = zip(rest["left_nr"].to_pylist(), rest["right_nr"].to_pylist(), strict=True)
+    for row, (left, right) in enumerate(pairs):
+        if left not in ours and right not in theirs:
+            ours.add(left)
+            theirs.add(right)
+            chosen.append(row)
+    if chosen:
+        taken = rest.take(chosen)
+        warehouse.append("work_choice", taken.append_column("turn", pa.repeat(_ROUNDS, len(chosen))))
