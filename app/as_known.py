@@ -37,7 +37,7 @@ _UNMATCHED_YET = f"""
 SELECT count(*) AS n FROM raw_message m WHERE EXISTS (
   SELECT 1 FROM execution_log x WHERE x.execution = m.execution AND x.seq = {_OWN_RUN})
 """
-_LAST_RUN = f"SELECT max(as_of) AS at, count(DISTINCT seq) AS n FROM execution_log WHERE seq < {_OWN_RUN}"
+_LAST_RUN = f"SELECT max(as_of) AS last_run, count(DISTINCT seq) AS n FROM execution_log WHERE seq < {_OWN_RUN}"
 _building = threading.Lock()
 
 
@@ -122,7 +122,7 @@ def told(warehouse: Warehouse, at_ns: int, policy: TriagePolicy, rules: RuleSet)
     return summary(warehouse, _completeness(warehouse, policy)) | {
         "all_matched": all_matched(warehouse),
         "as_known": {
-            "at": at_ns, "runs": newest["n"], "last_run": newest["at"], "unmatched_then": waiting,
+            "at": at_ns, "runs": newest["n"], "last_run": newest["last_run"], "unmatched_then": waiting,
             "notes": list(_notes(warehouse, rules)),
         },
     }  # fmt: skip

@@ -14,7 +14,7 @@ from matching.finish import rows_of
 
 logger = logging.getLogger(__name__)
 _SECOND_NS = 1_000_000_000
-_FIRST_RUN = "SELECT min(as_of) AS at FROM execution_log"
+_FIRST_RUN = "SELECT min(as_of) AS first_run FROM execution_log"
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ class NightlyProof:
     def due(self) -> int | None:
         """When the next proof is due (UTC ns): the first such time after the last proof, else after the first run."""
         last = newest_proof(self.prover.warehouse)
-        since = last["ran_at"] if last else rows_of(self.prover.warehouse.query(_FIRST_RUN))[0]["at"]
+        since = last["ran_at"] if last else rows_of(self.prover.warehouse.query(_FIRST_RUN))[0]["first_run"]
         return None if since is None else next_after(since, self.settings)
 
     def wait(self, seconds: float) -> None:

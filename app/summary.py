@@ -35,7 +35,7 @@ SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY ms) AS p50, percentile_cont(0
 ) q
 """
 _PROOF_SQL = """
-SELECT CAST(ran_at AS VARCHAR) AS at, differences FROM proof_run ORDER BY ran_at DESC, proof_id LIMIT 1
+SELECT CAST(ran_at AS VARCHAR) AS ran, differences FROM proof_run ORDER BY ran_at DESC, proof_id LIMIT 1
 """
 
 
@@ -109,7 +109,7 @@ def last_proof(warehouse: Warehouse) -> str | None:
     if not found:
         return None
     outcome = f"{found[0]['differences']:,} differences" if found[0]["differences"] else "the same in one batch"
-    return f"{found[0]['at'][:19]} UTC: {outcome}"
+    return f"{found[0]['ran'][:19]} UTC: {outcome}"
 
 
 def latency(warehouse: Warehouse) -> Json:
