@@ -79,9 +79,10 @@ def mutual(condition: str, distances: Sequence[str], keys: Sequence[tuple[str, s
     measured = [*distances, *["0"] * (MEASURES - len(distances))]
     row = f"l.record_id, r.record_id, l.nr, r.nr, {', '.join(measured)}"
     into = f"insert into work_candidate ({_COLUMNS})\n"
-    outside = "l.nr not in (select w.nr from work_crowd w)"
+    # Below the join: a crowd must not meet itself before it is left out.
+    outside = "(select x.* from work_l x where x.nr not in (select w.nr from work_crowd w))"
     return Mutual(
-        f"{into}select {row}\nfrom work_l l join work_r r on {condition}\nwhere {outside}",
+        f"{into}select {row}\nfrom {outside} l join work_r r on {condition}",
         _busy(keys),
         _crowd(keys),
         into + _neighbours(row, condition, keys, order),
@@ -110,39 +111,43 @@ def _crowd(keys: Sequence[tuple[str, str]]) -> str:
     )
 
 
-def _neighbours(row: str, condition: str, keys: Sequence[tuple[str, str]], order: str) -> str:
+def _neighbours(row: str, condition: str, keys: Sequence[tuple[str, str]], order_by: str) -> str:
     """Rows next to each other in the crowd sorted as one, and the n-th of one side with the n-th of the other."""
     names = [f"k{n}" for n in range(len(keys))]
     crowd = ", ".join(["m.component", *(f"m.{name}" for name in names)])
     left = ", ".join(f"x.{a} as {name}" for (a, _), name in zip(keys, names, strict=True))
     right = ", ".join(f"x.{b} as {name}" for (_, b), name in zip(keys, names, strict=True))
-    same = " and ".join(["b.component = a.component", *(f"b.{name} = a.{name}" for name in names)])
     met = " and ".join(["h.component = x.component", *(f"h.{a} = x.{b}" for a, b in keys)])
+    shared = ", ".join(dict.fromkeys(["y.component", *(f"y.{a}" for a, _ in keys)]))
     offsets = " union all ".join(f"select {n} as step" for n in range(1 - NEIGHBOURS, NEIGHBOURS + 1))
-    place = f"partition by {crowd} order by m.sorted, m.nr, m.leg"
+    order = "m.sorted, m.nr, m.leg rows between unbounded preceding and current row"
+    theirs = "sum(case when m.leg = 'R' then 1 else 0 end) over"
+    # Places count through all crowds, so that rows meet by one number; the condition keeps crowds apart, and as a case
+    # it is asked of neighbours instead of being taken for what to join by.
     return f"""with m as (
-  select 'L' as leg, x.nr, x.component, x.{order} as sorted, {left}
+  select 'L' as leg, x.nr, x.component, x.{order_by} as sorted, {left}
   from work_l x where x.nr in (select w.nr from work_crowd w)
   union all
-  select 'R', x.nr, x.component, x.{order}, {right}
-  from work_r x where exists (
-    select 1 from work_l h where h.nr in (select w.nr from work_crowd w) and {met})
+  select 'R', x.nr, x.component, x.{order_by}, {right}
+  from work_r x join (
+    select distinct {shared} from work_l y where y.nr in (select w.nr from work_crowd w)
+  ) h on {met}
 ), placed as (
-  select m.*, row_number() over (partition by m.leg, {crowd} order by m.sorted, m.nr) as own,
-    sum(case when m.leg = 'R' then 1 else 0 end) over ({place} rows between unbounded preceding and current row)
-      as passed
+  select m.leg, m.nr, row_number() over (partition by m.leg, {crowd} order by m.sorted, m.nr) as own,
+    {theirs} (order by {crowd}, {order}) as place,
+    {theirs} (partition by {crowd} order by {order}) as passed
   from m
 ), near as (
   select a.nr as left_nr, b.nr as right_nr
-  from placed a cross join ({offsets}) o
-    join placed b on b.leg = 'R' and {same} and b.own = a.passed + o.step
-  where a.leg = 'L'
+  from (select p.nr, p.place + o.step as place from placed p cross join ({offsets}) o where p.leg = 'L') a
+    join (select p.nr, p.place from placed p where p.leg = 'R') b on b.place = a.place
   union
-  select a.nr, b.nr from placed a join placed b on b.leg = 'R' and {same} and b.own = a.own where a.leg = 'L'
+  select a.nr, b.nr from (select p.nr, p.place - p.passed + p.own as place from placed p where p.leg = 'L') a
+    join (select p.nr, p.place from placed p where p.leg = 'R') b on b.place = a.place
 )
 select {row}
 from near n join work_l l on l.nr = n.left_nr join work_r r on r.nr = n.right_nr
-where {condition}"""
+where case when {condition} then 1 else 0 end = 1"""
 
 
 def pair(warehouse: Warehouse, text: Mutual, *, most: int) -> tuple[int, bool]:

@@ -667,9 +667,8 @@ select right_id, 'R', left_id, 'P40-economics', null, null from work_pair;
 -- P50-tolerance
 insert into work_candidate (left_id, right_id, left_nr, right_nr, d1, d2, d3, d4)
 select l.record_id, r.record_id, l.nr, r.nr, case when l.settle_date = r.settle_date then 0 else 1 end, abs(l.price - r.price), abs(coalesce(l.commission, 0) - coalesce(r.commission, 0)), abs(l.twin - r.twin)
-from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.trade_date = r.trade_date and l.ccy = r.ccy
-    and abs(l.price - r.price) <= greatest(l.half_unit, r.half_unit)
-where l.nr not in (select w.nr from work_crowd w);
+from (select x.* from work_l x where x.nr not in (select w.nr from work_crowd w)) l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.trade_date = r.trade_date and l.ccy = r.ccy
+    and abs(l.price - r.price) <= greatest(l.half_unit, r.half_unit);
 
 -- P50-tolerance/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -1217,8 +1216,7 @@ select i.record_id, 'R', p.left_id, 'P76-order-other-terms', null, null from (
 -- P80-side-qualifier
 insert into work_candidate (left_id, right_id, left_nr, right_nr, d1, d2, d3, d4)
 select l.record_id, r.record_id, l.nr, r.nr, case when l.settle_date = r.settle_date then 0 else 1 end, abs(l.twin - r.twin), 0, 0
-from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.direction = r.direction and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.side <> r.side
-where l.nr not in (select w.nr from work_crowd w);
+from (select x.* from work_l x where x.nr not in (select w.nr from work_crowd w)) l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.direction = r.direction and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.side <> r.side;
 
 -- P80-side-qualifier/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -1229,8 +1227,7 @@ select right_id, 'R', left_id, 'P80-side-qualifier', null, null from work_pair;
 -- P81-prime-broker
 insert into work_candidate (left_id, right_id, left_nr, right_nr, d1, d2, d3, d4)
 select l.record_id, r.record_id, l.nr, r.nr, case when l.settle_date = r.settle_date then 0 else 1 end, abs(l.twin - r.twin), 0, 0
-from work_l l join work_r r on l.component = r.component and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.pb <> r.pb
-where l.nr not in (select w.nr from work_crowd w);
+from (select x.* from work_l x where x.nr not in (select w.nr from work_crowd w)) l join work_r r on l.component = r.component and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.pb <> r.pb;
 
 -- P81-prime-broker/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -1241,8 +1238,7 @@ select right_id, 'R', left_id, 'P81-prime-broker', null, null from work_pair;
 -- P81-prime-broker-exec-id
 insert into work_candidate (left_id, right_id, left_nr, right_nr, d1, d2, d3, d4)
 select l.record_id, r.record_id, l.nr, r.nr, case when l.settle_date = r.settle_date then 0 else 1 end, abs(l.twin - r.twin), 0, 0
-from work_l l join work_r r on l.component = r.component and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.uid = r.cross_uid and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.pb <> r.pb
-where l.nr not in (select w.nr from work_crowd w);
+from (select x.* from work_l x where x.nr not in (select w.nr from work_crowd w)) l join work_r r on l.component = r.component and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.uid = r.cross_uid and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.pb <> r.pb;
 
 -- P81-prime-broker-exec-id/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -1253,8 +1249,7 @@ select right_id, 'R', left_id, 'P81-prime-broker-exec-id', null, null from work_
 -- P82-account
 insert into work_candidate (left_id, right_id, left_nr, right_nr, d1, d2, d3, d4)
 select l.record_id, r.record_id, l.nr, r.nr, case when l.settle_date = r.settle_date then 0 else 1 end, abs(l.twin - r.twin), 0, 0
-from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.account <> r.account
-where l.nr not in (select w.nr from work_crowd w);
+from (select x.* from work_l x where x.nr not in (select w.nr from work_crowd w)) l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.account <> r.account;
 
 -- P82-account/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -1265,8 +1260,7 @@ select right_id, 'R', left_id, 'P82-account', null, null from work_pair;
 -- P83-side
 insert into work_candidate (left_id, right_id, left_nr, right_nr, d1, d2, d3, d4)
 select l.record_id, r.record_id, l.nr, r.nr, case when l.settle_date = r.settle_date then 0 else 1 end, abs(l.twin - r.twin), 0, 0
-from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.direction <> r.direction
-where l.nr not in (select w.nr from work_crowd w);
+from (select x.* from work_l x where x.nr not in (select w.nr from work_crowd w)) l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.direction <> r.direction;
 
 -- P83-side/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -1277,8 +1271,7 @@ select right_id, 'R', left_id, 'P83-side', null, null from work_pair;
 -- P84-quantity
 insert into work_candidate (left_id, right_id, left_nr, right_nr, d1, d2, d3, d4)
 select l.record_id, r.record_id, l.nr, r.nr, abs(l.qty - r.qty), case when l.settle_date = r.settle_date then 0 else 1 end, abs(l.twin - r.twin), 0
-from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.price = r.price and l.trade_date = r.trade_date and l.qty <> r.qty
-where l.nr not in (select w.nr from work_crowd w);
+from (select x.* from work_l x where x.nr not in (select w.nr from work_crowd w)) l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.price = r.price and l.trade_date = r.trade_date and l.qty <> r.qty;
 
 -- P84-quantity/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -1289,8 +1282,7 @@ select right_id, 'R', left_id, 'P84-quantity', null, null from work_pair;
 -- P85-price
 insert into work_candidate (left_id, right_id, left_nr, right_nr, d1, d2, d3, d4)
 select l.record_id, r.record_id, l.nr, r.nr, abs(l.price - r.price), case when l.settle_date = r.settle_date then 0 else 1 end, abs(l.twin - r.twin), 0
-from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.trade_date = r.trade_date and l.price <> r.price
-where l.nr not in (select w.nr from work_crowd w);
+from (select x.* from work_l x where x.nr not in (select w.nr from work_crowd w)) l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.trade_date = r.trade_date and l.price <> r.price;
 
 -- P85-price/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -1301,8 +1293,7 @@ select right_id, 'R', left_id, 'P85-price', null, null from work_pair;
 -- P86-currency
 insert into work_candidate (left_id, right_id, left_nr, right_nr, d1, d2, d3, d4)
 select l.record_id, r.record_id, l.nr, r.nr, case when l.settle_date = r.settle_date then 0 else 1 end, abs(l.twin - r.twin), 0, 0
-from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.ccy <> r.ccy
-where l.nr not in (select w.nr from work_crowd w);
+from (select x.* from work_l x where x.nr not in (select w.nr from work_crowd w)) l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.ccy <> r.ccy;
 
 -- P86-currency/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -1313,8 +1304,7 @@ select right_id, 'R', left_id, 'P86-currency', null, null from work_pair;
 -- P87-trade-date
 insert into work_candidate (left_id, right_id, left_nr, right_nr, d1, d2, d3, d4)
 select l.record_id, r.record_id, l.nr, r.nr, case when l.settle_date = r.settle_date then 0 else 1 end, abs(l.twin - r.twin), 0, 0
-from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.ccy = r.ccy and l.trade_date <> r.trade_date
-where l.nr not in (select w.nr from work_crowd w);
+from (select x.* from work_l x where x.nr not in (select w.nr from work_crowd w)) l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.instrument = r.instrument and l.side = r.side and l.qty = r.qty and l.price = r.price and l.ccy = r.ccy and l.trade_date <> r.trade_date;
 
 -- P87-trade-date/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
@@ -1325,8 +1315,7 @@ select right_id, 'R', left_id, 'P87-trade-date', null, null from work_pair;
 -- P88-instrument
 insert into work_candidate (left_id, right_id, left_nr, right_nr, d1, d2, d3, d4)
 select l.record_id, r.record_id, l.nr, r.nr, case when l.settle_date = r.settle_date then 0 else 1 end, abs(l.twin - r.twin), 0, 0
-from work_l l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.order_ref = r.order_ref and l.instrument <> r.instrument
-where l.nr not in (select w.nr from work_crowd w);
+from (select x.* from work_l x where x.nr not in (select w.nr from work_crowd w)) l join work_r r on l.component = r.component and (l.pb = r.pb or l.pb is null) and (r.order_ref is null or l.order_ref = r.order_ref) and not (l.part and r.whole) and l.account = r.account and l.side = r.side and l.qty = r.qty and l.price = r.price and l.trade_date = r.trade_date and l.order_ref = r.order_ref and l.instrument <> r.instrument;
 
 -- P88-instrument/file
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
