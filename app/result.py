@@ -6,6 +6,7 @@ from typing import Literal
 from app.report_rows import (
     BREAKS,
     GROUPS,
+    MEMBER_FACTS,
     QUARANTINE,
     Json,
     Row,
@@ -47,8 +48,13 @@ def lines(warehouse: Warehouse, part: Part) -> Iterator[str]:
 def _breaks(warehouse: Warehouse) -> Iterator[Json]:
     for chunk in _chunks(warehouse, BREAKS, "b.break_id"):
         sides = _sides(warehouse, _BREAK_RECORDS, chunk, "break_id")
+        facts = _sides(warehouse, f"{MEMBER_FACTS} WHERE m.break_id BETWEEN :first AND :last", chunk, "break_id")
         for row in chunk:
-            yield break_row(row, sides.get(row["break_id"], {}), {})
+            yield break_row(row, _both(sides.get(row["break_id"], {}), facts.get(row["break_id"], {})), {})
+
+
+def _both(trades: _Sides, facts: _Sides) -> _Sides:
+    return {leg: in_order([*trades.get(leg, ()), *facts.get(leg, ())]) for leg in ("L", "R")} if facts else trades
 
 
 def _groups(warehouse: Warehouse) -> Iterator[Json]:
