@@ -14,11 +14,27 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 _QUEUE_SQL = "SELECT * FROM break_queue WHERE break_id = :b"
+# Of trades, of facts that are no trades (known by the hash of their message), and of what could not be read.
 _RAW_SQL = """
-SELECT DISTINCT m.side, r.message_id, r.feed, r.recv_ts, r.sha256, r.raw
-FROM recon_break_member m JOIN trade_event e ON e.record_id = m.record_id
-JOIN raw_message r ON r.message_id = e.message_id
-WHERE m.break_id = :b ORDER BY m.side, r.message_id
+WITH member AS (
+  SELECT side, record_id FROM recon_break_member WHERE break_id = :b
+), told AS (
+  SELECT record_id, feed, raw_sha256 FROM position_snapshot
+  UNION ALL SELECT record_id, feed, raw_sha256 FROM cash_entry
+  UNION ALL SELECT record_id, feed, raw_sha256 FROM settlement_status
+  UNION ALL SELECT record_id, feed, raw_sha256 FROM affirmation
+  UNION ALL SELECT record_id, feed, raw_sha256 FROM acknowledgement
+), of_member AS (
+  SELECT m.side, e.message_id FROM member m JOIN trade_event e ON e.record_id = m.record_id
+  UNION SELECT m.side, q.message_id FROM member m JOIN quarantine q ON q.quarantine_id = m.record_id
+  UNION
+  SELECT m.side, min(r.message_id) FROM member m JOIN told t ON t.record_id = m.record_id
+    JOIN raw_message r ON r.sha256 = t.raw_sha256 AND r.feed = t.feed
+  GROUP BY m.side, m.record_id
+)
+SELECT m.side, r.message_id, r.feed, r.recv_ts, r.sha256, r.raw
+FROM of_member m JOIN raw_message r ON r.message_id = m.message_id
+ORDER BY m.side, r.message_id
 """
 _CHANGES_SQL = """
 SELECT as_of, kind, code, generation FROM break_change WHERE break_id = :b ORDER BY as_of, generation, change_id

@@ -34,8 +34,8 @@ def calm(site: tuple[Flow, Path]) -> Iterator[tuple[Inside, dict[str, Any]]]:
 
 
 def outcome(summary: dict[str, Any]) -> tuple[Any, ...]:
-    """What must not depend on how the day arrived."""
-    codes = {row["code"]: row["count"] for row in summary["breaks"]}
+    """What must not depend on how the day arrived; what is wrong with messages (I codes) is told for each of them."""
+    codes = {row["code"]: row["count"] for row in summary["breaks"] if not row["code"].startswith("I")}
     return summary["digest"], codes, summary["completeness"]["live"], summary["exposure_base"]
 
 
@@ -47,7 +47,7 @@ def test_the_day_adds_up_and_finds_what_was_hidden_in_it(calm: tuple[Inside, dic
     assert sums["live"] == sums["placed"] > 200
     assert sums["ticketable"] == sums["tickets"] > 5
     found = {row["code"] for row in summary["breaks"]}
-    hidden = {row.code for row in labels(site[0]) if row.cured_at is None and row.code != "I01"}
+    hidden = {row.code for row in labels(site[0]) if row.cured_at is None}
     assert found == hidden
     assert summary["quarantine"] and not here.runs("FAILED")
 
