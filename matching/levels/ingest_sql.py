@@ -125,11 +125,14 @@ _NOTHING_TRADED = (
 _UNTRADED = "cast(null as number(38, 10)) as qty, cast(null as number(28, 12)) as price"
 _LEG = "case when f.role = 'INTERNAL' then 'L' else 'R' end as leg"
 
+# The same bytes again are the same break.
 _QUARANTINED = f"""
-    select q.quarantine_id as item, q.quarantine_id as anchor, {_HELD_DAY} as component, {_LEG}, q.code, {_PB},
+    select q.quarantine_id as item, case when q.code in ('I06', 'I07') or m.sha256 is null then q.quarantine_id
+        else q.feed || '|' || m.sha256 end as anchor, {_HELD_DAY} as component, {_LEG}, q.code, {_PB},
       {_NO_TIME} as due_at, {_NOTHING_TRADED.format(day="cast(q.recv_ts as date)")}, q.detail as shown,
       cast(count(*) over (partition by {_HELD_DAY}) as varchar) || ' messages of ' || q.feed as summary, {_UNTRADED}
     from quarantine q left join work_source f on f.feed = q.feed
+      left join raw_message m on m.message_id = q.message_id
     where {_HELD_DAY} in ({_NEW}) and q.code <> 'I02' and q.execution in {SEEN} and not exists (
       select 1 from quarantine_retry r
       where r.quarantine_id = q.quarantine_id and r.healed and r.execution in {SEEN})"""

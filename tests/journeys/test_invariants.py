@@ -92,10 +92,14 @@ def test_the_same_day_pushed_twice_changes_nothing(calm: Any, site: tuple[Flow, 
     streams = raw_streams(site[0])
     (before,) = here.rows(STANDING)
     received = here.one("SELECT count(*) FROM raw_message")
-    here.feed(streams if how == "again" else {name: replayed(messages) for name, messages in streams.items()})
+    if how == "marked":
+        # What nobody could read is known by its bytes: marked, it is another damaged message.
+        refused = {bytes(row["raw"]) for row in here.rows("SELECT raw FROM quarantine")}
+        streams = {name: replayed([m for m in each if m not in refused]) for name, each in streams.items()}
+    here.feed(streams)
     after = here.end_of_input()
     assert outcome(after) == outcome(summary)
-    # What nobody could read the first time is refused the second time too: it has no content to recognise it by.
+    # What nobody could read the first time is refused the second time too, as the same break.
     (standing,) = here.rows(STANDING)
     assert {**standing, "refused": 0} == {**before, "refused": 0}
     assert here.one("SELECT count(*) FROM raw_message") == received + sum(map(len, streams.values()))

@@ -446,10 +446,12 @@ select t.item, t.leg, case when t.n <= 0 then left(sha2('break' || chr(31) || :t
 insert into work_finding (break_id, level, pb, anchor, family, code, due_at, instrument, symbol, account, side, trade_date, settle_date, ccy, exposure, left_value, right_value, rule_id, pass_id, group_key, component, qty, price, severity)
 with ranked as (
   select i.*, row_number() over (partition by i.component, i.anchor order by i.item) as place from (
-    select q.quarantine_id as item, q.quarantine_id as anchor, 'I|q|' || q.feed || '|' || cast(cast(q.recv_ts as date) as varchar) || '|' || q.code as component, case when f.role = 'INTERNAL' then 'L' else 'R' end as leg, q.code, case when f.role = 'PB' then f.party end as pb,
+    select q.quarantine_id as item, case when q.code in ('I06', 'I07') or m.sha256 is null then q.quarantine_id
+        else q.feed || '|' || m.sha256 end as anchor, 'I|q|' || q.feed || '|' || cast(cast(q.recv_ts as date) as varchar) || '|' || q.code as component, case when f.role = 'INTERNAL' then 'L' else 'R' end as leg, q.code, case when f.role = 'PB' then f.party end as pb,
       cast(null as timestamp_ntz(9)) as due_at, cast(null as varchar) as instrument, cast(null as varchar) as symbol, cast(null as varchar) as account, cast(null as varchar) as side, cast(q.recv_ts as date) as trade_date, cast(null as date) as settle_date, cast(null as varchar) as ccy, cast(null as number(28, 6)) as exposure, q.detail as shown,
       cast(count(*) over (partition by 'I|q|' || q.feed || '|' || cast(cast(q.recv_ts as date) as varchar) || '|' || q.code) as varchar) || ' messages of ' || q.feed as summary, cast(null as number(38, 10)) as qty, cast(null as number(28, 12)) as price
     from quarantine q left join work_source f on f.feed = q.feed
+      left join raw_message m on m.message_id = q.message_id
     where 'I|q|' || q.feed || '|' || cast(cast(q.recv_ts as date) as varchar) || '|' || q.code in (select c.component from work_component c) and q.code <> 'I02' and q.execution in (select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y where y.execution in (select x.execution from work_execution x))) and not exists (
       select 1 from quarantine_retry r
       where r.quarantine_id = q.quarantine_id and r.healed and r.execution in (select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y where y.execution in (select x.execution from work_execution x))))) i
@@ -473,10 +475,12 @@ from t join work_code k on k.code = t.code where t.n > 200 group by t.component;
 insert into work_member (record_id, leg, group_key, pass_id, code)
 with ranked as (
   select i.*, row_number() over (partition by i.component, i.anchor order by i.item) as place from (
-    select q.quarantine_id as item, q.quarantine_id as anchor, 'I|q|' || q.feed || '|' || cast(cast(q.recv_ts as date) as varchar) || '|' || q.code as component, case when f.role = 'INTERNAL' then 'L' else 'R' end as leg, q.code, case when f.role = 'PB' then f.party end as pb,
+    select q.quarantine_id as item, case when q.code in ('I06', 'I07') or m.sha256 is null then q.quarantine_id
+        else q.feed || '|' || m.sha256 end as anchor, 'I|q|' || q.feed || '|' || cast(cast(q.recv_ts as date) as varchar) || '|' || q.code as component, case when f.role = 'INTERNAL' then 'L' else 'R' end as leg, q.code, case when f.role = 'PB' then f.party end as pb,
       cast(null as timestamp_ntz(9)) as due_at, cast(null as varchar) as instrument, cast(null as varchar) as symbol, cast(null as varchar) as account, cast(null as varchar) as side, cast(q.recv_ts as date) as trade_date, cast(null as date) as settle_date, cast(null as varchar) as ccy, cast(null as number(28, 6)) as exposure, q.detail as shown,
       cast(count(*) over (partition by 'I|q|' || q.feed || '|' || cast(cast(q.recv_ts as date) as varchar) || '|' || q.code) as varchar) || ' messages of ' || q.feed as summary, cast(null as number(38, 10)) as qty, cast(null as number(28, 12)) as price
     from quarantine q left join work_source f on f.feed = q.feed
+      left join raw_message m on m.message_id = q.message_id
     where 'I|q|' || q.feed || '|' || cast(cast(q.recv_ts as date) as varchar) || '|' || q.code in (select c.component from work_component c) and q.code <> 'I02' and q.execution in (select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y where y.execution in (select x.execution from work_execution x))) and not exists (
       select 1 from quarantine_retry r
       where r.quarantine_id = q.quarantine_id and r.healed and r.execution in (select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y where y.execution in (select x.execution from work_execution x))))) i
