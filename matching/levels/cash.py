@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 
-from matching.levels import books
+from matching.levels import books, cash_expected
+from matching.levels.books import Row
 from matching.levels.cash_classify import Account, CashKnown, classify
 from matching.levels.cash_sql import (
     ANY_CASH,
@@ -33,38 +34,42 @@ class Cash:
         """Accounts with new entries, and those whose payments for trades are open while trades arrive."""
         if books.has(run, ANY_CASH):
             run.warehouse.execute(TOUCH)
+            cash_expected.touch(run)
             if books.has(run, ANY_TRADE):
                 run.warehouse.execute(TOUCH_BY_TRADES)
 
     def find(self, run: Run) -> None:
         """Entries that differ or stand alone, balances that entries do not explain."""
         if books.has(run, ANY_COMPONENT):
-            accounts = _accounts(run)
-            books.write(run, classify(accounts, _known(run, accounts)))
+            expected = cash_expected.expected_in(run)
+            accounts = _accounts(run, expected.rows)
+            books.write(run, classify(accounts, _known(run, accounts, expected.spans or {})))
 
 
-def _accounts(run: Run) -> list[Account]:
+def _accounts(run: Run, expected: Sequence[Row]) -> list[Account]:
     found: dict[str, Account] = {}
-    for sql in (LEFT_OVER, BALANCES):
-        for row in run.warehouse.query(sql).to_pylist():
-            account = found.get(row["component"])
-            if account is None:
-                account = Account(row["component"], row["pb_id"] or "", row["account_id"], row["ccy"])
-                found[row["component"]] = account
-            (account.entries if sql is LEFT_OVER else account.balances).append(row)
+    entries = [*run.warehouse.query(LEFT_OVER).to_pylist(), *expected]
+    for row in entries + (balances := run.warehouse.query(BALANCES).to_pylist()):
+        if row["component"] not in found:
+            found[row["component"]] = Account(row["component"], row["pb_id"] or "", row["account_id"], row["ccy"])
+    for row in entries:
+        found[row["component"]].entries.append(row)
+    for row in balances:
+        found[row["component"]].balances.append(row)
     return [found[name] for name in sorted(found)]
 
 
-def _known(run: Run, accounts: Sequence[Account]) -> CashKnown:
+def _known(run: Run, accounts: Sequence[Account], spans: Mapping[str, tuple[date, date]]) -> CashKnown:
     covered = {
-        (row["pb_id"], row["account_id"], row["source_role"]): row["day"]
+        (row["pb_id"], row["account_id"], row["source_role"]): (row["first_day"], row["day"])
         for row in run.warehouse.query(COVERED).to_pylist()
     }
     positions: dict[tuple[str, str, str], tuple[str, ...]] = {}
     for row in run.warehouse.query(POSITION_BREAKS).to_pylist():
         key = (row["pb_id"] or "", row["account_id"], row["instrument_id"] or "")
         positions[key] = (*positions.get(key, ()), row["break_id"])
-    return CashKnown(covered, _expected(run, accounts), _trades(run), positions, run.rules.books.cash, run.tenant)
+    expected = _expected(run, accounts)
+    return CashKnown(covered, spans, expected, _trades(run), positions, run.rules.books.cash, run.tenant)
 
 
 def _trades(run: Run) -> Mapping[tuple[str, str, date | None], tuple[str, ...]]:

@@ -29,11 +29,13 @@ class Account:
 class CashKnown:
     """What may explain a difference: keys are (broker, account) and what follows.
 
-    `covered` is by role the last day of its statements, `expected` what our trades say is paid by currency and day,
-    `trades` trade breaks by currency and settlement day, `positions` position breaks by instrument.
+    `covered` is by role the first and last day of its statements, `spans` by kind of payment the days for which
+    expected cash is told, `expected` what our trades say is paid by currency and day, `trades` trade breaks by currency
+    and settlement day, `positions` position breaks by instrument.
     """
 
-    covered: Mapping[tuple[str, str, str], date]
+    covered: Mapping[tuple[str, str, str], tuple[date, date]]
+    spans: Mapping[str, tuple[date, date]]
     expected: Mapping[tuple[str, str, str, date], Decimal]
     trades: Mapping[tuple[str, str, date | None], tuple[str, ...]]
     positions: Mapping[tuple[str, str, str], tuple[str, ...]]
@@ -126,10 +128,17 @@ class _Till:
                 self._settle(rows)
 
     def _covers(self, row: Row) -> bool:
-        """Whether the other side has told its cash up to the day of this entry's statement."""
+        """Whether the other side has told its cash of the entry's day, or what it expects of this kind.
+
+        What is expected on a day before their first statement was never theirs to show.
+        """
         other = "INTERNAL" if row["source_role"] == "PB" else "PB"
-        until = self.known.covered.get((self.account.pb, self.account.account, other))
-        return until is not None and until >= (row["day"] or row["value_date"])
+        day = row["day"] or row["value_date"]
+        span = self.known.covered.get((self.account.pb, self.account.account, other))
+        if span is not None and day <= span[1] and (day >= span[0] or not row.get("expected")):
+            return True
+        told = self.known.spans.get(row["entry_type"]) if other == "INTERNAL" else None
+        return told is not None and told[0] <= row["value_date"] <= told[1]
 
     def _say(self, rows: Sequence[Row]) -> None:
         ours = [row for row in rows if row["source_role"] == "INTERNAL"]
@@ -148,7 +157,8 @@ class _Till:
                 code, f"{anchor}#{again}" if again else anchor, "amount", first, off,
                 money(ZERO if explains and code == "C01" else abs(off)),
                 plain(total(ours)) if ours else None, plain(total(theirs)) if theirs else None,
-                [row["record_id"] for row in ours], [row["record_id"] for row in theirs], explains,
+                [row["record_id"] for row in ours if not row.get("expected")], [row["record_id"] for row in theirs],
+                explains,
             )
         )  # fmt: skip
 
@@ -169,7 +179,9 @@ class _Till:
             return
         day = max(common)
         ours, theirs = days[day]["INTERNAL"], days[day]["PB"]
-        told = [row for row in self.account.entries if (row["day"] or row["value_date"]) <= day]
+        # What is only expected is in nobody's books: it explains nothing of their balance.
+        booked = [row for row in self.account.entries if not row.get("expected")]
+        told = [row for row in booked if (row["day"] or row["value_date"]) <= day]
         due = [row for row in told if row["value_date"] <= day]
         apart = theirs["amount"] - ours["amount"]
         # Some close by trade date, some by value date: an entry to come is in the balance or not yet.

@@ -50,12 +50,14 @@ from kept k where k.entry_type in ('BALANCE', 'OPENING_BALANCE')
 order by k.component, k.value_date desc, k.source_role, k.record_id
 """
 
-# Up to which day each side has sent statements of an account; and whether it ever tells trades.
+# From which day to which each side has sent statements of an account.
 COVERED = """
-select coalesce(c.pb_id, '') as pb_id, c.account_id, c.source_role, max(c.value_date) as day
+select coalesce(c.pb_id, '') as pb_id, c.account_id, c.source_role, min(c.value_date) as first_day,
+  max(c.value_date) as day
 from cash_entry c where c.entry_type = 'BALANCE' and c.account_id in (
   select k.account_id from cash_entry k where k.execution in (select x.execution from work_execution x)
-  union select b.account_id from recon_break b join work_component w on w.component = b.component)
+  union select b.account_id from recon_break b join work_component w on w.component = b.component
+  union select e.account_id from expected_cash e)
 group by coalesce(c.pb_id, ''), c.account_id, c.source_role
 """
 

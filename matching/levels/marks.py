@@ -1,4 +1,4 @@
-"""What levels remember of facts: refusals, records that bring a warning, and whose copy a copy is."""
+"""What levels remember of facts: refusals, records with a warning, whose copy a copy is, expected cash looked at."""
 
 from domain.fields import Kind, Table, columns
 from matching.levels import copies_scratch
@@ -55,7 +55,16 @@ MATCH_COPY = Table(
     """),
 )
 
-TABLES = (MATCH_REFUSAL, MATCH_MARK, MATCH_COPY)
+MATCH_EXPECTED = Table(
+    "match_expected",
+    Kind.DERIVED,
+    columns("""
+        entry_uid str ! identity | a row of expected_cash that was looked at
+        valid_from date ! identity
+    """),
+)
+
+TABLES = (MATCH_REFUSAL, MATCH_MARK, MATCH_COPY, MATCH_EXPECTED)
 
 # Scratch of these levels.
 SCRATCH = {

@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from tests.matching.books import cash, found, position, run, statement, store
-from tests.matching.desk import LATE, Desk, ours, theirs
+from tests.matching.books import cash, found, position, reference, run, statement, store
+from tests.matching.desk import DAY, LATE, Desk, ours, theirs
 
 
 def one(desk: Desk) -> dict[str, object]:
@@ -85,3 +85,45 @@ def test_a_dividend_on_another_position_points_to_it(desk: Desk) -> None:
     run(desk, [*mine, *other, position(True, "1000"), position(False, "900")], "e1")
     line = desk.table("select break_id from recon_break where code = 'P01'")[0]["break_id"]
     assert (one(desk)["code"], one(desk)["explains"]) == ("C02", line)
+
+
+def expect(desk: Desk, uid: str, kind: str, amount: str, **more: object) -> None:
+    row = {"entry_uid": uid, "entry_type": kind, "amount": Decimal(amount), "account_id": "MERID-EQ-01", "ccy": "USD"}
+    reference(desk, "expected_cash", **{"value_date": DAY, **row, **more})
+
+
+def test_expected_cash_speaks_where_our_statements_do_not(desk: Desk) -> None:
+    """Theirs alone, paid as expected, paid otherwise, not paid, never expected; what is expected later waits."""
+    expect(desk, "X1", "DIVIDEND", "100", instrument_id="NVDA-ID")
+    expect(desk, "X2", "WIRE", "-500")
+    expect(desk, "X3", "INTEREST", "9")
+    expect(desk, "X4", "COUPON", "12", instrument_id="BOND-ID")
+    expect(desk, "X5", "MARGIN", "-70", value_date=date(2026, 11, 25))
+    told = [cash(False, "DIVIDEND", "100", instrument_id="NVDA-ID", reference="ALPHA 1"), cash(False, "WIRE", "-500"),
+            cash(False, "INTEREST", "7", reference="X3"), cash(False, "WIRE", "-40", reference="ALPHA 2"),
+            cash(False, "FEE", "-3")]  # fmt: skip
+    run(desk, statement(False, "1000", *told), "e1")
+    assert found(desk) == ["C02", "C03", "C05"]
+    rows = {row["code"]: row for row in desk.table("select * from recon_break where level = 'CASH'")}
+    assert (rows["C02"]["left_value"], rows["C02"]["right_value"]) == ("12", None)
+    assert "has not posted a dividend or coupon of USD 12.00" in rows["C02"]["headline"]
+    assert (rows["C03"]["delta"], rows["C05"]["right_value"]) == (Decimal(-2), "-40")
+    assert not desk.table("select * from recon_break_member where record_id like 'expected%'")
+
+
+def test_expected_cash_explains_no_balance_and_counts_once_beside_our_own_entry(desk: Desk) -> None:
+    expect(desk, "X1", "DIVIDEND", "100")
+    expect(desk, "X2", "FEE", "-5")
+    mine = statement(True, "995", cash(True, "FEE", "-5", reference="ours"))
+    other = [cash(False, "FEE", "-5", reference="ours"), cash(False, "DIVIDEND", "100")]
+    run(desk, [*mine, *statement(False, "1095", *other)], "e1")
+    assert found(desk) == []
+
+
+def test_expected_cash_that_comes_late_cures(desk: Desk) -> None:
+    expect(desk, "X0", "WIRE", "1")
+    run(desk, statement(False, "-499", cash(False, "WIRE", "-500"), cash(False, "WIRE", "1")), "e1")
+    assert found(desk) == ["C05"]
+    expect(desk, "X1", "WIRE", "-500")
+    run(desk, [], "e2")
+    assert (found(desk), found(desk, "CURED")) == ([], ["C05"])

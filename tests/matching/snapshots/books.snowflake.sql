@@ -206,10 +206,12 @@ from kept k where k.entry_type in ('BALANCE', 'OPENING_BALANCE')
 order by k.component, k.value_date desc, k.source_role, k.record_id;
 
 -- cash_sql/covered
-select coalesce(c.pb_id, '') as pb_id, c.account_id, c.source_role, max(c.value_date) as day
+select coalesce(c.pb_id, '') as pb_id, c.account_id, c.source_role, min(c.value_date) as first_day,
+  max(c.value_date) as day
 from cash_entry c where c.entry_type = 'BALANCE' and c.account_id in (
   select k.account_id from cash_entry k where k.execution in (select x.execution from work_execution x)
-  union select b.account_id from recon_break b join work_component w on w.component = b.component)
+  union select b.account_id from recon_break b join work_component w on w.component = b.component
+  union select e.account_id from expected_cash e)
 group by coalesce(c.pb_id, ''), c.account_id, c.source_role;
 
 -- cash_sql/expected
@@ -237,6 +239,79 @@ select 1 as found from cash_entry limit 1;
 
 -- cash_sql/any_trade
 select 1 as found from work_version limit 1;
+
+-- cash_expected/touch
+insert into work_component
+with x as (
+select x.entry_uid, x.valid_from, x.account_id, x.ccy, x.value_date, x.entry_type, x.amount, x.instrument_id,
+  coalesce(m.pb_id, s.pb_id, '') as pb_id,
+  'C|' || coalesce(m.pb_id, s.pb_id, '') || '|' || x.account_id || '|' || x.ccy as component
+from (
+  select e.* from expected_cash e
+  qualify row_number() over (partition by e.entry_uid order by e.valid_from desc) = 1
+) x
+  left join (
+    select a.account_id, min(a.pb_id) as pb_id from account_map a where a.pb_id is not null group by a.account_id
+  ) m on m.account_id = x.account_id
+  left join (
+    select c.account_id, min(c.pb_id) as pb_id from cash_entry c where c.source_role = 'PB' group by c.account_id
+  ) s on s.account_id = x.account_id
+), told as (
+  select distinct c.account_id from cash_entry c where c.execution in (select w.execution from work_execution w)
+)
+select distinct x.component from x
+  left join match_expected k on k.entry_uid = x.entry_uid and k.valid_from = x.valid_from
+  left join told t on t.account_id = x.account_id
+where (k.entry_uid is null or t.account_id is not null)
+  and x.component not in (select w.component from work_component w);
+
+-- cash_expected/looked_at
+insert into match_expected
+select distinct e.entry_uid, e.valid_from from expected_cash e
+where not exists (select 1 from match_expected k where k.entry_uid = e.entry_uid and k.valid_from = e.valid_from);
+
+-- cash_expected/not_booked
+with x as (
+select x.entry_uid, x.valid_from, x.account_id, x.ccy, x.value_date, x.entry_type, x.amount, x.instrument_id,
+  coalesce(m.pb_id, s.pb_id, '') as pb_id,
+  'C|' || coalesce(m.pb_id, s.pb_id, '') || '|' || x.account_id || '|' || x.ccy as component
+from (
+  select e.* from expected_cash e
+  qualify row_number() over (partition by e.entry_uid order by e.valid_from desc) = 1
+) x
+  left join (
+    select a.account_id, min(a.pb_id) as pb_id from account_map a where a.pb_id is not null group by a.account_id
+  ) m on m.account_id = x.account_id
+  left join (
+    select c.account_id, min(c.pb_id) as pb_id from cash_entry c where c.source_role = 'PB' group by c.account_id
+  ) s on s.account_id = x.account_id
+), own as (
+  select c.account_id, c.ccy, c.entry_type, c.entry_uid as uid from cash_entry c where c.source_role = 'INTERNAL'
+  union
+  select c.account_id, c.ccy, c.entry_type, c.reference from cash_entry c
+  where c.source_role = 'INTERNAL' and c.reference is not null
+), touched as (
+  select x.*, row_number() over (
+      partition by x.component, x.entry_type, x.value_date, x.amount order by x.entry_uid) as nth
+  from x where x.component in (select w.component from work_component w where w.component like 'C|%')
+    and not exists (select 1 from own o where o.uid = x.entry_uid and o.account_id = x.account_id and o.ccy = x.ccy
+      and o.entry_type = x.entry_type)
+), booked as (
+  select c.account_id, c.ccy, c.entry_type, c.value_date, c.amount, count(distinct c.entry_uid) as n
+  from cash_entry c where c.source_role = 'INTERNAL' and c.entry_type not in ('BALANCE', 'OPENING_BALANCE')
+  group by c.account_id, c.ccy, c.entry_type, c.value_date, c.amount
+)
+select t.component, 'expected|' || t.entry_uid as record_id, 'INTERNAL' as source_role, t.pb_id,
+  t.account_id, t.ccy, t.entry_type, t.value_date, t.amount, t.entry_uid as reference, t.instrument_id,
+  t.value_date as day
+from touched t left join booked b on b.account_id = t.account_id and b.ccy = t.ccy and b.entry_type = t.entry_type
+  and b.value_date = t.value_date and b.amount = t.amount
+where t.nth > coalesce(b.n, 0)
+order by t.component, t.entry_type, t.value_date, t.entry_uid;
+
+-- cash_expected/spans
+select e.entry_type, min(e.value_date) as first_day, max(e.value_date) as last_day from expected_cash e
+group by e.entry_type;
 
 -- settlement_sql/any_status
 select 1 as found from settlement_status limit 1;
