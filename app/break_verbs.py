@@ -136,11 +136,8 @@ def _match(installation: "Installation", action_id: str) -> None:
     found = warehouse.query("SELECT 1 AS one FROM match_decision WHERE execution = :e LIMIT 1", {"e": name})
     as_of = 0
     if mapped(warehouse):
-        from ingest.feeds import feeds_by_session
-
         as_of = installation.clock.now_ns()
-        feeds = feeds_by_session(settings.feeds)
-        read_again(warehouse, feeds, installation.reference.current(), execution=name, at_ns=as_of)
+        read_again(warehouse, settings.feeds, installation.reference.current(), execution=name, at_ns=as_of)
     if found.num_rows or as_of:
         from app.feed_terms import feed_terms
         from matching.engine import match

@@ -2,16 +2,18 @@
 
 A mapping does not change what was received. Where the message of a live trade flagged I03 or I04 now names another
 instrument or account, a version of the trade is added that corrects the identity and nothing else; it is known from
-the time of the run that adds it, and matching takes it up as any other correction.
+the time of the run that adds it, and matching takes it up as any other correction. Rows of files and tables are asked
+for their name by what is stored of them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
+from app.renamed_rows import EVIDENCE, named_now
 from domain.ids import digest128
-from ingest.feeds import Feed
+from ingest.feeds import Feed, feeds_by_session
 from ingest.normalise import RawBatch
 from ingest.normalise_reference import Reference
 from ingest.poison import normalise_with_care
@@ -37,6 +39,10 @@ SELECT v.record_id, v.uid, m.message_id, m.raw, m.session, m.number, m.lane, m.r
 FROM trade_event e JOIN match_version v ON v.record_id = e.record_id JOIN raw_message m ON m.message_id = e.message_id
 WHERE {_STRANGE} ORDER BY v.record_id
 """
+_ROWS = f"""
+SELECT v.record_id, v.uid FROM trade_event e JOIN match_version v ON v.record_id = e.record_id
+WHERE {_STRANGE} ORDER BY v.record_id
+"""
 # The record that a message is read as is the first of its versions.
 _VERSIONS = f"""
 SELECT v.record_id, o.record_id AS first_id FROM match_version v JOIN trade_event e ON e.record_id = v.record_id
@@ -55,33 +61,53 @@ def mapped(warehouse: Warehouse) -> bool:
     return bool(warehouse.query(_MAPPED).num_rows)
 
 
-def read_again(
-    warehouse: Warehouse, feeds: Mapping[str, Feed], reference: Reference, *, execution: str, at_ns: int
-) -> int:
-    """Add a version of every live trade whose stranger has a name now; returns how many. `feeds` are by session.
+def read_again(warehouse: Warehouse, feeds: Sequence[Feed], reference: Reference, *, execution: str, at_ns: int) -> int:
+    """Add a version of every live trade whose stranger has a name now; returns how many.
 
     A second call adds nothing: a version is known by the trade and the name it gives.
     """
     prepare(warehouse)
-    messages = [row for row in _plain(warehouse.query(_MESSAGES)) if row["session"] in feeds]
-    if not messages:
-        return 0
-    first: dict[str, list[str]] = {}
-    for row in warehouse.query(_VERSIONS).to_pylist():
-        first.setdefault(row["record_id"], []).append(row["first_id"])
     stored = warehouse.query(_TRADES)
     place = {record: number for number, record in enumerate(stored["record_id"].to_pylist())}
     added = 0
+    for pairs in (*_of_messages(warehouse, feeds, reference), _of_rows(warehouse, feeds, reference, stored)):
+        told = [(place[record], uid, read) for record, uid, read in pairs]
+        added += _add(warehouse, stored, told, execution, at_ns)
+    return added
+
+
+def _of_messages(
+    warehouse: Warehouse, feeds: Sequence[Feed], reference: Reference
+) -> Iterator[list[tuple[str, str, Row]]]:
+    """Trades of FIX messages with what these say now: record, uid, and that; so many at a time."""
+    sessions = feeds_by_session(feeds)
+    messages = [row for row in _plain(warehouse.query(_MESSAGES)) if row["session"] in sessions]
+    if not messages:
+        return
+    first: dict[str, list[str]] = {}
+    for row in warehouse.query(_VERSIONS).to_pylist():
+        first.setdefault(row["record_id"], []).append(row["first_id"])
     for start in range(0, len(messages), MOST_AT_ONCE):
         piece = messages[start : start + MOST_AT_ONCE]
-        told = _told(piece, feeds, reference)
-        pairs = []
-        for row in piece:
-            read = next((told[one] for one in first[row["record_id"]] if one in told), None)
-            if read is not None:
-                pairs.append((place[row["record_id"]], row["uid"], read))
-        added += _add(warehouse, stored, pairs, execution, at_ns)
-    return added
+        told = _told(piece, sessions, reference)
+        known = ((row, next((told[one] for one in first[row["record_id"]] if one in told), None)) for row in piece)
+        yield [(row["record_id"], row["uid"], read) for row, read in known if read is not None]
+
+
+def _of_rows(
+    warehouse: Warehouse, feeds: Sequence[Feed], reference: Reference, stored: pa.Table
+) -> list[tuple[str, str, Row]]:
+    """Trades of files and tables with whom they name now: record, uid, and that."""
+    parties = {feed.name: feed.party for feed in feeds if feed.session is None}
+    if not parties or not set(stored["feed"].to_pylist()) & parties.keys():
+        return []
+    uids = {row["record_id"]: row["uid"] for row in warehouse.query(_ROWS).to_pylist()}
+    names = dict.fromkeys(("record_id", "feed", "qty", *_IDENTITY, *_FOLLOWS, *EVIDENCE))
+    return [
+        (row["record_id"], uids[row["record_id"]], {**row, **named_now(row, parties[row["feed"]], reference)})
+        for row in stored.select([*names]).to_pylist()
+        if row["feed"] in parties
+    ]
 
 
 def _plain(table: pa.Table) -> list[dict[str, Any]]:

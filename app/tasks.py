@@ -17,6 +17,7 @@ from anomaly.port import Scorer
 from anomaly.score import score_changes
 from app import reference_held, renamed, session_facts
 from app.feed_terms import feed_terms
+from app.match_care import match_with_care
 from app.reference_cache import ReferenceCache
 from app.settings import Settings
 from app.table_feeds import KIND, pull
@@ -32,7 +33,7 @@ from ingest.store import Counts
 from ingest.streams.marks import accept
 from ingest.streams.port import Envelope, Stream
 from ingest.suspects import Suspects
-from matching.engine import match
+from matching.engine import MatchResult, Scope, match
 from matching.rules import RuleSet
 from warehouse.port import Warehouse
 
@@ -102,15 +103,27 @@ class Tasks:
         """Match what is new or due, write groups and break changes; first, what a person named is read again."""
         if renamed.mapped(self.warehouse):
             renamed.read_again(
-                self.warehouse, self.feeds, self.reference.current(), execution=task["execution"], at_ns=task["as_of"]
+                self.warehouse, self.settings.feeds, self.reference.current(), execution=task["execution"],
+                at_ns=task["as_of"],
+            )  # fmt: skip
+
+        def run(warehouse: Warehouse, scope: Scope) -> MatchResult:
+            return match(
+                warehouse,
+                execution=task["execution"],
+                as_of=task["as_of"],
+                scope=scope,
+                rules=self.rules,
+                feeds=feed_terms(self.settings.feeds),
+                tenant=self.settings.tenant,
             )
-        result = match(
+
+        result = match_with_care(
             self.warehouse,
+            run,
             execution=task["execution"],
             as_of=task["as_of"],
-            rules=self.rules,
-            feeds=feed_terms(self.settings.feeds),
-            tenant=self.settings.tenant,
+            limit=self.settings.worker.poison_max_messages,
         )
         return dict(result.counts())
 
