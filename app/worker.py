@@ -21,6 +21,8 @@ Json = dict[str, Any]
 _LOOK_SECONDS = 0.25
 # A lane that could not be read is tried again after this long.
 _RETRY_SECONDS = 1.0
+# What fell due is looked at again this long after a sweep failed: what failed once would fail at once again.
+_SWEEP_RETRY_SECONDS = 30.0
 ENDED = frozenset({"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"})
 # Where several workers share the lanes, one of them sweeps: whoever holds this lease.
 SWEEPER = "~sweeper"
@@ -61,6 +63,7 @@ class Worker:
     _lanes: dict[str, _Lane] = field(default_factory=dict)
     _sweep: str | None = None
     _final: bool = False
+    _not_before: float = float("-inf")
     _as_of: int = 0
     _known: tuple[int | None, int | None] | None = None
     _looked: float = float("-inf")
@@ -219,13 +222,15 @@ class Worker:
                 return False
             self._book(self._sweep, status)
             self._sweep = None
+            if status != "SUCCEEDED":
+                self._not_before = self.clock.monotonic() + _SWEEP_RETRY_SECONDS
         first, last = self._falls_due()
         now = self.clock.now_ns()
         if self._final and all(lane.running is None and lane.behind == 0 for lane in self._lanes.values()):
             self._final = False
             self._start_sweep(max(now, last or 0))
             return True
-        if first is None or first > now:
+        if first is None or first > now or self.clock.monotonic() < self._not_before:
             return False
         self._start_sweep(now)
         return True

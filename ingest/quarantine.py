@@ -19,6 +19,7 @@ BAD_VALUE = "value_unreadable"
 GROUP_COUNT = "group_count_mismatch"
 IDENTIFIER = "identifier_damaged"
 READER_FAILED = "reader_failed"
+MATCH_FAILED = "match_failed"
 BAD_QUANTITY = "quantity_not_positive"
 
 MALFORMED, UNKNOWN_INSTRUMENT = "I01", "I03"

@@ -1,0 +1,171 @@
+"""Poison in Match: a run that fails for good is tried without its messages, down to those at fault; they are set aside.
+
+Left where they are they would stop every later run too, since a run takes along what was never matched.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from domain.errors import PermanentError, TransientError
+from ingest import store
+from ingest.withdraw import withdraw
+from matching.engine import MatchResult, Scope
+from matching.tables import prepare
+from warehouse.port import Params, Warehouse
+from warehouse.sql import timestamp
+
+logger = logging.getLogger(__name__)
+
+Run = Callable[[Warehouse, Scope], MatchResult]
+
+_SHOWN_CHARS = 300
+# The world or the machine, not a message.
+_NOT_THE_MESSAGE = (TransientError, MemoryError)
+_NEVER_MATCHED = "NOT EXISTS (SELECT 1 FROM execution_log x WHERE x.execution = f.execution)"
+# Whatever brings facts that no run has taken up; facts that are no trades know their message by feed and hash.
+_NEW = f"""
+SELECT r.message_id FROM raw_message r WHERE r.message_id IN (
+  SELECT f.message_id FROM raw_message f WHERE f.outcome = 'FACT' AND {_NEVER_MATCHED}
+  UNION SELECT f.message_id FROM trade_event f WHERE {_NEVER_MATCHED}
+""" + "".join(
+    f"  UNION SELECT m.message_id FROM {table} f JOIN raw_message m ON m.sha256 = f.raw_sha256 AND m.feed = f.feed"
+    f" WHERE {_NEVER_MATCHED}\n"
+    for table in ("position_snapshot", "cash_entry", "settlement_status", "affirmation", "acknowledgement")
+) + ") ORDER BY r.recv_ts, r.message_id"  # fmt: skip
+# What falls due is compared for the first time, however long ago it came.
+_DUE = """
+SELECT r.message_id FROM raw_message r WHERE r.message_id IN (
+  SELECT e.message_id FROM recon_break b JOIN recon_break_member m ON m.break_id = b.break_id
+  JOIN trade_event e ON e.record_id = m.record_id
+  WHERE b.state = 'EXPECTED' AND b.due_at <= CAST(:as_of AS TIMESTAMP_NTZ(9))
+) ORDER BY r.recv_ts, r.message_id
+"""
+
+
+class _Undone(Exception):
+    """A trial that went well; what it did is taken back."""
+
+
+def match_with_care(warehouse: Warehouse, run: Run, *, execution: str, as_of: int, limit: int) -> MatchResult:
+    """`run` (a Match run of `execution` as of a time, UTC ns), where messages that make it fail are set aside first.
+
+    They become quarantine rows (`match_failed`) in the transaction of the run that goes well without them, so they are
+    told as any other bad message and `tieout quarantine retry` brings them back. Raises what `run` raises where it is
+    not the messages (the world, the settings, a fault in every run), and PermanentError for more than `limit` of them.
+    """
+    scope: Scope = "all" if prepare(warehouse) else "incremental"
+    try:
+        return run(warehouse, scope)
+    except _NOT_THE_MESSAGE:
+        raise
+    except Exception as error:
+        trials = _Trials(warehouse, run, execution, limit)
+        looked: tuple[tuple[str, Params, Scope], ...] = (
+            (_NEW, {}, scope), (_DUE, {"as_of": timestamp(as_of)}, "all")
+        )  # fmt: skip
+        for sql, params, how in looked:
+            found = warehouse.query(sql, params)["message_id"].to_pylist()
+            if found and trials.fails(found, how) is None:
+                logger.warning("a Match run fails (%s); looking for the cause in %d messages", _said(error), len(found))
+                return trials.settle(found, how)
+        raise
+
+
+@dataclass(slots=True)
+class _Trials:
+    """Runs that are taken back, to learn which messages a run can do with."""
+
+    warehouse: Warehouse
+    run: Run
+    execution: str
+    limit: int
+    kept: list[str] = field(default_factory=list)
+    aside: dict[str, str] = field(default_factory=dict)
+
+    def fails(self, without: Sequence[str], scope: Scope) -> Exception | None:
+        """What a run without these messages raises; None when it goes well. Nothing of it stays."""
+        prepare(self.warehouse)
+        store.prepare(self.warehouse)
+        try:
+            with self.warehouse.transaction():
+                withdraw(self.warehouse, without, "a trial", execution=self.execution)
+                self.run(_Inside(self.warehouse), scope)
+                raise _Undone
+        except _Undone:
+            return None
+        except _NOT_THE_MESSAGE:
+            raise
+        except Exception as error:
+            return error
+
+    def settle(self, messages: Sequence[str], scope: Scope) -> MatchResult:
+        """Find the messages at fault, and run without them."""
+        self._sift(messages, messages, scope, None)
+        prepare(self.warehouse)
+        with self.warehouse.transaction():
+            for message, why in self.aside.items():
+                withdraw(self.warehouse, [message], f"Matching failed: {why}", execution=self.execution)
+                logger.error("message %s goes to quarantine: %s", message, why)
+            return self.run(_Inside(self.warehouse), scope)
+
+    def _sift(self, part: Sequence[str], among: Sequence[str], scope: Scope, known: Exception | None) -> bool:
+        """Keep what of `part` a run goes well with besides what is kept; False where something had to be set aside.
+
+        `known` is what a run with the whole part raised, where that was seen already.
+        """
+        if known is None:
+            chosen = {*self.kept, *part}
+            known = self.fails([message for message in among if message not in chosen], scope)
+            if known is None:
+                self.kept += part
+                return True
+        if len(part) == 1:
+            self._blame(part[0], len(among), known)
+            return False
+        middle = len(part) // 2
+        clean = self._sift(part[:middle], among, scope, None)
+        # What fails as a whole while its first half is sound fails in the second.
+        self._sift(part[middle:], among, scope, known if clean and len(part) - middle > 1 else None)
+        return False
+
+    def _blame(self, message: str, of: int, error: Exception) -> None:
+        if len(self.aside) >= self.limit:
+            raise PermanentError(
+                f"Match fails with more than {self.limit} of {of} messages, so it is not the messages: {_said(error)}"
+            ) from error
+        self.aside[message] = _said(error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Inside:
+    """The warehouse inside a transaction that is open already."""
+
+    warehouse: Warehouse
+
+    def query(self, sql: str, params: Params | None = None) -> pa.Table:
+        return self.warehouse.query(sql, params)
+
+    def execute(self, sql: str, params: Params | None = None) -> int:
+        return self.warehouse.execute(sql, params)
+
+    def append(self, table: str, rows: pa.Table) -> int:
+        return self.warehouse.append(table, rows)
+
+    def transaction(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def checkpoint(self) -> None:
+        """Not inside a transaction."""
+
+    def close(self) -> None:
+        """Its owner closes it."""
+
+
+def _said(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    shown = text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 3] + "..."
+    return shown if isinstance(error, PermanentError) else f"{type(error).__name__}: {shown}"
