@@ -15,7 +15,7 @@ from tests.journeys.service import Service, raw_streams, settings_file, stored
 
 FILLS, SEED = 60, 7
 ROLES = ("supervisor", "acceptor", "worker", "group")
-KILLS = 10
+KILLS, MANY_KILLS = 10, 50
 
 
 class Tap:
@@ -118,14 +118,13 @@ MODELS = [(11, "http://127.0.0.1:1"), (12, "http://127.0.0.1:1")]
 HEAVY = [pytest.param(seed, "inprocess://", marks=pytest.mark.heavy) for seed in range(13, 23)]
 
 
-@pytest.mark.timeout(240)
-@pytest.mark.parametrize(("seed", "model"), [*MODELS, *HEAVY])
-def test_a_day_survives_ten_kills(tmp_path: Path, undisturbed: dict[str, Any], seed: int, model: str) -> None:
+def check_a_day(root: Path, undisturbed: dict[str, Any], seed: int, model: str, kills: int) -> None:
+    """One day under so many kills: nothing lost, doubled or out of order, the tie-out as if nothing had died."""
     chance = random.Random(seed)
-    roles = [*ROLES, *(chance.choice(ROLES) for _ in range(KILLS - len(ROLES)))]
+    roles = [*ROLES, *(chance.choice(ROLES) for _ in range(kills - len(ROLES)))]
     chance.shuffle(roles)
-    with Service(tmp_path, fills=FILLS, seed=SEED, model=model) as service:
-        torment(service, chance, roles, tmp_path / "stores")
+    with Service(root, fills=FILLS, seed=SEED, model=model) as service:
+        torment(service, chance, roles, root / "stores")
         service.wait_ready()
         summary = service.end_of_input()
         assert summary["completeness"]["problems"] == []
@@ -136,3 +135,16 @@ def test_a_day_survives_ten_kills(tmp_path: Path, undisturbed: dict[str, Any], s
     assert summary["digest"] == undisturbed["digest"]
     assert summary["completeness"]["live"] == undisturbed["completeness"]["live"]
     assert summary["groups"] == undisturbed["groups"]
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(("seed", "model"), [*MODELS, *HEAVY])
+def test_a_day_survives_ten_kills(tmp_path: Path, undisturbed: dict[str, Any], seed: int, model: str) -> None:
+    check_a_day(tmp_path, undisturbed, seed, model, KILLS)
+
+
+@pytest.mark.heavy
+@pytest.mark.timeout(1_200)
+@pytest.mark.parametrize("seed", range(100, 120))
+def test_a_thousand_kills_over_twenty_days(tmp_path: Path, undisturbed: dict[str, Any], seed: int) -> None:
+    check_a_day(tmp_path, undisturbed, seed, "http://127.0.0.1:1", MANY_KILLS)
