@@ -102,6 +102,12 @@ def check_size(value: Any, what: str = "") -> None:
         raise StateFailure("States.DataLimitExceeded", _OVER + _SIZE if not what else f"{_OVER} '{what}'{_SIZE}")
 
 
+def check_assigned(variables: Mapping[str, Any]) -> None:
+    """Raises StateFailure States.DataLimitExceeded for more than one Assign may hold: as much as a payload."""
+    if variables:
+        check_size(variables)
+
+
 def named(failure: StateFailure, what: str) -> StateFailure:
     """The failure, and if it is a size that does not say whose, with the state or task it is."""
     if failure.error == "States.DataLimitExceeded" and failure.cause == _OVER + _SIZE:

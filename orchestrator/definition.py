@@ -6,6 +6,7 @@ from importlib import resources
 from typing import Any
 
 from orchestrator.checks import check_state, listed, targets
+from orchestrator.checks_variables import shadowing
 from orchestrator.problem import Problem
 from orchestrator.vocabulary import LANGUAGES, MACHINE_FIELDS, unknown
 
@@ -20,7 +21,7 @@ def load_shipped() -> dict[str, Any]:
 
 def validate(definition: Any) -> list[Problem]:
     """Everything wrong with a definition; empty when it can run. Takes any value and raises nothing."""
-    return list(_machine(definition, "", set(), "JSONPath"))
+    return [*_machine(definition, "", set(), "JSONPath"), *shadowing(definition)]
 
 
 def _machine(machine: Any, path: str, names: set[str], language: str) -> Iterator[Problem]:

@@ -7,15 +7,17 @@ from random import Random
 from typing import Any
 
 from orchestrator import item_reader
-from orchestrator.commands import Program, RunTask, TaskFailure
+from orchestrator.commands import Program, RunTask, TaskFailure, TaskResult
 from orchestrator.dataflow import text
 from orchestrator.errors import StateFailure
 from orchestrator.flow import Flow
+from orchestrator.map_items import Item, listed
 from orchestrator.paths import Surroundings
 
-LISTING = "arn:aws:states:::s3:listObjectsV2"
-READERS = frozenset({"arn:aws:states:::s3:getObject", LISTING})
+LISTING, GETTING = "arn:aws:states:::s3:listObjectsV2", "arn:aws:states:::s3:getObject"
+READERS = frozenset({GETTING, LISTING})
 _INPUT_MAX_BYTES = 262_144
+_UNREAD = "States.ItemReaderFailed"
 Context = Mapping[str, Any]
 Child = tuple[Any, Context, int]
 
@@ -29,14 +31,29 @@ def read(name: str, flow: Flow, base: Any, key: str) -> Program:
     """What the Map goes over: ItemReader's items, else those of the state's input."""
     reader = flow.state.get("ItemReader")
     if reader is None:
-        return flow.items(base)
-    config = reader.get("ReaderConfig", {})
+        processor = flow.state.get("ItemProcessor") or flow.state["Iterator"]
+        return listed(flow.items(base, may_be_object=is_distributed(processor)))
+    config, is_listing = reader.get("ReaderConfig", {}), reader["Resource"] == LISTING
     most = flow.number("MaxItems", base, config)
-    answer = yield from _called(name, flow, reader, base, f"{key}read#0", {}, "States.ItemReaderFailed")
-    return item_reader.items(answer, config, reader["Resource"] == LISTING, None if most is None else int(most) or None)
+    cut = None if most is None else int(most) or None
+    given = flow.filled(reader.get("Parameters", reader.get("Arguments", {})), base, "Arguments")
+    source = f"S3://{given.get('Bucket', '')}"
+    answer = yield from _called(name, flow, reader, base, f"{key}read#0", given, _UNREAD)
+    if not (is_listing and config.get("Transformation") == "LOAD_AND_FLATTEN"):
+        found = item_reader.items(answer, config, is_listing, cut)
+        return listed(found, source if is_listing else f"{source}/{given.get('Key', '')}")
+    items: list[Item] = []
+    for number, entry in enumerate(item_reader.items(answer, config, True, None)):
+        one = {"Bucket": given.get("Bucket"), "Key": entry.get("Key")}
+        answer = yield RunTask(f"{key}read{number}#0", GETTING, one, name)
+        found = item_reader.items(_answered(answer, _UNREAD), config, False, None)
+        items += listed(found, f"{source}/{entry.get('Key')}")
+        if cut is not None and len(items) >= cut:
+            break
+    return items[:cut]
 
 
-def children(flow: Flow, base: Any, items: list[Any], around: Surroundings, seed: str) -> Iterator[Child]:
+def children(flow: Flow, base: Any, items: list[Item], around: Surroundings, seed: str) -> Iterator[Child]:
     """Input, context object and number of items of every child: one an item, or a batch of them."""
     singles = (_single(flow, base, index, item, around, f"{seed}{index}/") for index, item in enumerate(items))
     batcher = flow.state.get("ItemBatcher")
@@ -60,9 +77,9 @@ def children(flow: Flow, base: Any, items: list[Any], around: Surroundings, seed
         yield _batch(shared, batch, around)
 
 
-def _single(flow: Flow, base: Any, index: int, item: Any, around: Surroundings, seed: str) -> Child:
-    context = {**around.context, "Map": {"Item": {"Index": index, "Value": item}}}
-    return flow.item(base, Surroundings(context, around.variables), item, seed), context, 1
+def _single(flow: Flow, base: Any, index: int, item: Item, around: Surroundings, seed: str) -> Child:
+    context = item.context(around.context, index)
+    return flow.item(base, Surroundings(context, around.variables), item.given, seed), context, 1
 
 
 def _batch(shared: Mapping[str, Any], batch: list[Any], around: Surroundings) -> Child:
@@ -122,6 +139,10 @@ def _called(
     """What a reader's or writer's resource answers; its own failures get the name they have in a Map."""
     filled = given or flow.filled(part.get("Parameters", part.get("Arguments", {})), base, "Arguments")
     answer = yield RunTask(key, str(part["Resource"]), filled, name)
+    return _answered(answer, error)
+
+
+def _answered(answer: TaskResult | TaskFailure, error: str) -> Any:
     if isinstance(answer, TaskFailure):
         raise StateFailure(error, f"{answer.error}: {answer.cause}" if answer.cause else answer.error)
     return answer.output

@@ -298,6 +298,7 @@ def _context(row: Row) -> dict[str, Any]:
             "RoleArn": ROLE,
             "StartTime": _iso(row["started_at"]),
             "RedriveCount": row["redrive_count"],
+            **({"RedriveTime": _iso(row["redriven_at"])} if row["redriven_at"] else {}),
         },
         "StateMachine": {"Id": machine_arn(machine), "Name": machine},
     }

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from orchestrator import numbers
 from orchestrator.choice import holds
 from orchestrator.dataflow import (
+    check_assigned,
     check_size,
     effective_input,
     expression,
@@ -51,8 +52,8 @@ class Flow(Protocol):
     def base(self) -> Any:
         """What the paths of number fields and items are read in."""
 
-    def items(self, base: Any) -> list[Any]:
-        """What a Map goes over."""
+    def items(self, base: Any, may_be_object: bool = False) -> list[Any] | _JSON:
+        """What a Map goes over: an array, or an object where it may be one."""
 
     def item(self, base: Any, around: Surroundings, value: Any, seed: str) -> Any:
         """What an iteration is given."""
@@ -106,13 +107,13 @@ class PathFlow:
         path = part[f"{name}Path"]
         return numbers.read_number(name, path, read(path, base, self.around))
 
-    def items(self, base: Any) -> list[Any]:
+    def items(self, base: Any, may_be_object: bool = False) -> list[Any] | _JSON:
         """What ItemsPath finds."""
         path = self.state.get("ItemsPath", "$")
         found = read(path, base, self.around)
-        if not isinstance(found, list):
-            raise runtime(f'Reference path "{path}" must point to array.')
-        return found
+        if isinstance(found, list) or (may_be_object and isinstance(found, Mapping)):
+            return found
+        raise runtime(f'Reference path "{path}" must point to array.')
 
     def item(self, base: Any, around: Surroundings, value: Any, seed: str) -> Any:
         """The item, or what ItemSelector makes of it."""
@@ -150,18 +151,20 @@ class PathFlow:
         """ResultSelector, Assign, ResultPath, OutputPath."""
         seed = self.seed
         if result is ABSENT:
-            return template(decided.get("Assign", {}), given, self.around, seed + "|a"), output(
-                self.state, given, self.around
-            )
+            assigned = template(decided.get("Assign", {}), given, self.around, seed + "|a")
+            check_assigned(assigned)
+            return assigned, output(self.state, given, self.around)
         result = selected(self.state, result, self.around, seed)
         check_size(result)
         assigned = template(self.state.get("Assign", {}), result, self.around, seed + "|a")
+        check_assigned(assigned)
         return assigned, output(self.state, place(self.state, self.value, result), self.around)
 
     def caught(self, catcher: _JSON, failure: StateFailure) -> tuple[dict[str, Any], Any]:
         """ResultPath of the catcher puts the error into the state's input."""
         told = {"Error": failure.error, "Cause": failure.cause}
         assigned = template(catcher.get("Assign", {}), told, self.around, self.seed + "|c")
+        check_assigned(assigned)
         return assigned, output({}, place(catcher, self.value, told), self.around)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.choice import is_timestamp
-from orchestrator.dataflow import check_size, text
+from orchestrator.dataflow import check_assigned, check_size, text
 from orchestrator.errors import EvaluationFailure, StateFailure
 from orchestrator.flow import ABSENT, default
 from orchestrator.jsonata import Query
@@ -57,10 +57,17 @@ class JsonataFlow:
             raise EvaluationFailure(f"The {name} field must be {what} but was: {text(found)}", name)
         return float(found)
 
-    def items(self, base: Any) -> list[Any]:
+    def items(self, base: Any, may_be_object: bool = False) -> list[Any] | _JSON:
         """Items, or the state's input."""
         if "Items" in self.state:
-            return list(self._query().typed(self.state["Items"], "Items", "array"))
+            query, given = self._query(), self.state["Items"]
+            if may_be_object:
+                found: list[Any] | _JSON = query.value(given, "Items")
+                if isinstance(found, Mapping):
+                    return found
+            return list(query.typed(given, "Items", "array"))
+        if may_be_object and isinstance(self.value, Mapping):
+            return self.value
         if not isinstance(self.value, list):
             raise EvaluationFailure(f"Map state input must be an array but was: {text(self.value)}")
         return self.value
@@ -116,6 +123,7 @@ class JsonataFlow:
         place = self._place(part)
         assigned = query.value(part.get("Assign", {}), f"{place}Assign")
         value = query.value(part["Output"], f"{place}Output") if "Output" in part else otherwise
+        check_assigned(assigned)
         check_size(value)
         return assigned, value
 

@@ -19,6 +19,7 @@ from orchestrator.paths import check as check_path
 _NAME = re.compile(r"\s*(States\.[A-Za-z0-9]+)\s*\(")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 _ESCAPED = frozenset("'{}\\")
+_WRITTEN, _GIVEN = re.compile(r"\\[{}\\]|\{\}|.", re.S), re.compile(r"\\[{}]|\{\}|.", re.S)
 _MAX_DEPTH = 10
 _MAX_RANGE = 1_000
 _MAX_CHARACTERS = 10_000
@@ -26,6 +27,10 @@ _MAX_CHARACTERS = 10_000
 
 def _fail(cause: str) -> StateFailure:
     return StateFailure("States.IntrinsicFailure", cause)
+
+
+class _Template(str):
+    """The first argument of States.Format as it was written, its escapes still in it."""
 
 
 class _Reader:
@@ -105,13 +110,13 @@ class _Reader:
                 following = self.text[self.at + 1 : self.at + 2]
                 if following not in _ESCAPED:
                     raise _fail(f"Invalid escape \\{following} in {self.text}")
-                # A brace of a template keeps its escape, so that Format can tell it from a placeholder.
-                out.append("\\" + following if is_template and following in "{}" else following)
+                # A template keeps its escapes, so that Format can tell a brace from a placeholder.
+                out.append("\\" + following if is_template and following != "'" else following)
                 self.at += 2
                 continue
             self.at += 1
             if char == "'":
-                return "".join(out)
+                return _Template("".join(out)) if is_template else "".join(out)
             out.append(char)
         raise _fail(f"Unterminated string in {self.text}")
 
@@ -151,13 +156,12 @@ def _read(reader: _Reader) -> Any:
 
 
 def _format(template: str, *values: Any) -> str:
-    parts = re.split(r"(?<!\\)\{\}", template)
-    if len(parts) - 1 != len(values):
+    # What is written in the call may escape a backslash; one that comes from the data stands for itself.
+    pieces = (_WRITTEN if isinstance(template, _Template) else _GIVEN).findall(template)
+    if pieces.count("{}") != len(values):
         raise ValueError("number of arguments do not match the occurrences of {}")
-    text = parts[0]
-    for value, part in zip(values, parts[1:], strict=True):
-        text += _shown(value) + part
-    return text.replace("\\{", "{").replace("\\}", "}")
+    left = iter(values)
+    return "".join(_shown(next(left)) if piece == "{}" else piece[-1] for piece in pieces)
 
 
 def _shown(value: Any) -> str:
@@ -199,7 +203,16 @@ def _item(items: Any, index: Any) -> Any:
 
 
 def _string_to_json(text: str) -> Any:
-    return json.loads(text) if text.strip() else None
+    return json.loads(text, parse_constant=_no_constant) if text.strip() else None
+
+
+def _no_constant(word: str) -> Any:
+    raise ValueError(f"{word} is not JSON")
+
+
+def _contains(items: Any, value: Any) -> bool:
+    wanted = json.dumps(value, sort_keys=True)
+    return any(json.dumps(item, sort_keys=True) == wanted for item in _array(items))
 
 
 def _partition(items: Any, size: Any) -> list[list[Any]]:
@@ -282,9 +295,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "States.JsonToString": lambda value: json.dumps(value, separators=(",", ":"), ensure_ascii=False),
         "States.Array": lambda *values: list(values),
         "States.ArrayPartition": _partition,
-        "States.ArrayContains": lambda items, value: any(
-            item == value and type(item) is type(value) for item in _array(items)
-        ),
+        "States.ArrayContains": _contains,
         "States.ArrayRange": _range,
         "States.ArrayGetItem": _item,
         "States.ArrayLength": lambda items: len(_array(items)),

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -18,8 +19,11 @@ def unreadable(cause: str) -> StateFailure:
     return StateFailure("States.ItemReaderFailed", cause)
 
 
-def items(answer: Any, config: Mapping[str, Any], is_listing: bool, most: int | None) -> list[Any]:
-    """The items in what s3:getObject or s3:listObjectsV2 answered, at most `most`; raises States.ItemReaderFailed."""
+def items(answer: Any, config: Mapping[str, Any], is_listing: bool, most: int | None) -> list[Any] | Mapping[str, Any]:
+    """The items in what s3:getObject or s3:listObjectsV2 answered, at most `most`, of a JSON object its pairs.
+
+    Raises States.ItemReaderFailed.
+    """
     if not isinstance(answer, Mapping):
         raise unreadable("the reader's answer is not an object")
     if is_listing:
@@ -34,7 +38,10 @@ def items(answer: Any, config: Mapping[str, Any], is_listing: bool, most: int | 
         return _cut((_json(line, f"line {n}") for n, line in enumerate(body.splitlines(), 1) if line.strip()), most)
     if kind != "JSON":
         raise unreadable(f"InputType {kind} is not supported")
-    return _cut(_array(_pointed(_json(body, "the object"), config.get("ItemsPointer", "")), "the object"), most)
+    found = _pointed(_json(body, "the object"), config.get("ItemsPointer", ""))
+    if isinstance(found, Mapping):
+        return dict(itertools.islice(found.items(), most))
+    return _cut(_array(found, "the object"), most)
 
 
 def _cut(found: Any, most: int | None) -> list[Any]:
@@ -77,7 +84,8 @@ def _rows(body: str, config: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     delimiter = _DELIMITERS.get(config.get("CSVDelimiter", "COMMA"))
     if delimiter is None:
         raise unreadable(f"CSVDelimiter must be one of {', '.join(_DELIMITERS)}")
-    rows = csv.reader(io.StringIO(body, newline=""), delimiter=delimiter)
+    # A backslash keeps a delimiter, a quote or a backslash from its meaning; before anything else it is dropped.
+    rows = csv.reader(io.StringIO(body, newline=""), delimiter=delimiter, escapechar="\\")
     header = config.get("CSVHeaders") if config.get("CSVHeaderLocation") == "GIVEN" else next(rows, None)
     if not header:
         raise unreadable("the CSV file has no header")

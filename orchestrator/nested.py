@@ -8,6 +8,7 @@ from orchestrator.commands import Aborted, Emit, Fork, Program
 from orchestrator.distributed import children, is_distributed, read, written
 from orchestrator.errors import StateFailure
 from orchestrator.flow import Flow
+from orchestrator.map_items import Item
 from orchestrator.numbers import tolerated
 from orchestrator.paths import Surroundings
 from orchestrator.scope import Scope
@@ -75,7 +76,7 @@ class _MapRun:
     inputs: list[Any] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
 
-    def parts(self, items: list[Any], around: Surroundings) -> Iterator[Program]:
+    def parts(self, items: list[Item], around: Surroundings) -> Iterator[Program]:
         """The iterations in order, each made when it is begun."""
         if is_distributed(self.processor):
             for given, context, count in children(
@@ -84,12 +85,15 @@ class _MapRun:
                 self.inputs.append(given)
                 self.counts.append(count)
                 index = len(self.inputs) - 1
-                yield self._iteration(index, self.scope.part(index, self.processor, context), given, None)
+                part = self.scope.part(index, self.processor, context)
+                # A child is an execution of its own: it does not see the variables of its parent.
+                part.variables.clear()
+                yield self._iteration(index, part, given, None)
             return
         for index, item in enumerate(items):
-            context = {**around.context, "Map": {"Item": {"Index": index, "Value": item}}}
             self.counts.append(1)
-            yield self._iteration(index, self.scope.part(index, self.processor, context), None, item)
+            part = self.scope.part(index, self.processor, item.context(around.context, index))
+            yield self._iteration(index, part, None, item.given)
 
     def _iteration(self, index: int, scope: Scope, given: Any, item: Any) -> Program:
         about = {"name": self.name, "index": index}

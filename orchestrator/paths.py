@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from orchestrator import filters
+from orchestrator.aggregates import AGGREGATES
 from orchestrator.errors import StateFailure, runtime
 
 _TOKEN = re.compile(
@@ -27,6 +28,8 @@ _FILTER, _CLOSED = re.compile(r"\[\s*\?\s*\("), re.compile(r"\s*\]")
 _QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""")
 _VARIABLE = re.compile(r"\$([A-Za-z_]\w*)")
 Step = tuple[str, Any]
+# Steps that lead from one value to one value.
+_SINGLE = frozenset({"name", "index"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +51,12 @@ def parse(path: str) -> tuple[bool, tuple[Step, ...]]:
             step = _step(kind, value)
         except ValueError:
             raise runtime(f"Invalid path '{path}'") from None
-        # Several names are one object of them, where nothing follows.
-        definite = definite and (step[0] in ("name", "index") or (step[0] == "names" and position == len(path)))
+        is_last = position == len(path)
+        if step[0] == "function" and not is_last:
+            raise runtime(f"Invalid path '{path}'")
+        # Several names are one object of them, where nothing follows; a function makes one value of many.
+        is_one = step[0] in ("name", "index") or (step[0] == "names" and is_last)
+        definite = (definite and is_one) or step[0] == "function"
         if step[0] == "filter" and steps and steps[-1][0] == "under":
             steps[-1] = ("hunt", step[1])
         else:
@@ -101,6 +108,8 @@ def _step(kind: str, value: str) -> Step:
         return "union", tuple(int(part) for part in value.split(","))
     if kind == "filter":
         return "filter", filters.parse(value, _in_filter)
+    if kind == "name" and value.endswith("()") and value[:-2] in AGGREGATES:
+        return "function", value[:-2]
     if kind == "name" and value != "*":
         return "name", value
     return (kind, value) if kind in ("deep", "under") else ("star", None)
@@ -138,12 +147,14 @@ def _why_missing(path: str, data: Any, around: Surroundings) -> str:
         data = around.context
     steps, walked = parse(rooted)[1], "$"
     for step in steps[:-1]:
+        if step[0] not in _SINGLE:
+            break
         walked += f"['{step[1]}']" if step[0] == "name" else f"[{step[1]}]"
         inner = _apply(step, data, data)
         if not inner:
             return f"Missing property in path {walked}"
         data = inner[0]
-    last = "".join(f"['{name}']" if kind == "name" else f"[{name}]" for kind, name in steps[-1:])
+    last = "".join(f"['{name}']" if kind == "name" else f"[{name}]" for kind, name in steps[-1:] if kind in _SINGLE)
     return f"No results for path: {walked}{last}"
 
 
@@ -203,12 +214,22 @@ def _rooted(path: str) -> tuple[str, str | None]:
 
 def _walk(path: str, data: Any) -> Any:
     definite, steps = parse(path)
-    values = [data]
+    values, is_one = [data], True
     for step in steps:
+        if step[0] == "function":
+            return _aggregated(step[1], values[0] if is_one else values)
         values = [found for value in values for found in _apply(step, value, data)]
-        if definite and not values:
+        is_one = is_one and step[0] in _SINGLE
+        if not values and (is_one if steps[-1][0] == "function" else definite):
             return MISSING
     return values[0] if definite else values
+
+
+def _aggregated(name: str, value: Any) -> Any:
+    try:
+        return AGGREGATES[name](value)
+    except ValueError:
+        return MISSING
 
 
 def is_missing(value: Any) -> bool:

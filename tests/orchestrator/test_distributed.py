@@ -76,7 +76,7 @@ def test_a_bucket_is_listed(root: Path) -> None:
         ("none.json", {}, "S3.NoSuchKeyException"),
         ("../../etc/passwd", {}, "S3.AccessDenied"),
         ("a.csv", {}, "is not JSON"),
-        ("a.json", {}, "not an array"),
+        ("a.json", {"ItemsPointer": "/rows/all/0"}, "not an array"),
         ("a.json", {"ItemsPointer": "/rows/none"}, "nothing stands at"),
     ],
 )
