@@ -1,6 +1,7 @@
 """What can be wrong with the expressions of a JSONata state."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,6 +15,10 @@ _EVALUATED = (
 )  # fmt: skip
 
 
+_WITH_RESULT = frozenset({"Task", "Parallel", "Map"})
+_RESULT = re.compile(r"\{%.*\$states\.result\b")
+
+
 def is_open(value: Any) -> bool:
     """Whether a field's value is only known at run time."""
     return isinstance(value, str) and is_expression(value)
@@ -25,6 +30,8 @@ def fields(state: Mapping[str, Any], path: str) -> Iterator[Problem]:
         if field in state:
             yield from expressions(state[field], f"{path}/{field}")
             yield from _no_error_output(state[field], f"{path}/{field}")
+            if field not in ("Output", "Assign") or state.get("Type") not in _WITH_RESULT:
+                yield from _no_result(state[field], f"{path}/{field}")
     if "Items" in state and not (isinstance(state["Items"], list) or is_open(state["Items"])):
         yield Problem(f"{path}/Items", "Items is an array or an expression that gives one")
     for field in ("Seconds", "MaxConcurrency", "ToleratedFailureCount"):
@@ -48,6 +55,14 @@ def parts(given: Mapping[str, Any], path: str, names: tuple[str, ...]) -> Iterat
     """The expressions in these fields of a rule or a catcher."""
     for name in names:
         yield from expressions(given.get(name), f"{path}/{name}")
+
+
+def _no_result(value: Any, path: str) -> Iterator[Problem]:
+    """Only a state that does something has a result to read, once it did."""
+    if _RESULT.search(json.dumps(value, default=str)):
+        yield Problem(
+            path, "Reference to '$states.result' is only supported in Output and Assign of a Task, Parallel or Map"
+        )
 
 
 def _no_error_output(value: Any, path: str) -> Iterator[Problem]:

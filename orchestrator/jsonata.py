@@ -10,7 +10,7 @@ from typing import Any
 
 from orchestrator.dataflow import text
 from orchestrator.errors import EvaluationFailure, StateFailure, runtime
-from orchestrator.jsonata_functions import BadCall, functions
+from orchestrator.jsonata_functions import NULL, BadCall, functions
 from orchestrator.paths import Surroundings
 
 _EVALUATION_MAX_MILLISECONDS = 2_000
@@ -196,7 +196,7 @@ def _native(library: Any, function: Any, most: int, null: Any) -> Any:
     def call(*arguments: Any) -> Any:
         given = [_taken(argument, null) if argument is not None else None for argument in arguments[:most]]
         found = function(*given, *[None] * (most - len(given)))
-        return None if found is None else _given(found, null)
+        return null if found is NULL else None if found is None else _given(found, null)
 
     return library.Jsonata.JLambda(call)
 

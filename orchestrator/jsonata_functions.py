@@ -15,6 +15,10 @@ _HASHES = MappingProxyType(
 )
 
 
+NULL: Any = object()
+"""What a function returns for JSON's null; None is nothing at all."""
+
+
 class BadCall(Exception):
     """A function was called with what it cannot take."""
 
@@ -62,7 +66,8 @@ def _parse(text: Any) -> Any:
     if not isinstance(text, str):
         raise BadCall("$parse: the argument must be a string")
     try:
-        return json.loads(text)
+        found = json.loads(text)
+        return NULL if found is None else found
     except ValueError as error:
         raise BadCall(f"$parse: {error}") from None
 

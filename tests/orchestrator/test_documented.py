@@ -351,7 +351,7 @@ def test_variables_have_the_values_of_the_state_entry_and_the_scope_they_were_as
             "J": {"Type": "Pass", "Parameters": {"v.$": "$mine"}, "End": True},
         },
     }
-    states = {
+    states: Json = {
         "A": {"Type": "Pass", "Assign": {"x": 3, "a": 6}, "Next": "B"},
         "B": {"Type": "Pass", "Assign": {"x.$": "$a", "next.$": "$x"}, "Next": "M"},
         "M": {"Type": "Map", "ItemsPath": "$.a", "ItemProcessor": inner, "Assign": {"n.$": "$[0].v"}, "Next": "Z"},

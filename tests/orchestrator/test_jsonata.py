@@ -271,3 +271,10 @@ def test_equal_runs_give_equal_histories() -> None:
     definition = one({**state, "Output": "{% [$states.result, $uuid(), $random(), $now()] %}"})
     first, again = (run(definition, {}, {"r": lambda given: given}) for _ in range(2))
     assert json.dumps(first.output) == json.dumps(again.output) and first.history == again.history
+
+
+def test_null_is_parsed_and_a_result_is_read_only_where_there_is_one() -> None:
+    assert run(one({"Type": "Pass", "Output": {"v": "{% $parse('null') %}"}}), {}, {}).output == {"v": None}
+    wrong = one({**TASK, "Arguments": {"v": "{% $states.result %}"}, "Output": "{% $states.result %}"})
+    assert [problem.path for problem in validate(wrong)] == ["/States/S/Arguments"]
+    assert validate(one({"Type": "Pass", "Output": "{% $states.result %}"})) != []
