@@ -12,6 +12,9 @@ FACTS: Mapping[str, str] = MappingProxyType(
         "T05": "{pb} executed {theirs} where we have {ours} {where}: {gap}",
         "T06": "{pb} executed {where} at {theirs}, we have {ours}",
         "T07": "{pb} tells of the other side, {theirs}: we {trade} in {account}",
+        "T09": "{pb} executed {qty} of {theirs} where we have {ours} in {account}",
+        "T13": "{pb} executed {qty} {where} on {theirs}, we have {ours}",
+        "T14": "{pb} settles its execution of {qty} {where} on {theirs}, we on {ours}",
         "T15": "{pb} executed {qty} {where} in {theirs}, we have {ours}",
     }
 )

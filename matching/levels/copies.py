@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from matching.items import broker
+from matching.levels import copies_apart
 from matching.levels import copies_sql as sql
 from matching.levels.port import FeedTerms, Run
 from matching.tolerance import price_tolerance
@@ -17,7 +18,7 @@ _ROLES = ("EB", "VENUE")
 
 
 class Copies:
-    """T01, T02, T05, T06, T07, T15 and T22 of executions; asks nothing where no feed brings copies."""
+    """T01, T02, T05 to T07, T09, T13 to T15 and T22 of executions; asks nothing where no feed brings copies."""
 
     @property
     def name(self) -> str:
@@ -30,6 +31,7 @@ class Copies:
             _load(run)
             run.warehouse.execute(sql.TOUCH_COPIES)
             run.warehouse.execute(sql.TOUCH_OURS)
+            copies_apart.touch(run)
 
     def find(self, run: Run) -> None:
         """Pairs of the touched blocks, and what differs or is missing."""

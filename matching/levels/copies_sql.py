@@ -1,12 +1,13 @@
 """SQL of the copies level: executions as brokers and venues tell them, their chains, and how they meet ours."""
 
 from matching.items import GRACE, digest, plain, product
+from matching.levels import copies_apart
+from matching.levels.copies_apart import BLOCK as _BLOCK
+from matching.levels.copies_apart import COPY as _COPY
 from matching.levels.ingest_sql import SEEN
 
 _RUN = "(select x.execution from work_execution x)"
 _NEW = "(select c.component from work_component c where c.component like 'E|%')"
-_COPY = "e.source_role in ('EB', 'VENUE') and e.level = 'FILL' and e.status in ('NEW', 'CORRECT', 'CANCEL')"
-_BLOCK = "'E|' || cast(e.trade_date as varchar) || '|' || e.instrument_id"
 _DIRECTION = (
     "case when e.side in ('BUY', 'BUY_COVER') then 'BUY'"
     " when e.side in ('SELL', 'SELL_SHORT', 'SELL_SHORT_EXEMPT') then 'SELL' else e.side end"
@@ -203,35 +204,58 @@ select c.left_id, c.right_id, c.source, 'near' from c
 qualify row_number() over (partition by c.left_id, c.source order by c.apart, c.off, c.right_uid, c.right_id) = 1
   and row_number() over (partition by c.right_id order by c.apart, c.off, c.left_uid, c.left_id) = 1
 """
-PAIRS = (PAIR_IDS, _economics("order", ("client_order_id",)), _economics("economics", ()), NEAR)
+PAIRS = (
+    PAIR_IDS,
+    copies_apart.PAIR.format(left=_FREE.format("l"), right=_FREE.format("r")),
+    _economics("order", ("client_order_id",)),
+    _economics("economics", ()),
+    NEAR,
+)
 
 _INTO = (
     "insert into work_finding (break_id, level, pb, anchor, family, code, due_at, instrument, symbol, account, side,"
     " trade_date, settle_date, ccy, exposure, left_value, right_value, rule_id, pass_id, group_key, component, qty,"
     " price, severity)"
 )
-# Of a bust and a live execution only that is told; of two sides only the side.
-_COMPARED = """
-  select l.*, r.record_id as right_id, r.recv_at as right_recv, r.due_at as right_due, r.live as right_live,
-    r.direction as right_direction, r.qty as right_qty, r.price as right_price, r.ccy as right_ccy, d.how,
-    case when l.live <> r.live then 'T22' when l.direction <> r.direction then 'T07' when l.ccy <> r.ccy then 'T15'
-      when l.qty <> r.qty then 'T05'
-      when abs(l.price - r.price) > greatest(l.half_unit, r.half_unit) then 'T06' end as code
-  from work_copied d join work_copy l on l.record_id = d.left_id and l.source = d.source
-    join work_copy r on r.record_id = d.right_id
-  where l.live or r.live
-"""
-_FAMILY_OF = (
-    "case n.code when 'T22' then 'existence' when 'T07' then 'side' when 'T15' then 'ccy' when 'T05' then 'qty'"
-    " else 'price' end"
-)
-_TERMS = f"{plain('n.qty')} || ' @ ' || {plain('n.price')}"
+# What may differ: code, field, when, and both sides of it. Of a bust and a live execution only that is told, of two
+# sides only the side, and prices in different currencies are not held against each other.
+_BOTH_LIVE = "l.live and r.live"
+_SAME_SIDE = f"{_BOTH_LIVE} and l.direction = r.direction"
+_PRICED_APART = "l.ccy = r.ccy and abs(l.price - r.price) > greatest(l.half_unit, r.half_unit)"
+_TERMS = f"{plain('{0}.qty')} || ' @ ' || {plain('{0}.price')}"
+_SHOWN_TERMS = "case when {0}.live then " + _TERMS + " else 'cancelled' end"
+_DATE = "cast({0}.%s as varchar)"
+_DIFFERENCES: tuple[tuple[str, str, str, str], ...] = (
+    ("T22", "existence", "l.live <> r.live", _SHOWN_TERMS),
+    ("T09", "existence", f"{_BOTH_LIVE} and l.instrument <> r.instrument", "coalesce({0}.symbol, {0}.instrument)"),
+    ("T13", "existence", f"{_BOTH_LIVE} and l.trade_date <> r.trade_date", _DATE % "trade_date"),
+    ("T07", "side", f"{_BOTH_LIVE} and l.direction <> r.direction", "{0}.direction"),
+    ("T15", "ccy", f"{_SAME_SIDE} and l.ccy <> r.ccy", "{0}.ccy"),
+    ("T05", "qty", f"{_SAME_SIDE} and l.qty <> r.qty", plain("{0}.qty")),
+    ("T06", "price", f"{_SAME_SIDE} and {_PRICED_APART}", plain("{0}.price")),
+    # A day that follows from another trade date is no second difference.
+    (
+        "T14", "settle_date", f"{_SAME_SIDE} and l.trade_date = r.trade_date and l.settle_date <> r.settle_date",
+        _DATE % "settle_date",
+    ),
+)  # fmt: skip
+
+
+def _difference(code: str, family: str, when: str, shown: str) -> str:
+    return (
+        f"  select l.*, r.record_id as right_id, r.due_at as right_due, r.qty as right_qty, r.price as right_price,"
+        f" d.how,\n    '{code}' as code, '{family}' as family, l.anchor || '|' || l.source as told,"
+        f" {shown.format('l')} as left_shown,\n    {shown.format('r')} as right_shown\n"
+        "  from work_copied d join work_copy l on l.record_id = d.left_id and l.source = d.source\n"
+        f"    join work_copy r on r.record_id = d.right_id\n  where {when}"
+    )
+
+
+_DIFFERENT = "\n  union all\n".join(_difference(*one) for one in _DIFFERENCES)
 DIFFERENT = f"""
 {_INTO}
 with n as (
-  select x.*, {_FAMILY_OF.replace("n.code", "x.code")} as family, x.anchor || '|' || x.source as told from (
-{_COMPARED.rstrip()}
-  ) x where x.code is not null
+{_DIFFERENT}
 )
 select {digest("'break'", ":tenant", "'COPY'", "n.told", "n.family")}, 'COPY', n.party, n.told, n.family,
   n.code, case when n.code = 'T22' or n.how = 'near' then greatest(n.due_at, n.right_due) end,
@@ -239,10 +263,7 @@ select {digest("'break'", ":tenant", "'COPY'", "n.told", "n.family")}, 'COPY', n
   case n.code when 'T05' then {product("abs(n.qty - n.right_qty)", "n.price", "n.multiplier")}
     when 'T06' then {product("n.qty", "abs(n.price - n.right_price)", "n.multiplier")}
     else {product("n.qty", "n.price", "n.multiplier")} end,
-  case n.code when 'T22' then case when n.live then {_TERMS} else 'cancelled' end when 'T07' then n.direction
-    when 'T15' then n.ccy when 'T05' then {plain("n.qty")} else {plain("n.price")} end,
-  case n.code when 'T22' then case when n.live then 'cancelled' else {_TERMS} end when 'T07' then n.right_direction
-    when 'T15' then n.right_ccy when 'T05' then {plain("n.right_qty")} else {plain("n.right_price")} end,
+  n.left_shown, n.right_shown,
   'copy-' || n.how, 'copy-' || n.how, 'E|' || n.record_id || '|' || n.right_id, n.component, n.qty, n.price,
   k.severity
 from n join work_code k on k.code = n.code
@@ -255,9 +276,9 @@ with n as (
 )
 select {digest("'break'", ":tenant", "'COPY'", "n.told", "'existence'")}, 'COPY', n.party, n.told,
   'existence', n.code, n.due_at, n.instrument, n.symbol, n.account, n.side, n.trade_date, n.settle_date, n.ccy,
-  {product("n.qty", "n.price", "n.multiplier")}, case when n.leg = 'L' then {_TERMS} end,
-  case when n.leg = 'R' then {_TERMS} end, 'copy-one-sided', 'copy-one-sided', 'E|' || n.source || '|' || n.record_id,
-  n.component, n.qty, n.price, k.severity
+  {product("n.qty", "n.price", "n.multiplier")}, case when n.leg = 'L' then {_TERMS.format("n")} end,
+  case when n.leg = 'R' then {_TERMS.format("n")} end, 'copy-one-sided', 'copy-one-sided',
+  'E|' || n.source || '|' || n.record_id, n.component, n.qty, n.price, k.severity
 from n join work_code k on k.code = n.code
 """
 _MEMBER = "insert into work_member (record_id, leg, group_key, pass_id, code)"

@@ -51,7 +51,16 @@ MATCH_COPY = Table(
         record_id str ! | ours that it is a copy of
         component str !
         source str ! | role and party of who tells it
-        how str ! | id, order, economics or near
+        how str ! | id, apart, order, economics or near
+    """),
+)
+
+MATCH_COPY_BLOCK = Table(
+    "match_copy_block",
+    Kind.DERIVED,
+    columns("""
+        left_component str ! identity | block of an execution of ours
+        right_component str ! identity | another block, of a copy with its id
     """),
 )
 
@@ -64,7 +73,7 @@ MATCH_EXPECTED = Table(
     """),
 )
 
-TABLES = (MATCH_REFUSAL, MATCH_MARK, MATCH_COPY, MATCH_EXPECTED)
+TABLES = (MATCH_REFUSAL, MATCH_MARK, MATCH_COPY, MATCH_COPY_BLOCK, MATCH_EXPECTED)
 
 # Scratch of these levels.
 SCRATCH = {

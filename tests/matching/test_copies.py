@@ -1,6 +1,7 @@
 """L1: executions beside drop copies of brokers and venues, by id, then by count of equals; differences are named."""
 
 import random
+from datetime import date
 
 import pytest
 
@@ -45,6 +46,14 @@ CASES: dict[str, tuple[list[Row], list[str], list[str]]] = {
     "the price": ([mine("E1"), copy("E1", price="10.60")], ["T06"], ["id"]),
     "the side": ([mine("E1"), copy("E1", side="SELL")], ["T07"], ["id"]),
     "the currency": ([mine("E1"), copy("E1", trade_ccy="EUR")], ["T15"], ["id"]),
+    "quantity and price": ([mine("E1"), copy("E1", qty="90", price="10.60")], ["T05", "T06"], ["id"]),
+    "the settlement date": ([mine("E1"), copy("E1", settle_date=date(2026, 11, 27))], ["T14"], ["id"]),
+    "no settlement date told": ([mine("E1"), copy("E1", settle_date=None)], [], ["id"]),
+    "the trade date": (
+        [mine("E1"), copy("E1", trade_date=date(2026, 11, 25), settle_date=date(2026, 11, 27))], ["T13"], ["apart"],
+    ),
+    "the instrument": ([mine("E1"), copy("E1", instrument_id="another line", symbol="NVDX")], ["T09"], ["apart"]),
+    "one id for two executions": ([mine("E1"), copy("E1", trade_date=date(2026, 11, 25), qty="7")], ["T01", "T02"], []),
     "the quantity of one order": ([mine("E1"), copy("K1", qty="90")], ["T05"], ["near"]),
     "busted there": ([mine("E1"), copy("E1"), copy("X1", prev_uid="E1", status="CANCEL")], ["T22"], ["id"]),
     "busted here": ([mine("E1"), mine("X1", prev_uid="E1", status="CANCEL"), copy("E1")], ["T22"], ["id"]),
@@ -78,7 +87,8 @@ def told(case: str) -> list[Row]:
     rows = []
     for one in CASES[case][0]:
         ids = {name: f"{one[name]}.{number}" for name in ("trade_uid", "prev_uid", "cross_uid") if one.get(name)}
-        rows.append({**one, **ids, "instrument_id": case, "record_id": f"{number}-{one['feed']}-{one['trade_uid']}"})
+        line = one["instrument_id"] if one["instrument_id"] != "NVDA-ID" else case
+        rows.append({**one, **ids, "instrument_id": line, "record_id": f"{number}-{one['feed']}-{one['trade_uid']}"})
     return rows
 
 
@@ -125,6 +135,21 @@ def test_the_order_of_arrival_and_a_rebuild_change_nothing(desk_of_all: Desk) ->
     rebuild(other.warehouse, other.rules, feeds=OAKS)
     assert other.dump("match_copy") == desk_of_all.dump("match_copy")
     assert other.table(open_now) == desk_of_all.table(open_now)
+
+
+def test_another_instrument_or_day_is_seen_when_the_copy_comes_late_and_goes_when_it_is_corrected() -> None:
+    desk = Desk(load_rules())
+    wrong = copy("E1", instrument_id="another line", symbol="NVDX")
+    desk.match([mine("E1")], feeds=OAKS)
+    desk.match(as_of=LATE, feeds=OAKS)
+    state = "select break_id, code, headline from recon_break where level = 'COPY' and state = 'OPEN'"
+    [missing] = desk.table(state)
+    desk.match([wrong], as_of=LATE, feeds=OAKS)
+    [other] = desk.table(state)
+    assert (missing["code"], other["code"], other["break_id"]) == ("T01", "T09", missing["break_id"])
+    assert other["headline"].startswith("OAKS executed 100 of NVDX where we have NVDA in MERID-EQ-01")
+    desk.match([copy("K2", prev_uid="E1", status="CORRECT")], as_of=LATE, feeds=OAKS)
+    assert desk.table(state) == []
 
 
 def test_a_break_says_who_told_what(desk_of_all: Desk) -> None:

@@ -697,17 +697,61 @@ qualify row_number() over (partition by c.left_id, c.source order by c.apart, c.
 -- copies_sql/different
 insert into work_finding (break_id, level, pb, anchor, family, code, due_at, instrument, symbol, account, side, trade_date, settle_date, ccy, exposure, left_value, right_value, rule_id, pass_id, group_key, component, qty, price, severity)
 with n as (
-  select x.*, case x.code when 'T22' then 'existence' when 'T07' then 'side' when 'T15' then 'ccy' when 'T05' then 'qty' else 'price' end as family, x.anchor || '|' || x.source as told from (
-
-  select l.*, r.record_id as right_id, r.recv_at as right_recv, r.due_at as right_due, r.live as right_live,
-    r.direction as right_direction, r.qty as right_qty, r.price as right_price, r.ccy as right_ccy, d.how,
-    case when l.live <> r.live then 'T22' when l.direction <> r.direction then 'T07' when l.ccy <> r.ccy then 'T15'
-      when l.qty <> r.qty then 'T05'
-      when abs(l.price - r.price) > greatest(l.half_unit, r.half_unit) then 'T06' end as code
+  select l.*, r.record_id as right_id, r.due_at as right_due, r.qty as right_qty, r.price as right_price, d.how,
+    'T22' as code, 'existence' as family, l.anchor || '|' || l.source as told, case when l.live then rtrim(rtrim(cast(l.qty as varchar), '0'), '.') || ' @ ' || rtrim(rtrim(cast(l.price as varchar), '0'), '.') else 'cancelled' end as left_shown,
+    case when r.live then rtrim(rtrim(cast(r.qty as varchar), '0'), '.') || ' @ ' || rtrim(rtrim(cast(r.price as varchar), '0'), '.') else 'cancelled' end as right_shown
   from work_copied d join work_copy l on l.record_id = d.left_id and l.source = d.source
     join work_copy r on r.record_id = d.right_id
-  where l.live or r.live
-  ) x where x.code is not null
+  where l.live <> r.live
+  union all
+  select l.*, r.record_id as right_id, r.due_at as right_due, r.qty as right_qty, r.price as right_price, d.how,
+    'T09' as code, 'existence' as family, l.anchor || '|' || l.source as told, coalesce(l.symbol, l.instrument) as left_shown,
+    coalesce(r.symbol, r.instrument) as right_shown
+  from work_copied d join work_copy l on l.record_id = d.left_id and l.source = d.source
+    join work_copy r on r.record_id = d.right_id
+  where l.live and r.live and l.instrument <> r.instrument
+  union all
+  select l.*, r.record_id as right_id, r.due_at as right_due, r.qty as right_qty, r.price as right_price, d.how,
+    'T13' as code, 'existence' as family, l.anchor || '|' || l.source as told, cast(l.trade_date as varchar) as left_shown,
+    cast(r.trade_date as varchar) as right_shown
+  from work_copied d join work_copy l on l.record_id = d.left_id and l.source = d.source
+    join work_copy r on r.record_id = d.right_id
+  where l.live and r.live and l.trade_date <> r.trade_date
+  union all
+  select l.*, r.record_id as right_id, r.due_at as right_due, r.qty as right_qty, r.price as right_price, d.how,
+    'T07' as code, 'side' as family, l.anchor || '|' || l.source as told, l.direction as left_shown,
+    r.direction as right_shown
+  from work_copied d join work_copy l on l.record_id = d.left_id and l.source = d.source
+    join work_copy r on r.record_id = d.right_id
+  where l.live and r.live and l.direction <> r.direction
+  union all
+  select l.*, r.record_id as right_id, r.due_at as right_due, r.qty as right_qty, r.price as right_price, d.how,
+    'T15' as code, 'ccy' as family, l.anchor || '|' || l.source as told, l.ccy as left_shown,
+    r.ccy as right_shown
+  from work_copied d join work_copy l on l.record_id = d.left_id and l.source = d.source
+    join work_copy r on r.record_id = d.right_id
+  where l.live and r.live and l.direction = r.direction and l.ccy <> r.ccy
+  union all
+  select l.*, r.record_id as right_id, r.due_at as right_due, r.qty as right_qty, r.price as right_price, d.how,
+    'T05' as code, 'qty' as family, l.anchor || '|' || l.source as told, rtrim(rtrim(cast(l.qty as varchar), '0'), '.') as left_shown,
+    rtrim(rtrim(cast(r.qty as varchar), '0'), '.') as right_shown
+  from work_copied d join work_copy l on l.record_id = d.left_id and l.source = d.source
+    join work_copy r on r.record_id = d.right_id
+  where l.live and r.live and l.direction = r.direction and l.qty <> r.qty
+  union all
+  select l.*, r.record_id as right_id, r.due_at as right_due, r.qty as right_qty, r.price as right_price, d.how,
+    'T06' as code, 'price' as family, l.anchor || '|' || l.source as told, rtrim(rtrim(cast(l.price as varchar), '0'), '.') as left_shown,
+    rtrim(rtrim(cast(r.price as varchar), '0'), '.') as right_shown
+  from work_copied d join work_copy l on l.record_id = d.left_id and l.source = d.source
+    join work_copy r on r.record_id = d.right_id
+  where l.live and r.live and l.direction = r.direction and l.ccy = r.ccy and abs(l.price - r.price) > greatest(l.half_unit, r.half_unit)
+  union all
+  select l.*, r.record_id as right_id, r.due_at as right_due, r.qty as right_qty, r.price as right_price, d.how,
+    'T14' as code, 'settle_date' as family, l.anchor || '|' || l.source as told, cast(l.settle_date as varchar) as left_shown,
+    cast(r.settle_date as varchar) as right_shown
+  from work_copied d join work_copy l on l.record_id = d.left_id and l.source = d.source
+    join work_copy r on r.record_id = d.right_id
+  where l.live and r.live and l.direction = r.direction and l.trade_date = r.trade_date and l.settle_date <> r.settle_date
 )
 select left(sha2('break' || chr(31) || :tenant || chr(31) || 'COPY' || chr(31) || n.told || chr(31) || n.family, 256), 32), 'COPY', n.party, n.told, n.family,
   n.code, case when n.code = 'T22' or n.how = 'near' then greatest(n.due_at, n.right_due) end,
@@ -715,10 +759,7 @@ select left(sha2('break' || chr(31) || :tenant || chr(31) || 'COPY' || chr(31) |
   case n.code when 'T05' then case when abs(abs(n.qty - n.right_qty)) < 10000000000 and abs(n.price) < 100000000 and abs(n.multiplier) < 10000 then cast(abs(cast(cast(abs(n.qty - n.right_qty) as number(19, 8)) * cast(n.multiplier as number(9, 4)) as number(20, 6)) * cast(n.price as number(18, 8))) as number(28, 6)) end
     when 'T06' then case when abs(n.qty) < 10000000000 and abs(abs(n.price - n.right_price)) < 100000000 and abs(n.multiplier) < 10000 then cast(abs(cast(cast(n.qty as number(19, 8)) * cast(n.multiplier as number(9, 4)) as number(20, 6)) * cast(abs(n.price - n.right_price) as number(18, 8))) as number(28, 6)) end
     else case when abs(n.qty) < 10000000000 and abs(n.price) < 100000000 and abs(n.multiplier) < 10000 then cast(abs(cast(cast(n.qty as number(19, 8)) * cast(n.multiplier as number(9, 4)) as number(20, 6)) * cast(n.price as number(18, 8))) as number(28, 6)) end end,
-  case n.code when 'T22' then case when n.live then rtrim(rtrim(cast(n.qty as varchar), '0'), '.') || ' @ ' || rtrim(rtrim(cast(n.price as varchar), '0'), '.') else 'cancelled' end when 'T07' then n.direction
-    when 'T15' then n.ccy when 'T05' then rtrim(rtrim(cast(n.qty as varchar), '0'), '.') else rtrim(rtrim(cast(n.price as varchar), '0'), '.') end,
-  case n.code when 'T22' then case when n.live then 'cancelled' else rtrim(rtrim(cast(n.qty as varchar), '0'), '.') || ' @ ' || rtrim(rtrim(cast(n.price as varchar), '0'), '.') end when 'T07' then n.right_direction
-    when 'T15' then n.right_ccy when 'T05' then rtrim(rtrim(cast(n.right_qty as varchar), '0'), '.') else rtrim(rtrim(cast(n.right_price as varchar), '0'), '.') end,
+  n.left_shown, n.right_shown,
   'copy-' || n.how, 'copy-' || n.how, 'E|' || n.record_id || '|' || n.right_id, n.component, n.qty, n.price,
   k.severity
 from n join work_code k on k.code = n.code;
@@ -732,8 +773,8 @@ with n as (
 select left(sha2('break' || chr(31) || :tenant || chr(31) || 'COPY' || chr(31) || n.told || chr(31) || 'existence', 256), 32), 'COPY', n.party, n.told,
   'existence', n.code, n.due_at, n.instrument, n.symbol, n.account, n.side, n.trade_date, n.settle_date, n.ccy,
   case when abs(n.qty) < 10000000000 and abs(n.price) < 100000000 and abs(n.multiplier) < 10000 then cast(abs(cast(cast(n.qty as number(19, 8)) * cast(n.multiplier as number(9, 4)) as number(20, 6)) * cast(n.price as number(18, 8))) as number(28, 6)) end, case when n.leg = 'L' then rtrim(rtrim(cast(n.qty as varchar), '0'), '.') || ' @ ' || rtrim(rtrim(cast(n.price as varchar), '0'), '.') end,
-  case when n.leg = 'R' then rtrim(rtrim(cast(n.qty as varchar), '0'), '.') || ' @ ' || rtrim(rtrim(cast(n.price as varchar), '0'), '.') end, 'copy-one-sided', 'copy-one-sided', 'E|' || n.source || '|' || n.record_id,
-  n.component, n.qty, n.price, k.severity
+  case when n.leg = 'R' then rtrim(rtrim(cast(n.qty as varchar), '0'), '.') || ' @ ' || rtrim(rtrim(cast(n.price as varchar), '0'), '.') end, 'copy-one-sided', 'copy-one-sided',
+  'E|' || n.source || '|' || n.record_id, n.component, n.qty, n.price, k.severity
 from n join work_code k on k.code = n.code;
 
 -- copies_sql/members
@@ -755,6 +796,72 @@ insert into match_copy (copy_id, record_id, component, source, how)
 select d.right_id, d.left_id, l.component, d.source, d.how
 from work_copied d join work_copy l on l.record_id = d.left_id and l.source = d.source;
 
+-- copies_apart/link
+insert into match_copy_block
+with new_copy as (
+  select e.trade_uid as uid, e.trade_date, 'E|' || cast(e.trade_date as varchar) || '|' || e.instrument_id as component from trade_event e
+  where e.source_role in ('EB', 'VENUE') and e.level = 'FILL' and e.status in ('NEW', 'CORRECT', 'CANCEL') and e.execution in (select x.execution from work_execution x) and e.trade_uid is not null
+  union
+  select e.cross_uid, e.trade_date, 'E|' || cast(e.trade_date as varchar) || '|' || e.instrument_id from trade_event e
+  where e.source_role in ('EB', 'VENUE') and e.level = 'FILL' and e.status in ('NEW', 'CORRECT', 'CANCEL') and e.execution in (select x.execution from work_execution x) and e.cross_uid is not null
+), new_own as (
+  select v.uid, v.trade_date, 'E|' || v.own_block as component from work_version v where v.leg = 'L' and v.level = 'FILL'
+  union
+  select v.cross_uid, v.trade_date, 'E|' || v.own_block from work_version v
+  where v.leg = 'L' and v.level = 'FILL' and v.cross_uid is not null
+),
+any_copy as (
+  select e.trade_uid as uid, e.trade_date, 'E|' || cast(e.trade_date as varchar) || '|' || e.instrument_id as component from trade_event e
+  where e.source_role in ('EB', 'VENUE') and e.level = 'FILL' and e.status in ('NEW', 'CORRECT', 'CANCEL') and e.execution in (select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y where y.execution in (select x.execution from work_execution x))) and e.trade_uid is not null
+  union
+  select e.cross_uid, e.trade_date, 'E|' || cast(e.trade_date as varchar) || '|' || e.instrument_id from trade_event e
+  where e.source_role in ('EB', 'VENUE') and e.level = 'FILL' and e.status in ('NEW', 'CORRECT', 'CANCEL') and e.execution in (select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y where y.execution in (select x.execution from work_execution x))) and e.cross_uid is not null
+), any_own as (
+  select v.uid, v.trade_date, 'E|' || v.own_block as component from match_version v where v.leg = 'L' and v.level = 'FILL'
+  union
+  select v.cross_uid, v.trade_date, 'E|' || v.own_block from match_version v
+  where v.leg = 'L' and v.level = 'FILL' and v.cross_uid is not null
+), found as (
+  select l.component as left_component, r.component as right_component from any_own l join new_copy r on r.uid = l.uid and r.component <> l.component
+  where datediff('day', l.trade_date, r.trade_date) between -7 and 7
+  union
+  select l.component as left_component, r.component as right_component from new_own l join any_copy r on r.uid = l.uid and r.component <> l.component
+  where datediff('day', l.trade_date, r.trade_date) between -7 and 7
+)
+select f.left_component, f.right_component from found f
+where not exists (
+  select 1 from match_copy_block k
+  where k.left_component = f.left_component and k.right_component = f.right_component);
+
+-- copies_apart/touch
+insert into work_component
+with met as (
+  select k.right_component as component from match_copy_block k join work_component c on c.component = k.left_component
+  union
+  select k.left_component from match_copy_block k join work_component c on c.component = k.right_component
+)
+select m.component from met m where m.component not in (select c.component from work_component c);
+
+-- copies_apart/any
+select 1 as found from match_copy_block limit 1;
+
+-- copies_apart/pair
+insert into work_copied
+with c as (
+  select distinct l.record_id as left_id, r.record_id as right_id, l.source, l.uid as left_uid, r.uid as right_uid,
+    abs(datediff('day', l.trade_date, r.trade_date)) as apart
+  from work_copy_id a join work_copy_id b on b.uid = a.uid and a.leg = 'L' and b.leg = 'R'
+    join work_copy l on l.record_id = a.record_id
+    join work_copy r on r.record_id = b.record_id and r.source = l.source and r.component <> l.component
+  where l.live and r.live and l.direction = r.direction and l.qty = r.qty and l.ccy = r.ccy
+    and abs(l.price - r.price) <= greatest(l.half_unit, r.half_unit)
+    and (l.instrument = r.instrument or l.trade_date = r.trade_date)
+    and {left} and {right}
+)
+select c.left_id, c.right_id, c.source, 'apart' from c
+qualify row_number() over (partition by c.left_id, c.source order by c.apart, c.right_uid, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.apart, c.left_uid, c.left_id) = 1;
+
 -- copies_sql/pairs/0
 insert into work_copied
 with c as (
@@ -771,6 +878,23 @@ qualify row_number() over (partition by c.left_id, c.source order by c.apart, c.
 
 -- copies_sql/pairs/1
 insert into work_copied
+with c as (
+  select distinct l.record_id as left_id, r.record_id as right_id, l.source, l.uid as left_uid, r.uid as right_uid,
+    abs(datediff('day', l.trade_date, r.trade_date)) as apart
+  from work_copy_id a join work_copy_id b on b.uid = a.uid and a.leg = 'L' and b.leg = 'R'
+    join work_copy l on l.record_id = a.record_id
+    join work_copy r on r.record_id = b.record_id and r.source = l.source and r.component <> l.component
+  where l.live and r.live and l.direction = r.direction and l.qty = r.qty and l.ccy = r.ccy
+    and abs(l.price - r.price) <= greatest(l.half_unit, r.half_unit)
+    and (l.instrument = r.instrument or l.trade_date = r.trade_date)
+    and not exists (select 1 from work_copied d where d.left_id = l.record_id and d.source = l.source) and not exists (select 1 from work_copied d where d.right_id = l.record_id) and not exists (select 1 from work_copied d where d.left_id = r.record_id and d.source = r.source) and not exists (select 1 from work_copied d where d.right_id = r.record_id)
+)
+select c.left_id, c.right_id, c.source, 'apart' from c
+qualify row_number() over (partition by c.left_id, c.source order by c.apart, c.right_uid, c.right_id) = 1
+  and row_number() over (partition by c.right_id order by c.apart, c.left_uid, c.left_id) = 1;
+
+-- copies_sql/pairs/2
+insert into work_copied
 select l.record_id, r.record_id, l.source, 'order'
 from (
   select c.record_id, c.component, c.source, c.client_order_id, c.direction, c.qty, c.price, c.ccy, row_number() over (partition by c.component, c.source, c.client_order_id, c.direction, c.qty, c.price, c.ccy order by c.event_at, c.uid, c.record_id) as nth
@@ -780,7 +904,7 @@ from (
   from work_copy c where c.leg = 'R' and c.live and not exists (select 1 from work_copied d where d.left_id = c.record_id and d.source = c.source) and not exists (select 1 from work_copied d where d.right_id = c.record_id)
 ) r on l.component = r.component and l.source = r.source and l.client_order_id = r.client_order_id and l.direction = r.direction and l.qty = r.qty and l.price = r.price and l.ccy = r.ccy and l.nth = r.nth;
 
--- copies_sql/pairs/2
+-- copies_sql/pairs/3
 insert into work_copied
 select l.record_id, r.record_id, l.source, 'economics'
 from (
@@ -791,7 +915,7 @@ from (
   from work_copy c where c.leg = 'R' and c.live and not exists (select 1 from work_copied d where d.left_id = c.record_id and d.source = c.source) and not exists (select 1 from work_copied d where d.right_id = c.record_id)
 ) r on l.component = r.component and l.source = r.source and l.direction = r.direction and l.qty = r.qty and l.price = r.price and l.ccy = r.ccy and l.nth = r.nth;
 
--- copies_sql/pairs/3
+-- copies_sql/pairs/4
 insert into work_copied
 with c as (
   select l.record_id as left_id, r.record_id as right_id, l.source, l.uid as left_uid, r.uid as right_uid,
