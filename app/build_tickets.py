@@ -26,6 +26,7 @@ from app.paths import DataDir
 from app.playbooks import open_playbooks
 from app.settings import Settings, SettingsError
 from app.telemetry import traced
+from app.ticket_budget import BudgetFile
 from domain.clock import Clock
 from domain.taxonomy import Severity
 
@@ -77,7 +78,9 @@ def open_ticketing(settings: Settings, clock: Clock, stop: threading.Event, watc
     if address.scheme != "servicenow":
         return _told(settings, _embedded(settings, given, clock, stop, watch))
     url = f"https://{address.host}" + (f":{address.port}" if address.port else "")
-    live = _system(given, url, _auth(given, clock), clock, lambda _mode: None, watch, settings.tenant)
+    data = DataDir(settings.data_dir)
+    book = BudgetFile(data.ticket_budget, url) if data.root.is_dir() else None
+    live = _system(given, url, _auth(given, clock), clock, lambda _mode: None, watch, settings.tenant, book)
     if settings.pilot.mode == "live":
         return _told(settings, live)
     own = {"records": RecordSettings(), "rate": RateSettings(), "password": None, "events": False}
@@ -106,7 +109,10 @@ def _embedded(
         "127.0.0.1", given.embedded_port, data.tickets, credentials, clock, stop,
         groups=tuple(sorted(groups | set(wanted.pb_groups.values()))),
     )  # fmt: skip
-    return _system(given, url, (given.username, password), clock, _fault_switch(url, password), watch, settings.tenant)
+    # In a pilot's shadow the real system's budget is the one to keep.
+    book = BudgetFile(data.ticket_budget, "embedded") if settings.address("tickets").scheme == "embedded" else None
+    switch = _fault_switch(url, password)
+    return _system(given, url, (given.username, password), clock, switch, watch, settings.tenant, book)
 
 
 def _system(
@@ -117,9 +123,11 @@ def _system(
     set_fault: Callable[[str], None],
     watch: Watch | None,
     node: str,
+    book: BudgetFile | None,
 ) -> TicketSystem:
     rate, records = given.rate, given.records
-    gate = Gate(clock, GateLimits(rate.requests_per_hour, rate.burst, rate.breaker_failures, rate.breaker_seconds))
+    limits = GateLimits(rate.requests_per_hour, rate.burst, rate.breaker_failures, rate.breaker_seconds)
+    gate = Gate(clock, limits, book)
     connection = Connection(rate.timeout_seconds, rate.connections, _tls(given))
     watching = {"watch": watch} if watch else {}
     instance = Instance(url, auth, clock, gate, connection, **watching)

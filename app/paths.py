@@ -41,6 +41,11 @@ class DataDir:
         return self.root / "tickets.sqlite"
 
     @property
+    def ticket_budget(self) -> Path:
+        """What is left of the ticket system's hourly budget."""
+        return self.root / "tickets.budget.json"
+
+    @property
     def forward(self) -> Path:
         """The forwarder's positions."""
         return self.root / "forward.json"
@@ -74,6 +79,11 @@ class DataDir:
     def audit_roots(self) -> Path:
         """The audit trail's signed roots, one JSON object a line."""
         return self.root / "audit" / "roots.jsonl"
+
+    @property
+    def files(self) -> Path:
+        """Files of feeds as they came, a folder per feed."""
+        return self.root / "files"
 
     @property
     def as_known(self) -> Path:

@@ -97,8 +97,8 @@ def _incidents(url: str, fields: str) -> list[dict[str, str]]:
             return found
 
 
-def killed(count: int) -> Iterator[str]:
-    """`count` breaks, 8% of replies lost after the commit, two workers, the process killed with -9 again and again."""
+def killed(count: int, kills: int = _KILLS) -> Iterator[str]:
+    """`count` breaks, 8% of replies lost after the commit, two workers, the process killed with -9 `kills` times."""
     chance = random.Random(7)
     began = time.perf_counter()
     with (
@@ -114,7 +114,7 @@ def killed(count: int) -> Iterator[str]:
         warehouse.close()
         order = {"mode": "drop_reply", "rate": 0.08, "seed": 7}
         httpx.post(f"{url}/tieout/fault", json=order, headers={"X-Tieout-Token": "bench"}).raise_for_status()
-        kills = 0
+        killed_so_far = 0
         turns = [("CHANGED", names[: count // 5]), ("CURED", names[count // 2 :])]
         finished = False
         while not finished:
@@ -124,21 +124,23 @@ def killed(count: int) -> Iterator[str]:
             assert child.stdout is not None
             child.stdout.readline()
             try:
-                finished = child.wait(chance.uniform(0.2, 2.0) if kills < _KILLS else 600) == 0 and not turns
+                finished = child.wait(chance.uniform(0.2, 2.0) if killed_so_far < kills else 600) == 0 and not turns
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
-                kills += 1
+                killed_so_far += 1
             child.stdout.close()
             # While it is dead, breaks change and cure: at the second and the fourth death, or when it was done before.
-            if turns and (kills in (2, 4) or child.returncode == 0):
+            if turns and (killed_so_far in (2, 4) or child.returncode == 0):
                 kind, chosen = turns.pop(0)
                 warehouse = DuckDbWarehouse(database)
                 Breaks(warehouse, SystemClock()).put(chosen, kind)
                 warehouse.close()
         hits = httpx.get(f"{url}/tieout/fault", headers={"X-Tieout-Token": "bench"}).json()["hits"]
         httpx.post(f"{url}/tieout/fault", json={"mode": "off"}, headers={"X-Tieout-Token": "bench"})
-        yield from _judged(database, url, names, set(names[count // 2 :]), kills, hits, time.perf_counter() - began)
+        yield from _judged(
+            database, url, names, set(names[count // 2 :]), killed_so_far, hits, time.perf_counter() - began
+        )
 
 
 def _judged(

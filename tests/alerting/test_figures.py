@@ -1,8 +1,18 @@
-"""The promises of docs/reliability.md about tickets, at a size that says something; `make check-heavy`."""
+"""The promises of docs/reliability.md about tickets: small here, at a size that says something in `make check-heavy`."""
 
 import pytest
 
 from bench.tickets import killed, stormed
+
+
+def test_a_kill_and_lost_replies_lose_and_double_nothing():
+    told = " ".join(killed(60, kills=1))
+    assert "0 duplicates, 0 lost, 0 tickets in another state" in told and "complete: True" in told
+
+
+def test_a_small_storm_under_a_limit_drops_nothing():
+    told = " ".join(stormed(300))
+    assert "(0 refused)" in told and "300 of 300" in told and "dropped 0" in told
 
 
 @pytest.mark.heavy

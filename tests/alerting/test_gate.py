@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.gate import Circuit, Gate, GateLimits
+from alerting.gate import Budget, Circuit, Gate, GateLimits
 from alerting.port import TicketBusy, TicketThrottled
 from domain.clock import ManualClock
 
@@ -81,3 +81,67 @@ def test_a_wait_the_service_asked_for_is_kept_until_somebody_asks():
     assert raised.value.retry_after_seconds == 60
     gate.reset()
     gate.enter()
+
+
+class Page:
+    """A book that outlives its gates."""
+
+    def __init__(self):
+        self.budget: Budget | None = None
+        self.writes = 0
+
+    def load(self):
+        return self.budget
+
+    def keep(self, budget):
+        self.budget, self.writes = budget, self.writes + 1
+
+
+@given(
+    limit=st.integers(2, 3_000),
+    steps=st.lists(st.tuples(st.floats(0, 900), st.integers(1, 60), st.booleans()), max_size=60),
+)
+@settings(max_examples=60, deadline=None)
+def test_no_hour_holds_more_than_the_limit_over_restarts_either(limit, steps):
+    clock, page = ManualClock(), Page()
+    gate = Gate(clock, GateLimits(limit), page)
+    sent: list[tuple[float, int]] = []
+    for seconds, cost, dies in steps:
+        clock.advance(seconds)
+        gate = Gate(clock, GateLimits(limit), page) if dies else gate
+        asked = min(cost, gate.largest)
+        try:
+            gate.enter(asked)
+        except TicketThrottled as spent:
+            clock.advance((spent.retry_after_seconds or 0.0) + 0.001)
+            gate.enter(asked)
+        sent.append((clock.monotonic(), asked))
+    for start, _ in sent:
+        assert sum(cost for at, cost in sent if start <= at < start + HOUR) <= max(limit, 2)
+
+
+def test_a_gate_that_starts_again_knows_what_was_spent_stated_and_asked():
+    clock, page = ManualClock(), Page()
+    gate = Gate(clock, GateLimits(5_000, burst=100), page)
+    for _ in range(100):
+        gate.enter()
+    assert page.writes <= 12, "not every request is written down"
+    with pytest.raises(TicketThrottled):
+        Gate(clock, GateLimits(5_000, burst=100), page).enter()
+    gate.told_limit(40)
+    gate.limited(600)
+    again = Gate(clock, GateLimits(5_000, burst=100), page)
+    assert again.largest == 19, "the limit the service stated"
+    with pytest.raises(TicketThrottled, match="asked to wait") as raised:
+        again.enter()
+    assert raised.value.retry_after_seconds == pytest.approx(600)
+    again.reset()
+    clock.advance(HOUR)
+    Gate(clock, GateLimits(5_000, burst=100), page).enter()
+
+
+def test_a_budget_of_a_clock_that_was_ahead_gives_nothing_back():
+    clock, page = ManualClock(), Page()
+    page.budget = Budget(0.0, clock.now_ns() + 3_600_000_000_000)
+    with pytest.raises(TicketThrottled):
+        Gate(clock, GateLimits(1_000), page).enter()
