@@ -1,7 +1,7 @@
 """The state as it was known at a time: facts and decisions of then, replayed into a DuckDB file that is kept."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
@@ -14,6 +14,7 @@ from app.all_matched import all_matched
 from app.as_known_facts import copy, counted, known_by
 from app.feed_terms import feed_terms
 from app.summary import Completeness, summary
+from app.terms_kept import kept_terms
 from domain.clock import Clock
 from domain.errors import PermanentError
 from domain.ids import digest128
@@ -21,6 +22,7 @@ from ingest.feeds import Feed
 from matching import completeness as match_check
 from matching.engine import match
 from matching.finish import rows_of
+from matching.levels.port import FeedTerms
 from matching.rebuild import rebuild
 from matching.rules import RuleSet
 from warehouse.duckdb import DuckDbWarehouse
@@ -32,6 +34,7 @@ KEPT = 8
 _RULES_THEN = """
 SELECT object FROM audit_entry WHERE action = 'rules.use' ORDER BY seq DESC LIMIT 1
 """
+_KEPT_THEN = "SELECT rule_set_hash FROM match_terms ORDER BY after_seq DESC, noted_at DESC, terms_id DESC LIMIT 1"
 _OWN_RUN = "(SELECT o.seq FROM execution_log o WHERE o.execution = :own)"
 _UNMATCHED_YET = f"""
 SELECT count(*) AS n FROM raw_message m WHERE EXISTS (
@@ -86,9 +89,15 @@ class AsKnown:
         try:
             migrate(scratch)
             copy(self.warehouse, scratch, cuts)
-            terms = feed_terms(self.feeds)
-            rebuild(scratch, self.rules, feeds=terms, tenant=self.tenant)
-            match(scratch, execution=own(at_ns), as_of=at_ns, rules=self.rules, feeds=terms, tenant=self.tenant)
+            kept = kept_terms(scratch, self.rules, feed_terms(self.feeds))
+            last = kept.last
+
+            def terms_of(seq: int) -> tuple[RuleSet, Sequence[FeedTerms]]:
+                terms = kept.of(seq)
+                return terms.rules, terms.feeds
+
+            rebuild(scratch, last.rules, feeds=last.feeds, tenant=self.tenant, terms_of=terms_of)
+            match(scratch, execution=own(at_ns), as_of=at_ns, rules=last.rules, feeds=last.feeds, tenant=self.tenant)
             scratch.checkpoint()
         finally:
             scratch.close()
@@ -129,8 +138,11 @@ def told(warehouse: Warehouse, at_ns: int, policy: TriagePolicy, rules: RuleSet)
 
 
 def _notes(warehouse: Warehouse, rules: RuleSet) -> Iterator[str]:
+    kept = warehouse.query(_KEPT_THEN)["rule_set_hash"].to_pylist()
     found = warehouse.query(_RULES_THEN)["object"].to_pylist()
-    if found and found[0] != rules.hash:
+    if kept and kept[0] != rules.hash:
+        yield f"the rule set of then ({kept[0][:16]}) is not today's ({rules.hash[:16]}); this is what it said"
+    elif not kept and found and found[0] != rules.hash:
         yield f"another rule set was in force then ({found[0][:16]}); this is what today's ({rules.hash[:16]}) say"
 
 

@@ -37,6 +37,7 @@ KNOWN_WHEN: Mapping[str, str] = {
     "alert": "noted_at",
     "notification": "noted_at",
     "proof_run": "ran_at",
+    "match_terms": "noted_at",
     "audit_entry": "ts_utc",
     "audit_root": "signed_at",
 }

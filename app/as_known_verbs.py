@@ -20,6 +20,7 @@ from app.proof import Prover, newest_proof
 from app.reconcile import parse_as_of
 from app.reconcile_inputs import ReconcileError
 from app.settings import Settings, SettingsError
+from app.terms_kept import kept_terms
 from app.verbs import VerbError, _either, settings_for
 from domain.clock import SystemClock
 from domain.errors import PermanentError, TransientError
@@ -127,7 +128,7 @@ def export_at(text: str, out: Path, config: Path | None) -> Json:
     with state_at(text, config) as (settings, warehouse, at_ns):
         from app.build import open_rules
 
-        rules = open_rules(settings)
+        rules = kept_terms(warehouse, open_rules(settings), ()).last.rules
         about = About(
             tenant=settings.tenant, when=moment(at_ns), made_at=moment(SystemClock().now_ns()), rules=rules.name,
             rule_set_hash=rules.hash, version=metadata.version("tieout"),

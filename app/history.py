@@ -32,7 +32,7 @@ _SECOND_NS = 1_000_000_000
 # What says nothing about trades and books, and what matching itself recorded.
 _LEFT = frozenset({
     "execution_log", "ticket_outbox", "ticket_delivery", "ticket_seen", "break_latency", "parked_batch", "audit_entry",
-    "audit_root", "notification",
+    "audit_root", "notification", "match_terms",
 })  # fmt: skip
 _RAW = "raw"
 

@@ -27,6 +27,7 @@ from app.rule_approval import require_approved
 from app.settings import Settings
 from app.summary import Completeness, summary
 from app.tasks import Tasks
+from app.terms_kept import note_terms
 from app.workflow import custom_tasks, open_workflow
 from domain.clock import Clock, SystemClock
 from domain.errors import PermanentError
@@ -122,7 +123,9 @@ class Installation:
     def rebuild(self) -> Json:
         """Replay every Match run; `before` and `after` are hashes of the derived tables."""
         before = self.derived_hash()
-        runs = rebuild(self.warehouse, self.rules, feeds=feed_terms(self.settings.feeds), tenant=self.settings.tenant)
+        feeds = feed_terms(self.settings.feeds)
+        runs = rebuild(self.warehouse, self.rules, feeds=feeds, tenant=self.settings.tenant)
+        note_terms(self.warehouse, self.rules, feeds, self.clock.now_ns(), rebuilt=True)
         return {"executions": runs, "before": before, "after": self.derived_hash()}
 
     def derived_hash(self) -> str:
@@ -211,6 +214,7 @@ def open_installation(settings: Settings, clock: Clock | None = None) -> Iterato
             warehouse, clock, settings.audit.key or data.audit_key, settings.audit.roots or data.audit_roots
         )
         auditor.uses_rules(rules.hash)
+        note_terms(warehouse, rules, feed_terms(settings.feeds), clock.now_ns())
         yield Installation(
             settings, clock, warehouse, stream, rules, scorer, policy, tickets, engine,
             build_ledger.open_ledger(settings, engine), definition, reference, auditor, playbooks,

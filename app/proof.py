@@ -32,7 +32,8 @@ _MATCHED = "EXISTS (SELECT 1 FROM execution_log x WHERE x.execution = f.executio
 # Matching looks at a message's hash and outcome, never at its bytes.
 _NO_BYTES = {"raw": "CAST('' AS BINARY)"}
 _NOT_COPIED = frozenset({"execution_log", "alert", "proof_run", "audit_entry", "audit_root", "break_latency",
-                         "ticket_outbox", "ticket_delivery", "ticket_seen", "parked_batch", "table_read"})  # fmt: skip
+                         "ticket_outbox", "ticket_delivery", "ticket_seen", "parked_batch", "table_read",
+                         "match_terms"})  # fmt: skip
 _BREAKS = """
 SELECT break_id, code, state, coalesce(left_value, '') AS l, coalesce(right_value, '') AS r,
   coalesce(CAST(delta AS VARCHAR), '') AS d, level, coalesce(account_id, '') AS account,

@@ -364,3 +364,17 @@ PROOF_RUN = Table(
         ran_at ts !
     """),
 )
+
+MATCH_TERMS = Table(
+    "match_terms",
+    Kind.FACT,
+    columns("""
+        terms_id str ! identity
+        rule_set_hash str !
+        rules json ! | the whole rule set, canonical: its hash is above
+        feeds json ! | what matching knew of each feed: role, party, grace, slots
+        after_seq int ! | the newest Match run then; later ones go by these terms
+        rebuilt bool ! | whether everything until then was derived again under them
+        noted_at ts !
+    """),
+)

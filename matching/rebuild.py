@@ -1,6 +1,6 @@
 """Rebuild: forget everything derived and replay the recorded runs; the tables come back as they were."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from matching.compiled import compile_rules
 from matching.engine import run
@@ -10,14 +10,20 @@ from matching.rules import RuleSet
 from matching.tables import OWN_TABLES, SHARED_TABLES, prepare
 from warehouse.port import Warehouse
 
+TermsOf = Callable[[int], tuple[RuleSet, Sequence[FeedTerms]]]
 
-def rebuild(warehouse: Warehouse, rules: RuleSet, *, feeds: Sequence[FeedTerms] = (), tenant: str = "main") -> int:
+
+def rebuild(
+    warehouse: Warehouse, rules: RuleSet, *, feeds: Sequence[FeedTerms] = (), tenant: str = "main",
+    terms_of: TermsOf | None = None,
+) -> int:  # fmt: skip
     """Wipe what matching derived and replay `execution_log` in its order, in one transaction; returns the runs.
 
-    Score and ticket rows are keyed by change_id, which a replay reproduces, so they stay valid.
+    Score and ticket rows are keyed by change_id, which a replay reproduces, so they stay valid. `terms_of` says the
+    rules and feeds of a run by its number; without it all go by `rules` and `feeds`.
     """
     prepare(warehouse)
-    compiled = compile_rules(rules)
+    compiled = {rules.hash: compile_rules(rules)}
     with warehouse.transaction():
         logged = rows_of(
             warehouse.query("select execution, as_of, seq, kind from execution_log order by seq, execution")
@@ -27,11 +33,14 @@ def rebuild(warehouse: Warehouse, rules: RuleSet, *, feeds: Sequence[FeedTerms] 
         runs: dict[int, list[dict[str, object]]] = {}
         for row in logged:
             runs.setdefault(row["seq"], []).append(row)
-        for rows in runs.values():
+        for seq, rows in runs.items():
+            its_rules, its_feeds = terms_of(seq) if terms_of else (rules, feeds)
+            if its_rules.hash not in compiled:
+                compiled[its_rules.hash] = compile_rules(its_rules)
             [execution] = [str(row["execution"]) for row in rows if row["kind"] != "joined"]
             joined = [str(row["execution"]) for row in rows if row["kind"] == "joined"]
             run(
-                warehouse, compiled, execution=execution, joined=joined, as_of_ns=int(str(rows[0]["as_of"])),
-                scope="incremental", feeds=feeds, tenant=tenant,
+                warehouse, compiled[its_rules.hash], execution=execution, joined=joined,
+                as_of_ns=int(str(rows[0]["as_of"])), scope="incremental", feeds=its_feeds, tenant=tenant,
             )  # fmt: skip
         return len(runs)

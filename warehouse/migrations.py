@@ -85,6 +85,7 @@ MIGRATIONS: tuple[tuple[str, Callable[[Warehouse], None]], ...] = (
     ("session states", _create_tables),
     ("tickets seen", _create_tables),
     ("notifications", _create_tables),
+    ("match terms", _create_tables),
 )
 
 

@@ -23,6 +23,7 @@ from app.proof import Prover, newest_proof
 from app.proof_settings import ProofSettings
 from app.proof_timer import NightlyProof
 from app.settings import Settings
+from app.terms_kept import kept_terms, note_terms
 from app.verify import lines_of, verify
 from domain.clock import ManualClock
 from domain.errors import PermanentError
@@ -31,7 +32,7 @@ from domain.principal import Principal
 from domain.schema import TABLES
 from ingest.feeds import Feed
 from matching.rebuild import rebuild
-from matching.rules import load_rules
+from matching.rules import load_rules, parse_rules
 from tests.app.test_check import received
 from tests.matching.desk import LATE, SECOND, T0, Desk, Row, emptied, ours, theirs
 from tests.matching.test_motion import DAY_ROWS
@@ -291,3 +292,31 @@ def test_any_moment_is_what_one_batch_of_the_facts_of_then_gives(desk: Desk, tmp
     )
     found = at(states(desk, tmp_path), 290, sql)
     assert found == [tuple(row.values()) for row in alone.table(sql)] and len(found) > 7
+
+
+def test_a_state_stands_under_the_rules_and_feeds_of_its_time(desk: Desk, tmp_path: Path) -> None:
+    """A price of 10.52 beside 10.50 is a break, under looser rules it is none; a rebuild tells all by the new ones."""
+    text = (Path(__file__).parents[2] / "matching" / "rules.yaml").read_text()
+    loose = parse_rules(text.replace('absolute: {default: "0"}', 'absolute: {default: "0.05"}', 1))
+    assert loose.hash != desk.rules.hash
+    strict, feeds = desk.rules, feed_terms(FEEDS)
+
+    def pair(number: int) -> list[Row]:
+        rows = [ours(f"E{number}"), theirs(f"A{number}", f"E{number}", price="10.52")]
+        return [later({**row, "instrument_id": f"LINE-{number}"}, number) for row in rows]
+
+    note_terms(desk.warehouse, strict, feeds, T0)
+    desk.match(pair(10), as_of=T0 + 10 * SECOND, feeds=feeds)
+    note_terms(desk.warehouse, loose, feeds, T0 + 20 * SECOND)
+    note_terms(desk.warehouse, loose, feeds, T0 + 25 * SECOND)
+    desk.rules = loose
+    desk.match(pair(30), as_of=T0 + 30 * SECOND, feeds=feeds)
+    note_terms(desk.warehouse, loose, feeds, T0 + 40 * SECOND, rebuilt=True)
+    known = AsKnown(desk.warehouse, tmp_path, loose, FEEDS, "main", ManualClock(LATE))
+    seen = {when: [row[0] for row in at(known, when)] for when in (15, 35, 45)}
+    assert seen == {15: ["T06"], 35: ["T06"], 45: []}
+    with opened(known.file(T0 + 15 * SECOND), ManualClock()) as warehouse:
+        assert kept_terms(warehouse, loose, ()).last.rules == strict
+        [note] = told(warehouse, T0 + 15 * SECOND, POLICY, loose)["as_known"]["notes"]
+    assert strict.hash[:16] in note and "this is what it said" in note
+    assert desk.table("select count(*) as n from match_terms")[0]["n"] == 3
