@@ -63,12 +63,15 @@ class Driver:
     fresh: dict[str, RunTask | Sleep] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, store: Store, journal: Journal, clock: Clock, name: str) -> "Driver":
-        """The driver of a stored execution, ready to `begin`; it writes to the journal."""
-        row = store.execution(name)
+    def open(
+        cls, store: Store, journal: Journal, clock: Clock, name: str, row: Row | None = None, is_new: bool = False
+    ) -> "Driver":
+        """The driver of a stored execution, ready to `begin`; it writes to the journal. `row` saves a look-up."""
+        row = row or store.execution(name)
         assert row is not None, name
-        definition, seq = store.definition(row["definition_hash"]), store.last_event(name)
-        machine = execute(definition, json.loads(row["input"]), _context(row))
+        definition, seq = store.definition(row["definition_hash"]), 0 if is_new else store.last_event(name)
+        given = json.loads(row["input"])
+        machine = execute(definition, given, _context(row, given))
         driver = cls(journal, clock, name, machine, [], {}, seq, replaying=seq > 0, turn_ns=row["started_at"])
         limit, started = definition.get("TimeoutSeconds"), row["started_at"]
         if seq > 0:
@@ -287,13 +290,13 @@ def _iso(ns: int) -> str:
     return datetime.fromtimestamp(ns / _NANOSECONDS, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _context(row: Row) -> dict[str, Any]:
+def _context(row: Row, given: Any) -> dict[str, Any]:
     """The context object of an execution."""
     machine, name = machine_and_name(row["name"])
     return {
         "Execution": {
             "Id": execution_arn(row["name"]),
-            "Input": json.loads(row["input"]),
+            "Input": given,
             "Name": name,
             "RoleArn": ROLE,
             "StartTime": _iso(row["started_at"]),

@@ -1,6 +1,5 @@
 """The embedded engine: durable executions on SQLite, recovered by memoised task outcomes and deterministic replay."""
 
-import json
 import logging
 import sqlite3
 import threading
@@ -13,7 +12,6 @@ from typing import Any
 
 from domain.clock import Clock
 from domain.errors import PermanentError, TransientError
-from orchestrator.arns import MAIN, machine_and_name
 from orchestrator.calls import Caller, Function, called_by
 from orchestrator.desk import Desk
 from orchestrator.drive import Driver, Step, limit_seconds
@@ -22,8 +20,10 @@ from orchestrator.lanes import Lane
 from orchestrator.machine import RunTask, TaskFailure, TaskResult
 from orchestrator.machines import Machines
 from orchestrator.port import REDRIVABLE, Execution, HistoryEvent
+from orchestrator.replies import Replies
 from orchestrator.report import counts, definition_of, executions, history, is_over, statistics
 from orchestrator.retention import prune
+from orchestrator.starts import Starts, text_of
 from orchestrator.store import Store, Synchronous
 from orchestrator.timers import Timers
 from orchestrator.tokens import Tokens
@@ -33,7 +33,6 @@ logger = logging.getLogger(__name__)
 
 _IDLE_SECONDS = 0.5
 _BATCH_MAX = 256
-_ANSWER_SECONDS = 10.0
 _ANY_RUNNING = "SELECT 1 FROM exec WHERE status = 'RUNNING' LIMIT 1"
 _Batch = list[tuple[str, Callable[[], Step | None]]]
 
@@ -68,7 +67,8 @@ class EmbeddedEngine:
         self._wake, self._pause = threading.Event(), threading.Event()
         self._journal, self._tokens = Journal(), Tokens(self.store, clock)
         self._desk = Desk(self.store, self._journal, self._tokens, clock)
-        self._replies: list[tuple[Future[bool], bool]] = []
+        self._replies = Replies()
+        self._starts = Starts(self.store, self.machines, self._main.revision, clock, self._replies)
         self._careful = 0
         self._drivers: dict[str, Driver] = {}
         self._timers = Timers(clock)
@@ -82,23 +82,15 @@ class EmbeddedEngine:
         self._thread.start()
 
     def start(self, name: str, input: Any) -> Execution:
-        """As the port says; an execution that a ledger planned is taken up here."""
-        text = json.dumps(input, sort_keys=True)
-        with self.store.transaction():
-            row, now = self.store.execution(name), self._clock.now_ns()
-            if row is None:
-                self.insert(name, input)
-            elif row["input"] != text:
-                raise PermanentError(f"ExecutionAlreadyExists: {name} was started with another input")
-        if row is None or row["status"] == "RUNNING":
-            self._ask("go", name)
-        return self.describe(name) if row is not None else Execution(name, "RUNNING", input, None, "", "", now, None, 0)
+        """As the port says; an execution that a ledger planned is taken up here. Not inside a store transaction."""
+        answer = Future[int | None]()
+        self._ask("start", name, (text_of(input), answer))
+        begun = self._replies.wait(answer)
+        return self.describe(name) if begun is None else Execution(name, "RUNNING", input, None, "", "", begun, None, 0)
 
     def insert(self, name: str, input: Any) -> None:
         """Record an execution inside the caller's store transaction without running it yet (see `start`)."""
-        machine = machine_and_name(name)[0]
-        digest = self._main.revision if machine == MAIN else self.machines.get(machine).revision
-        self.store.add_execution(name, digest, json.dumps(input, sort_keys=True), self._clock.now_ns())
+        self._starts.insert(name, text_of(input))
 
     def describe(self, name: str) -> Execution:
         """The execution as it stands; raises PermanentError when there is none."""
@@ -151,7 +143,10 @@ class EmbeddedEngine:
 
     def wait(self, name: str, timeout_seconds: float) -> Execution:
         """The execution once it ended; raises TransientError when it is still running after the time-out."""
-        if not self._waiters.wait(name, lambda: is_over(self.store, name), timeout_seconds):
+        # What is being driven is told when it ends: nobody needs to ask the store.
+        if not self._waiters.wait(
+            name, lambda: name not in self._drivers and is_over(self.store, name), timeout_seconds
+        ):
             raise TransientError(f"execution {name} is still running after {timeout_seconds:g} s")
         return self.describe(name)
 
@@ -177,11 +172,7 @@ class EmbeddedEngine:
     def _return(self, token: str, verb: str, result: TaskResult | TaskFailure | None) -> None:
         row, answer = self._tokens.find(token), Future[bool]()
         self._ask(verb, row["exec"], (row["key"], result, answer))
-        try:
-            is_awaited = answer.result(_ANSWER_SECONDS)
-        except TimeoutError:
-            raise TransientError("the engine did not take the token up in time") from None
-        if not is_awaited:
+        if not self._replies.wait(answer):
             raise PermanentError("TaskTimedOut: Task Timed Out: 'Provided task does not exist anymore'")
 
     def prune(self, older_than_ns: int) -> int:
@@ -203,13 +194,18 @@ class EmbeddedEngine:
 
     def _ask(self, verb: str, name: str, value: Any = None) -> None:
         self._asked.append((verb, name, value))
-        self._wake.set()
+        self._rouse()
+
+    def _rouse(self) -> None:
+        # The engine clears it before it looks, so what was added before this is seen.
+        if not self._wake.is_set():
+            self._wake.set()
 
     def _call(self, name: str, command: RunTask) -> None:
         """Runs in a worker's thread: call the function and hand its outcome to the engine's thread."""
         result, milliseconds = self._caller.call(name, command)
         self._outcomes.append((name, command, result, milliseconds))
-        self._wake.set()
+        self._rouse()
 
     def _loop(self) -> None:
         while not self._stopping:
@@ -248,15 +244,10 @@ class EmbeddedEngine:
         except Exception as error:
             steps = []
             self._journal.clear()
-            for reply, _ in self._replies:
-                reply.set_exception(TransientError("the engine could not commit"))
-            self._replies = []
             self._undone(work, error)
         for name, step in steps:
             self._follow(name, step)
-        for reply, is_awaited in self._replies:
-            reply.set_result(is_awaited)
-        self._replies = []
+        self._starts.done()
         self._waiters.tell([name for name, step in steps if step.status is not None])
         for lane in (self._parallel, self._one_at_a_time):
             self._hand_out(lane)
@@ -267,16 +258,19 @@ class EmbeddedEngine:
         A full disk passes; what is wrong with one execution must not keep the others: it is left as it is.
         """
         logger.exception("the engine could not commit; it goes on in a moment")
-        names = sorted({name for name, _ in work if name})
+        names, starting = sorted({name for name, _ in work if name}), self._starts.undone()
         for name in names:
             self._drivers.pop(name, None)
         if isinstance(error, sqlite3.OperationalError):
+            self._starts.refuse(starting)
+            starting = {}
             self._pause.wait(_IDLE_SECONDS)
         elif len(names) == 1:
+            self._starts.keep(starting)
             return
         self._careful = len(names)
         for name in names:
-            self._ask("go", name)
+            self._ask("start" if name in starting else "go", name, starting.get(name))
 
     def _guarded(self, name: str, action: Callable[[], Step | None]) -> Step | None:
         """An engine fault must not end the engine: the execution is left RUNNING and is taken up at the next start."""
@@ -312,7 +306,7 @@ class EmbeddedEngine:
             else:
                 is_awaited, step = self._desk.returned(driver, command, command.token, result)
         if reply is not None:
-            self._replies.append((reply, is_awaited))
+            self._replies.later(reply, is_awaited)
         return step
 
     def _handle(self, verb: str, name: str, value: Any) -> Step | None:
@@ -322,6 +316,9 @@ class EmbeddedEngine:
         if verb in ("token", "beat", "early"):
             return self._token(verb, self._drivers.get(name), value)
         driver, row = self._drivers.get(name), self.store.execution(name)
+        is_new = verb == "start" and row is None
+        if verb == "start":
+            row = self._starts.take(name, row, value)
         if row is None or row["status"] != "RUNNING":
             return None
         if verb == "stop":
@@ -329,7 +326,7 @@ class EmbeddedEngine:
             return driver.abort(*value)
         if driver is not None:
             return None
-        driver = self._drivers[name] = Driver.open(self.store, self._journal, self._clock, name)
+        driver = self._drivers[name] = Driver.open(self.store, self._journal, self._clock, name, row, is_new)
         if driver.deadline_ns is not None:
             self._timers.add(name, "execution", driver.deadline_ns)
         return driver.begin()

@@ -86,6 +86,10 @@ class LeaseKeeper:
             raise
         return self._mine
 
+    def token(self, lane: str) -> int | None:
+        """The token this worker drives the lane with, None where it does not; for any thread."""
+        return self._mine.get(lane)
+
     def lost(self, lane: str) -> None:
         """The ledger refused our token: somebody else drives the lane."""
         self._mine.pop(lane, None)

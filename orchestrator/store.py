@@ -77,12 +77,13 @@ class TaskRow:
 
 
 class Store:
-    """One connection behind a lock; every write is a transaction, readers see committed state."""
+    """One connection writes, behind a lock, always in a transaction; another reads what is committed meanwhile."""
 
     def __init__(self, path: Path | str, synchronous: Synchronous = "NORMAL") -> None:
         if synchronous not in ("NORMAL", "FULL"):
             raise ValueError(f"synchronous is NORMAL or FULL, not {synchronous!r}")
-        self._lock = threading.RLock()
+        self._lock, self._reading = threading.RLock(), threading.Lock()
+        self._holder: int | None = None
         self._definitions: dict[str, Any] = {}
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
         self._connection.row_factory = sqlite3.Row
@@ -97,6 +98,11 @@ class Store:
             if column not in have:
                 self._connection.execute(f"ALTER TABLE exec ADD COLUMN {column} {kind}")
         self._connection.execute("CREATE INDEX IF NOT EXISTS exec_machine ON exec (machine, started_at)")
+        # Whoever asks does not wait for the engine's batches. A database in memory has one connection only.
+        self._reader: sqlite3.Connection | None = None
+        if str(path) != ":memory:":
+            self._reader = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+            self._reader.row_factory = sqlite3.Row
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -105,6 +111,7 @@ class Store:
             is_inner = self._connection.in_transaction
             commit, undo = ("RELEASE s", ["ROLLBACK TO s", "RELEASE s"]) if is_inner else ("COMMIT", ["ROLLBACK"])
             self._connection.execute("SAVEPOINT s" if is_inner else "BEGIN IMMEDIATE")
+            self._holder = threading.get_ident()
             try:
                 yield
                 self._connection.execute(commit)
@@ -114,9 +121,15 @@ class Store:
                     if self._connection.in_transaction:
                         self._connection.execute(statement)
                 raise
+            finally:
+                if not self._connection.in_transaction:
+                    self._holder = None
 
     def rows(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
-        """Rows of a query as mappings."""
+        """Rows of a query as mappings; inside a transaction of the caller's own, with what it wrote."""
+        if self._reader is not None and self._holder != threading.get_ident():
+            with self._reading:
+                return [dict(row) for row in self._reader.execute(sql, params)]
         with self._lock:
             return [dict(row) for row in self._connection.execute(sql, params)]
 
@@ -132,16 +145,22 @@ class Store:
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
-        with self._lock:
+        with self._lock, self._reading:
+            if self._reader is not None:
+                self._reader.close()
             self._connection.close()
 
-    def add_execution(self, name: str, definition_hash: str, input_text: str, now: int) -> None:
-        """Insert a RUNNING execution of a definition that is on record."""
+    def add_execution(self, name: str, definition_hash: str, input_text: str, now: int) -> Row:
+        """Insert a RUNNING execution of a definition that is on record; returns its row."""
         self.execute(
             "INSERT INTO exec (name, definition_hash, input, status, started_at, machine)"
             " VALUES (?, ?, ?, 'RUNNING', ?, ?)",
             (name, definition_hash, input_text, now, machine_and_name(name)[0]),
         )
+        return {
+            "name": name, "definition_hash": definition_hash, "input": input_text, "status": "RUNNING",
+            "started_at": now, "redrive_count": 0, "redriven_at": None,
+        }  # fmt: skip
 
     def execution(self, name: str) -> Row | None:
         """The execution's row, or None."""

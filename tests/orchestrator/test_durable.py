@@ -103,11 +103,11 @@ def test_a_full_disk_delays_but_loses_nothing(open_engine: Open) -> None:
     engine.start("one", {"n": "one"})
     assert entered.wait(10)
     # SQLite answers "database or disk is full" beyond this many pages.
-    engine.store.rows(f"PRAGMA max_page_count = {engine.store.rows('PRAGMA page_count')[0]['page_count']}")
+    engine.store.execute(f"PRAGMA max_page_count = {engine.store.rows('PRAGMA page_count')[0]['page_count']}")
     go.set()
     threading.Event().wait(0.1)
     assert engine.describe("one").status == "RUNNING"
-    engine.store.rows("PRAGMA max_page_count = 1000000")
+    engine.store.execute("PRAGMA max_page_count = 1000000")
     assert engine.wait("one", 10).status == "SUCCEEDED"
     # The outcome that could not be recorded is asked for again.
     assert calls[:2] == ["one", "one"]
