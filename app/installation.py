@@ -18,6 +18,7 @@ from app.build_tickets import TicketSystem
 from app.derived import derived_hash
 from app.evidence import evidence_of
 from app.feed_terms import feed_terms
+from app.fencing import Fencing
 from app.paths import DataDir
 from app.playbooks import open_playbooks
 from app.reference import load_calendars, load_files
@@ -41,7 +42,8 @@ from matching.rebuild import rebuild
 from matching.rules import RuleSet
 from matching.tables import prepare
 from orchestrator.embedded import EmbeddedEngine
-from orchestrator.ledger import Ledger
+from orchestrator.leases import LeaseKeeper
+from orchestrator.ledger import Ledger, SqliteLedger
 from warehouse.port import Warehouse
 
 Json = dict[str, Any]
@@ -66,6 +68,8 @@ class Installation:
     reference: ReferenceCache
     auditor: Auditor
     playbooks: Mapping[str, Playbook]
+    # Of several workers, this one's share of the lanes; None: all lanes are its own.
+    leases: LeaseKeeper | None = None
 
     def completeness(self) -> Completeness:
         """The three equations: messages, live facts, tickets."""
@@ -188,11 +192,14 @@ def open_installation(settings: Settings, clock: Clock | None = None) -> Iterato
     data = DataDir(settings.data_dir).create()
     rules, playbooks = build.open_rules(settings), open_playbooks(settings)
     stop = threading.Event()
-    warehouse = build.open_warehouse(settings, clock)
+    opened = warehouse = build.open_warehouse(settings, clock)
     engine: EmbeddedEngine | None = None
     stream: Stream | None = None
     try:
         require_approved(settings, warehouse, rules)
+        shared = build_ledger.open_shared(settings, clock)
+        fencing = Fencing(warehouse, shared.turns, shared.leases) if shared else None
+        warehouse = fencing.warehouse if fencing else warehouse
         prepare(warehouse)
         set_aside(warehouse, load_files(warehouse, settings), clock.now_ns())
         load_calendars(warehouse, datetime.fromtimestamp(clock.now_ns() / 1e9, UTC).date())
@@ -207,6 +214,7 @@ def open_installation(settings: Settings, clock: Clock | None = None) -> Iterato
         )  # fmt: skip
         definition = open_workflow(settings)
         functions = {**tasks.functions(), **custom_tasks(settings, warehouse.query)}
+        functions = fencing.tasks(functions, SERIAL) if fencing else functions
         engine = EmbeddedEngine(
             data.engine, definition, functions, clock, serial=SERIAL, synchronous=settings.worker.synchronous
         )
@@ -217,7 +225,8 @@ def open_installation(settings: Settings, clock: Clock | None = None) -> Iterato
         note_terms(warehouse, rules, feed_terms(settings.feeds), clock.now_ns())
         yield Installation(
             settings, clock, warehouse, stream, rules, scorer, policy, tickets, engine,
-            build_ledger.open_ledger(settings, engine), definition, reference, auditor, playbooks,
+            shared.ledger if shared else SqliteLedger(engine), definition, reference, auditor, playbooks,
+            shared.leases if shared else None,
         )  # fmt: skip
     finally:
         if engine is not None:
@@ -225,4 +234,4 @@ def open_installation(settings: Settings, clock: Clock | None = None) -> Iterato
         stop.set()
         if stream is not None:
             stream.close()
-        warehouse.close()
+        opened.close()

@@ -22,7 +22,6 @@ from app.as_known_verbs import prover_of
 from app.aws_credentials import ACCESS_KEY, write_credentials
 from app.backup_verbs import backup_routes
 from app.bookkeeping import Bookkeeper
-from app.build_ledger import open_leases
 from app.decisions import Decisions
 from app.dictionaries import DictionaryProblem, Names, names_in
 from app.disk_watch import DiskWatch
@@ -87,9 +86,7 @@ def run_worker_child(settings: Settings, clock: Clock, stop: threading.Event) ->
             clock=clock,
             due=installation.due,
             on_ended=bookkeeper.ended,
-            leases=open_leases(settings, installation.ledger, clock),
-            # The tasks' writes do not check the lane's token yet: one worker works, others stand by.
-            shares=False,
+            leases=installation.leases,
         )
         mirror = Mirror(installation)
         tickets = TicketSync(installation)
@@ -103,10 +100,10 @@ def run_worker_child(settings: Settings, clock: Clock, stop: threading.Event) ->
         host, port = listener.getsockname()[:2]
         write_json(data.ready / "worker.json", {"pid": os.getpid(), "host": host, "port": port})
         nightly = NightlyProof(prover_of(installation), settings.proof, clock)
-        chores = (Housekeeping(installation).run_if_due, nightly.start_if_due)
+        chores = (Housekeeping(installation).run_if_due, _led(worker, nightly.start_if_due))
         sources = (
-            TablePoller(installation).step, SessionWatch(installation).step, ReferenceWatch(installation).step,
-            DiskWatch(installation).step,
+            _led(worker, TablePoller(installation).step), SessionWatch(installation).step,
+            _led(worker, ReferenceWatch(installation).step), DiskWatch(installation).step,
         )  # fmt: skip
         tickets.start()
         told = open_notifier(installation, console_url(settings))
@@ -121,6 +118,11 @@ def run_worker_child(settings: Settings, clock: Clock, stop: threading.Event) ->
         tickets.close()
         if told is not None:
             told.close()
+
+
+def _led(worker: Worker, look: Callable[[], bool]) -> Callable[[], bool]:
+    """What one of several workers does for all: nothing while another one leads."""
+    return lambda: worker.leads and look()
 
 
 def engine_api(installation: Installation, token: str) -> ASGIApp:

@@ -46,7 +46,6 @@ class Worker:
     greatest receive time of the range, and never goes back. `due` gives the first and the last time (UTC ns) at which
     the grace of something expected ends. With `leases` it drives the lanes it holds a lease of and leaves the others
     to other workers; a lane whose token was refused is dropped, and its new owner goes on where the ledger stands.
-    Where workers may not write beside each other (`shares` False) one drives every lane and the others stand by.
     Nothing is read ahead: what no execution takes yet stays in the stream.
     """
 
@@ -59,7 +58,6 @@ class Worker:
     due: Callable[[], tuple[int | None, int | None]]
     on_ended: Callable[[str, str], None]
     leases: LeaseKeeper | None = None
-    shares: bool = True
     _lanes: dict[str, _Lane] = field(default_factory=dict)
     _sweep: str | None = None
     _final: bool = False
@@ -69,7 +67,6 @@ class Worker:
     _looked: float = float("-inf")
     _names: list[str] = field(default_factory=list)
     _sweeps: bool = True
-    _reign: int | None = None
     _waits: dict[str, float] = field(default_factory=dict)
 
     def step(self) -> bool:
@@ -89,7 +86,7 @@ class Worker:
                     raise
                 logger.warning("lane is left to its new owner: %s", error, extra={"lane": name})
                 if self.leases is not None:
-                    self.leases.lost(name if self.shares else SWEEPER)
+                    self.leases.lost(name)
                 self._lanes.pop(name, None)
         if self._sweeps:
             moved |= self._sweep_if_due()
@@ -109,13 +106,6 @@ class Worker:
             # A consumer group may give a lane to another worker, and give it back when that one has moved it on.
             for name in set(self._lanes) - set(names):
                 del self._lanes[name]
-        elif not self.shares:
-            tokens = {}
-            reign = self.leases.lanes([SWEEPER]).get(SWEEPER)
-            if reign != self._reign:
-                self._lanes.clear()
-            self._reign, self._sweeps = reign, reign is not None
-            names = names if self._sweeps else []
         else:
             tokens = self.leases.lanes([*names, SWEEPER])
             self._sweeps = SWEEPER in tokens
@@ -130,6 +120,11 @@ class Worker:
     def request_final_sweep(self) -> None:
         """Ask for the end-of-input sweep: once every lane is quiet, as of the time the last grace ends."""
         self._final = True
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the one that does what one of several workers does for all."""
+        return self._sweeps
 
     @property
     def idle(self) -> bool:
@@ -172,7 +167,10 @@ class Worker:
         state = self.ledger.resume(name, token)
         lane = _Lane(token, state.position, dict(state.marks))
         if state.unfinished is not None:
-            self.engine.start(state.unfinished.name, state.unfinished.input)
+            found = self.engine.start(state.unfinished.name, state.unfinished.input)
+            if self.leases is not None and found.status in ENDED - {"SUCCEEDED"}:
+                # It ended here when the lane was another's for a while, who did not finish it either.
+                self.engine.redrive(state.unfinished.name)
             lane.running = state.unfinished.name
         self._lanes[name] = lane
         return lane

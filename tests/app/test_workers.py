@@ -4,7 +4,7 @@ import contextlib
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +18,18 @@ from ingest.streams.segment import SegmentStream
 from orchestrator.embedded import EmbeddedEngine
 from orchestrator.leases import LeaseKeeper
 from orchestrator.ledger_dynamodb import DynamoDbLedger, make_table
+from orchestrator.ledger_sqlite import SharedSqliteLedger
 from tests.app.test_worker import ONE_STATE
 
 Json = dict[str, Any]
+SharedLedger = DynamoDbLedger | SharedSqliteLedger
 LANES = ("A", "B", "C", "D")
 
 
 class Fleet:
     """Workers with an engine of their own each, as on machines of their own; what their tasks did, by name."""
 
-    def __init__(self, root: Path, client: Any, tenant: str, count: int, shares: bool = True) -> None:
+    def __init__(self, root: Path, open_ledger: Callable[[], SharedLedger], tenant: str, count: int) -> None:
         self.root, self.log, self.taken = root, SegmentStream(root / "log"), Counter[str]()
         self.ranges: dict[str, list[bytes]] = {}
         self.workers: list[tuple[Worker, ManualClock]] = []
@@ -37,7 +39,7 @@ class Fleet:
             self._stack.callback(engine.close)
             # Five minutes apart, and fast: leases are about time that passes, not about what time it is.
             clock = ManualClock(1_700_000_000_000_000_000 + number * 300 * 10**9)
-            ledger = DynamoDbLedger(client, "ledger", tenant)
+            ledger = open_ledger()
             worker = Worker(
                 tenant=tenant,
                 stream=SegmentStream(root / "log"),
@@ -48,7 +50,6 @@ class Fleet:
                 due=lambda: (None, None),
                 on_ended=lambda _name, _status: None,
                 leases=LeaseKeeper(ledger, f"worker-{number}", clock, lease_seconds=9),
-                shares=shares,
             )
             self.workers.append((worker, clock))
 
@@ -100,9 +101,14 @@ def client() -> Iterator[Any]:
         yield made
 
 
-@pytest.fixture
+@pytest.fixture(params=["dynamodb", "sqlite"])
 def fleet(tmp_path: Path, client: Any, request: pytest.FixtureRequest) -> Iterator[Fleet]:
-    made = Fleet(tmp_path, client, request.node.name, 3)
+    def opened() -> SharedLedger:
+        if request.param == "sqlite":
+            return SharedSqliteLedger(tmp_path / "ledger.sqlite", "t")
+        return DynamoDbLedger(client, "ledger", request.node.name)
+
+    made = Fleet(tmp_path, opened, request.node.name, 3)
     for lane in LANES:
         made.append(lane, 12)
     yield made
@@ -171,25 +177,3 @@ def test_pauses_at_random_moments_lose_and_repeat_nothing(fleet: Fleet, seed: in
         fleet.turn(0, 1, 2, seconds=4)
     fleet.settle(0, 1, 2)
     fleet.check()
-
-
-def test_others_stand_by_where_workers_may_not_write_beside_each_other(tmp_path: Path, client: Any) -> None:
-    fleet = Fleet(tmp_path, client, "stand-by", 2, shares=False)
-    for lane in LANES:
-        fleet.append(lane, 12)
-    for _ in range(6):
-        fleet.turn(0, 1, seconds=4)
-    assert (driven(fleet, 0), driven(fleet, 1)) == (set(LANES), set())
-    fleet.settle(0, 1)
-    for _ in range(4):
-        fleet.turn(1, seconds=4)
-    for lane in LANES:
-        fleet.append(lane, 12)
-    fleet.settle(1)
-    assert driven(fleet, 1) == set(LANES)
-    deadline = time.monotonic() + 20
-    while driven(fleet, 0):
-        assert time.monotonic() < deadline, "the old one is refused and stands by"
-        fleet.turn(0, seconds=0)
-    fleet.check()
-    fleet.close()

@@ -13,6 +13,7 @@ from domain.errors import PermanentError, TransientError
 from orchestrator.embedded import EmbeddedEngine
 from orchestrator.ledger import Fenced, Ledger, Plan, SqliteLedger, execution_name
 from orchestrator.ledger_dynamodb import DynamoDbLedger, make_table
+from orchestrator.ledger_sqlite import SharedSqliteLedger
 
 DEFINITION = {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}
 
@@ -36,10 +37,12 @@ def dynamodb() -> Iterator[Any]:
         yield client
 
 
-@pytest.fixture(params=["sqlite", "dynamodb"])
-def ledger(request: pytest.FixtureRequest, engine: EmbeddedEngine) -> Ledger:
+@pytest.fixture(params=["sqlite", "shared", "dynamodb"])
+def ledger(request: pytest.FixtureRequest, engine: EmbeddedEngine, tmp_path: Path) -> Ledger:
     if request.param == "sqlite":
         return SqliteLedger(engine)
+    if request.param == "shared":
+        return SharedSqliteLedger(tmp_path / "shared.sqlite", "t")
     # Every test is a tenant of its own.
     return DynamoDbLedger(request.getfixturevalue("dynamodb"), "ledger", request.node.name)
 

@@ -34,6 +34,7 @@ class Inside:
             clock=self.clock,
             due=installation.due,
             on_ended=Bookkeeper(installation.warehouse, installation.engine, Metrics(), installation.auditor).ended,
+            leases=installation.leases,
         )
 
     def append(self, session: str, messages: Sequence[bytes], recv_ts: int | None = None) -> None:

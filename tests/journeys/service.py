@@ -193,7 +193,10 @@ class Service:
     # What a test does with it
 
     def push(
-        self, streams: Mapping[str, Iterable[bytes]] | None = None, stores: Path | None = None
+        self,
+        streams: Mapping[str, Iterable[bytes]] | None = None,
+        stores: Path | None = None,
+        seconds: float = PATIENCE_SECONDS,
     ) -> list[SendReport]:
         """Send every session's messages at once and return when all were taken."""
         chosen = streams if streams is not None else raw_streams(self.day)
@@ -210,7 +213,7 @@ class Service:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(PATIENCE_SECONDS)
+            thread.join(seconds)
         assert not failures, failures
         assert not any(thread.is_alive() for thread in threads), f"a sender never finished:\n{self.tail()}"
         return reports

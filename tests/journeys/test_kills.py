@@ -11,7 +11,7 @@ import pytest
 from ingest.session.wire import fields, header, split_header
 from simulator.simulate import Flow
 from tests.journeys.inside import inside
-from tests.journeys.service import Service, raw_streams, settings_file, stored
+from tests.journeys.service import PATIENCE_SECONDS, Service, raw_streams, settings_file, stored
 
 FILLS, SEED = 60, 7
 ROLES = ("supervisor", "acceptor", "worker", "group")
@@ -57,7 +57,7 @@ def torment(service: Service, chance: random.Random, roles: list[str], stores: P
 
     def push() -> None:
         try:
-            service.push(streams, stores)
+            service.push(streams, stores, PATIENCE_SECONDS + 20 * len(roles))
         except BaseException as error:
             failures.append(error)
 
@@ -66,14 +66,14 @@ def torment(service: Service, chance: random.Random, roles: list[str], stores: P
     for done, role in enumerate(roles):
         tap.open((done + chance.random()) / len(roles))
         # Now and then the next kill comes while the last one is still being recovered from.
-        if chance.random() < 0.4:
+        if chance.random() < (0.4 if len(roles) == KILLS else 0.2):
             service.wait_ready()
         threading.Event().wait(chance.uniform(0.0, 1.0))
         service.kill(role)
         if role in ("supervisor", "group"):
             service.start(ready=False)
     tap.open(1)
-    sending.join(90)
+    sending.join(PATIENCE_SECONDS + 30)
     assert not failures, failures
     assert not sending.is_alive(), f"the senders never finished:\n{service.tail()}"
 

@@ -1,0 +1,101 @@
+"""Several workers on one warehouse: turns exclude each other, and who was replaced writes nothing any more."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from domain.clock import ManualClock, SystemClock
+from domain.errors import PermanentError, TransientError
+from orchestrator.ledger_sqlite import SharedSqliteLedger
+from orchestrator.ledger_turns import Turns
+from warehouse.duckdb import DuckDbWarehouse
+from warehouse.fenced import FencedWarehouse
+
+ROW = pa.table({"n": [1]})
+
+
+def turns(root: Path, owner: str, clock: ManualClock | SystemClock | None = None) -> Turns:
+    ledger = SharedSqliteLedger(root / "ledger.sqlite", "t")
+    return Turns(ledger, owner, clock or SystemClock(), 9.0, pause_seconds=0.001, patience_seconds=20.0)
+
+
+def writer(warehouse: DuckDbWarehouse, token: int) -> FencedWarehouse:
+    @contextmanager
+    def rights() -> Iterator[Mapping[str, int]]:
+        yield {"it": token}
+
+    return FencedWarehouse(warehouse, rights)
+
+
+def test_a_writer_that_was_replaced_changes_nothing() -> None:
+    store = DuckDbWarehouse()
+    old, new = writer(store, 1), writer(store, 2)
+    old.execute("CREATE TABLE kept (n BIGINT)")
+    assert old.append("kept", ROW) == 1
+    with new.transaction():
+        new.append("kept", ROW)
+        new.execute("DELETE FROM kept WHERE n > 1")
+    for late in (lambda: old.append("kept", ROW), lambda: old.execute("DELETE FROM kept"), lambda: _both(old)):
+        with pytest.raises(PermanentError, match="fenced: it belongs to another worker"):
+            late()
+    assert old.query("SELECT count(*) AS n FROM kept")["n"].to_pylist() == [2], "reading is free"
+    with pytest.raises(ValueError, match="half"), new.transaction():
+        new.append("kept", ROW)
+        raise ValueError("half")
+    assert new.append("kept", ROW) and new.query("SELECT count(*) AS n FROM kept")["n"].to_pylist() == [3]
+    store.close()
+
+
+def _both(warehouse: FencedWarehouse) -> None:
+    with warehouse.transaction():
+        warehouse.append("kept", ROW)
+
+
+def test_turns_of_several_workers_exclude_each_other(tmp_path: Path) -> None:
+    inside, most, tokens = [0], [0], list[int]()
+
+    def work(mine: Turns) -> None:
+        for _ in range(12):
+            with mine.turn("it") as token:
+                inside[0] += 1
+                most[0] = max(most[0], inside[0])
+                tokens.append(token)
+                threading.Event().wait(0.001)
+                inside[0] -= 1
+
+    shared = turns(tmp_path, "a")
+    threads = [threading.Thread(target=work, args=(one,)) for one in (shared, shared, turns(tmp_path, "b"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert most == [1] and tokens == sorted(set(tokens)) and len(tokens) == 36
+
+
+def test_the_turn_of_a_worker_that_stands_still_is_taken_and_its_late_write_refused(tmp_path: Path) -> None:
+    store, clock = DuckDbWarehouse(), ManualClock(0)
+    asleep = turns(tmp_path, "asleep")
+    token = asleep.records.take("it", "asleep", None)
+    assert token == 1
+    late, waiting = writer(store, token), turns(tmp_path, "waiting", clock)
+    late.execute("CREATE TABLE kept (n BIGINT)")
+    late.append("kept", ROW)
+    began = clock.monotonic()
+    with waiting.turn("it") as newer:
+        assert clock.monotonic() - began >= 9 and newer > token
+        writer(store, newer).append("kept", ROW)
+        with pytest.raises(PermanentError, match="fenced"):
+            late.append("kept", ROW)
+    assert not asleep.records.renew("it", token)
+    store.close()
+
+
+def test_waiting_for_a_turn_ends(tmp_path: Path) -> None:
+    busy, waiting = turns(tmp_path, "busy"), turns(tmp_path, "waiting", ManualClock(0))
+    waiting.lease_seconds = 100.0
+    with busy.turn("it"), pytest.raises(TransientError, match="busy did not end its turn"), waiting.turn("it"):
+        pass
