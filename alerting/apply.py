@@ -12,6 +12,7 @@ from alerting.port import (
     Ticket,
     TicketChange,
     TicketDraft,
+    TicketGone,
     Ticketing,
     TicketKey,
     TicketRefused,
@@ -59,7 +60,7 @@ class Applier:
             return ticket
         found = held or self._ticketing.find(row.ticket)
         if found is None:
-            raise TicketRefused("the incident is gone: somebody deleted it")
+            raise TicketGone("the incident is gone: somebody deleted it")
         if row.in_storm and row.operation not in (NOTE, ASSIGN):
             return found  # the parent's own rows tell it
         ticket = self._ticketing.update(found, self._change(row, found))

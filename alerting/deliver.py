@@ -12,7 +12,7 @@ from functools import partial
 from alerting import pending, seen
 from alerting.apply import Applier, closed_for_good, draft
 from alerting.pending import Pending
-from alerting.port import Ticket, TicketBusy, Ticketing, TicketRefused, TicketThrottled, ticket_key
+from alerting.port import Ticket, TicketBusy, TicketGone, Ticketing, TicketRefused, TicketThrottled, ticket_key
 from alerting.rows import (
     DEAD,
     DELIVERED,
@@ -220,6 +220,9 @@ class _Run:
             attempt += 1
             try:
                 ticket = self._applier.apply(row, held)
+            except TicketGone as gone:
+                _LOG.warning("ticket row %s: %s", row.key, gone)
+                return self._outcome(row, attempt, DELIVERED, str(gone), None, None), None
             except TicketRefused as refusal:
                 _LOG.warning("ticket row %s refused: %s", row.key, refusal)
                 if refusal.http_status == 401:

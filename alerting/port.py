@@ -172,5 +172,9 @@ class TicketRefused(PermanentError):
         self.http_status = http_status
 
 
+class TicketGone(TicketRefused):
+    """The ticket was deleted there: nothing can be said on it. Holding both sides together opens another if needed."""
+
+
 class TicketThrottled(TicketBusy):
     """Nothing was sent: the budget for this hour is spent. Not a failure; what waits goes out as it refills."""

@@ -26,7 +26,6 @@ from warehouse.port import Warehouse
 
 _SECOND_NS = 1_000_000_000
 _MAX_PAGES = 200
-_MAX_CHILDREN = 500
 _OURS = f"""
 WITH {STANDING_TICKETS}
 SELECT t.break_id, t.generation, t.sys_id, t.balance, t.rows_so_far, q.assignee
@@ -92,7 +91,7 @@ def read(warehouse: Warehouse, feed: TicketFeed, limits: ReadLimits) -> Reading:
     for ticket in fresh:
         before = known.get(ticket.key.sys_id)
         breaks = ours.get(ticket.key.sys_id, [])
-        for row in breaks[:_MAX_CHILDREN]:
+        for row in breaks:
             deeds += _deeds(ticket, before, row, len(breaks) > 1, limits)
     return Reading(deeds, list(tickets.values()))
 

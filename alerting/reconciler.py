@@ -8,6 +8,7 @@ from typing import Any
 from alerting import seen
 from alerting.port import FINISHED, Ticket, TicketFeed, Ticketing, TicketKey, ticket_key
 from alerting.rows import (
+    OPEN,
     REISSUE,
     REOPEN,
     RESOLVE,
@@ -32,9 +33,10 @@ SELECT t.break_id, t.generation, t.sys_id, t.balance, t.rows_so_far, t.opening
 FROM ticket t WHERE NOT EXISTS (SELECT 1 FROM waiting w WHERE w.sys_id = t.sys_id)
 """
 _SO_FAR = """
-SELECT count(*) AS n FROM ticket_outbox
-WHERE break_id = :b AND generation = :g AND operation IN ('open', 'reissue')
+SELECT operation, payload FROM ticket_outbox
+WHERE break_id = :b AND generation = :g AND operation IN ('open', 'update', 'reopen', 'reissue')
 """
+_OF_THEIR_TIME = frozenset({"note", "auto", "ref"})
 
 
 @dataclass(slots=True)
@@ -144,10 +146,12 @@ class Reconciler:
             return None  # it was opened again meanwhile
         opening = json.loads(row["opening"])
         if ticket is None:
-            if "storm" in opening or row["break_id"].startswith(STORM_PREFIX):
-                found.left_to_people.append(f"storm {key.correlation_id}")
-                return None
+            if "storm" in opening:
+                return None  # its parent speaks, and waits in the outbox just now
             found.reissued.append(key.correlation_id)
+            if row["break_id"].startswith(STORM_PREFIX):
+                # Its breaks name the parent, so it comes back as what it was; the next round brings it up to date.
+                return self._row(REISSUE, row, key, dict(opening), now_ns)
             return self._reissued(row, opening, now_ns)
         if not ticket.by_us or ticket.ended_by not in ("", ticket.updated_by):
             found.left_to_people.append(ticket.number)
@@ -157,17 +161,24 @@ class Reconciler:
         return self._row(REOPEN, row, key, note, now_ns)
 
     def _reissued(self, row: Mapping[str, Any], opening: Mapping[str, Any], now_ns: int) -> OutboxRow:
+        """Another ticket, saying what the one before it had been told last."""
         break_id, generation = row["break_id"], row["generation"]
-        again = int(records(self._warehouse.query(_SO_FAR, {"b": break_id, "g": generation}))[0]["n"])
+        rows = records(self._warehouse.query(_SO_FAR, {"b": break_id, "g": generation}))
+        again = sum(one["operation"] in (OPEN, REISSUE) for one in rows)
+        told = dict(opening)
+        for payload in sorted((json.loads(one["payload"]) for one in rows), key=lambda one: int(one["seq"])):
+            if "storm" not in payload:
+                told |= {name: value for name, value in payload.items() if name not in _OF_THEIR_TIME}
         namespace = str(opening["correlation_id"]).rsplit(":", 2)[0]
         key = ticket_key(namespace, break_id, generation, again)
-        return self._row(REISSUE, row, key, dict(opening), now_ns)
+        return self._row(REISSUE, row, key, told, now_ns)
 
     def _row(
         self, operation: str, row: Mapping[str, Any], key: TicketKey, payload: Mapping[str, Any], now_ns: int
     ) -> OutboxRow:
         seq = row["rows_so_far"]
-        change = f"repair-{seq}"
+        # A storm's rows are ordered by the number their change begins with.
+        change = f"{seq:09d}:repair" if row["break_id"].startswith(STORM_PREFIX) else f"repair-{seq}"
         content = {**payload, "seq": seq, "correlation_id": key.correlation_id}
         name = outbox_key(row["break_id"], row["generation"], operation, change)
         return OutboxRow(

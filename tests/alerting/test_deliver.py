@@ -178,13 +178,16 @@ def test_refused_rows_are_dead_letters_until_sent_again(book, service, send, lim
     assert [incident["state"] for incident in service.incidents()] == ["6"]
 
 
-def test_a_deleted_ticket_is_a_dead_letter(book, service, send):
+def test_nothing_can_be_told_on_a_deleted_ticket(book, service, send):
     book.opened("b1")
     send()
     (incident,) = service.incidents()
     service.admin.delete(f"/api/now/table/incident/{incident['sys_id']}").raise_for_status()
     book.cured("b1")
-    assert send().dead == 1
+    report = send()
+    assert (report.delivered, report.pending, report.dead) == (1, 0, 0)
+    (row,) = book.warehouse.query("SELECT detail FROM ticket_delivery WHERE outbox_key LIKE '%resolve%'").to_pylist()
+    assert "somebody deleted it" in row["detail"]
 
 
 def test_two_workers_and_lost_replies_open_each_break_once(book, service, limits):

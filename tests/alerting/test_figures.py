@@ -1,4 +1,4 @@
-"""The promises of docs/reliability.md about tickets: small here, at a size that says something in `make check-heavy`."""
+"""The promises of docs/reliability.md about tickets: small, and with `make check-heavy` at a size that counts."""
 
 import pytest
 

@@ -7,6 +7,7 @@ from alerting.actions import mirror_actions
 from alerting.completeness import completeness
 from alerting.deliver import deliver
 from alerting.outbox import write
+from alerting.reconciler import Reconciler
 from alerting.triage import TriagePolicy
 
 POLICY = TriagePolicy(storm_size=5, console_url="http://127.0.0.1:8400")
@@ -126,3 +127,26 @@ def test_a_break_of_a_storm_that_is_over_gets_a_ticket_of_its_own(book, service,
         "ticket_number"
     ].to_pylist()
     assert number == "INC0010002"
+
+
+def test_a_parent_that_somebody_deleted_comes_back_as_what_it_was(book, service, ticketing, send):
+    book.many(6)
+    send()
+    (parent,) = service.incidents()
+    book.cured("break-00000")
+    assert service.person.delete(f"/api/now/table/incident/{parent['sys_id']}").status_code == 204
+    assert send(refresh=True).pending == 0 and "DEAD" not in book.outcomes(), "nobody is there to be told"
+    repairs = Reconciler(book.warehouse, ticketing, ticketing, POLICY).run(book.clock.now_ns())
+    assert repairs.reissued == [parent["correlation_id"]] and not repairs.left_to_people
+    send(refresh=True)
+    send(refresh=True)
+    (back,) = service.incidents()
+    assert back["sys_id"] == parent["sys_id"] and back["short_description"].startswith("5 breaks")
+    assert "break-00001,open" in attached(service, back["sys_id"])[-1]
+    assert send(refresh=True).delivered == 0, "then nothing is left to tell"
+    assert not Reconciler(book.warehouse, ticketing, ticketing, POLICY).run(book.clock.now_ns()).made
+    assert completeness(book.warehouse, POLICY).complete
+    for index in range(1, 6):
+        book.cured(f"break-{index:05d}")
+    send()
+    assert [row["state"] for row in service.incidents()] == ["6"]

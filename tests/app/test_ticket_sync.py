@@ -220,6 +220,30 @@ def test_differences_are_repaired_both_ways(desk: Desk) -> None:
     assert "known to no break" in as_text(again.as_dict())
 
 
+def test_a_deleted_ticket_whose_break_changes_is_no_dead_letter_and_comes_back(desk: Desk) -> None:
+    desk.book.opened("b1")
+    desk.told()
+    desk.admin.delete(f"{TABLE}/{desk.incident()['sys_id']}")
+    desk.book.changed("b1", headline="ALPHA booked 900")
+    desk.told()
+    assert dead_letters(desk.here) == [] and desk.incidents() == []
+    repairs = desk.sync.once().repairs
+    assert repairs is not None and len(repairs.reissued) == 1
+    assert desk.incident()["correlation_id"].endswith("b1:1.1") and "900" in desk.incident()["description"]
+
+
+def test_a_storm_ended_there_ends_all_its_breaks_however_many(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.ticket_sync._DEEDS_A_ROUND", 4)
+    for number in range(6):
+        desk.book.opened(f"b{number}")
+    desk.told()
+    desk.edit(state="7", **ENDED)
+    rounds = [desk.sync.once(compare=False).taken for _ in range(3)]
+    assert rounds == [4, 2, 0]
+    assert {desk.queue("state", f"b{number}") for number in range(6)} == {"CLOSED"}
+    assert all(actor == "maria" for _, actor, _ in desk.actions())
+
+
 def test_the_metrics_tell_requests_outbox_and_lag(desk: Desk) -> None:
     registry = CollectorRegistry()
     TicketMetrics(registry).follow(desk.here, desk.sync)
@@ -242,12 +266,13 @@ def test_dead_letters_are_listed_in_the_servers_words_and_sent_again(desk: Desk)
     desk.book.opened("b1")
     desk.told()
     incident = desk.incident()
-    desk.admin.delete(f"{TABLE}/{incident['sys_id']}")
+    place = f"{TABLE}/{incident['sys_id']}"
+    desk.admin.patch(place, json={"correlation_id": "somebody else's"})
     desk.book.changed("b1", headline="ALPHA booked 300")
     desk.told()
     (letter,) = dead_letters(desk.here)
-    assert letter["operation"] == "update" and "somebody deleted it" in letter["detail"]
-    desk.admin.post(TABLE, json={name: incident[name] for name in ("sys_id", "correlation_id", "short_description")})
+    assert letter["operation"] == "update" and "it is not ours" in letter["detail"]
+    desk.admin.patch(place, json={"correlation_id": incident["correlation_id"]})
     assert resend(desk.here, ResendRequest(key="no such")) == 0
     assert resend(desk.here, ResendRequest(key="b1|1|update")) == 1
     desk.sync.once(compare=False)
