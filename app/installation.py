@@ -19,6 +19,7 @@ from app.derived import derived_hash
 from app.evidence import evidence_of
 from app.feed_terms import feed_terms
 from app.fencing import Fencing
+from app.file_feeds import LANE
 from app.paths import DataDir
 from app.playbooks import open_playbooks
 from app.reference import load_calendars, load_files
@@ -89,10 +90,11 @@ class Installation:
         return Completeness(received, accounted, placed.live, grouped, told.ticketable, told.ticketed, tuple(problems))
 
     def accepted(self) -> int:
-        """Messages the acceptor made durable, over all lanes, and what came of tables and reference files."""
+        """Messages the acceptor made durable, over all lanes, and what came of tables and files."""
         raw_log = SegmentStream(DataDir(self.settings.data_dir).raw)
         rows = self.warehouse.query(
-            f"SELECT count(*) AS n FROM raw_message WHERE startswith(lane, 'table:') OR startswith(lane, '{PREFIX}')"
+            "SELECT count(*) AS n FROM raw_message WHERE startswith(lane, 'table:')"
+            f" OR startswith(lane, '{LANE}') OR startswith(lane, '{PREFIX}')"
         )
         durable = sum(raw_log.read(lane, None, 0).behind_messages for lane in raw_log.lanes())
         return durable + int(rows["n"][0].as_py())

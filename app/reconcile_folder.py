@@ -120,9 +120,26 @@ def read_object(
 
     `dialect` is the feed's file dialect, read already; without it the feed's `dialect` is looked up.
     """
+    batch, manifest, _ = read_with_places(feed, name, data, mapping, reference, dialect)
+    return batch, manifest
+
+
+def read_with_places(
+    feed: Feed, name: str, data: bytes, mapping: CsvMap, reference: Reference, dialect: FileDialect | None = None
+) -> tuple[Normalised, pa.Table, dict[str, tuple[str, int | None]]]:
+    """As `read_object`, and the file and line of what is in quarantine, by message id."""
     found = _Found()
     _read_one(_File(feed, Path(name), name, data, sha256(data).hexdigest()), mapping, reference, found, dialect)
-    return merge([_nothing(), *found.parts]), manifest_table(found.manifest)
+    return merge([_nothing(), *found.parts]), manifest_table(found.manifest), found.places
+
+
+def refused_object(
+    feed: Feed, name: str, head: bytes, size: int, digest: str, told: str
+) -> tuple[Normalised, pa.Table]:
+    """A file that is not read for the reason told, as `read_object` gives one it cannot use; `head` is what is kept."""
+    found = _Found()
+    _refused(_File(feed, Path(name), name, head, digest), FileRefused(name, 0, "unreadable_file", told), found)
+    return merge([_nothing(), *found.parts]), manifest_table([replace(found.manifest[0], size=size)])
 
 
 def _more(known: pa.Table | None, rows: pa.Table) -> pa.Table:

@@ -26,6 +26,7 @@ from app.decisions import Decisions
 from app.dictionaries import DictionaryProblem, Names, names_in
 from app.disk_watch import DiskWatch
 from app.feeds_status import FeedsStatus
+from app.file_poller import FilePoller
 from app.files import read_json, write_json
 from app.housekeeping import Housekeeping
 from app.installation import Installation, console_url, open_installation
@@ -101,9 +102,10 @@ def run_worker_child(settings: Settings, clock: Clock, stop: threading.Event) ->
         write_json(data.ready / "worker.json", {"pid": os.getpid(), "host": host, "port": port})
         nightly = NightlyProof(prover_of(installation), settings.proof, clock)
         chores = (Housekeeping(installation).run_if_due, _led(worker, nightly.start_if_due))
+        files = FilePoller(installation)
         sources = (
             _led(worker, TablePoller(installation).step), SessionWatch(installation).step,
-            _led(worker, ReferenceWatch(installation).step), DiskWatch(installation).step,
+            _led(worker, files.step), _led(worker, ReferenceWatch(installation).step), DiskWatch(installation).step,
         )  # fmt: skip
         tickets.start()
         told = open_notifier(installation, console_url(settings))
@@ -111,6 +113,7 @@ def run_worker_child(settings: Settings, clock: Clock, stop: threading.Event) ->
             told.start()
         _work(worker, sources, chores, settings.worker.poll_ms / 1000, stop)
         worker.close()
+        files.close()
         server.should_exit = True
         thread.join(5)
         nightly.wait(PROOF_PATIENCE_SECONDS)

@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 from app.paths import DataDir
-from app.settings import SettingsError, check_sessions, load
+from app.settings import SettingsError, check_sources, load
 from app.supervise import Supervisor, stop_on_signals
 from domain.clock import SystemClock
 
@@ -17,7 +17,7 @@ def run_service(config: Path) -> int:
     settings = load(config)
     if not settings.feeds:
         raise SettingsError(f"{config}: feeds: none configured, so nobody could log on")
-    check_sessions(settings, config)
+    check_sources(settings, config)
     clock = SystemClock()
     stop = threading.Event()
     stop_on_signals(stop)

@@ -12,6 +12,7 @@ from alerting.settings import TicketSettings
 from alerting.shadow import PilotSettings
 from app.archive_settings import ArchiveSettings
 from app.decision_settings import AuditSettings, DecisionSettings
+from app.file_settings import FileSettings, faults
 from app.profiles import NEEDS_HOST, NO_SETTINGS, PROFILES, SCHEMES
 from app.proof_settings import ProofSettings
 from domain.address import Address
@@ -138,6 +139,7 @@ class Settings(BaseSettings):
     decisions: DecisionSettings = DecisionSettings()
     audit: AuditSettings = AuditSettings()
     archive: ArchiveSettings = ArchiveSettings()
+    files: FileSettings = FileSettings()
     proof: ProofSettings = ProofSettings()
     notifications: NotifySettings = NotifySettings()
     pilot: PilotSettings = PilotSettings()
@@ -245,14 +247,11 @@ def load(path: Path | None) -> Settings:
     return settings
 
 
-def check_sessions(settings: Settings, path: Path) -> None:
-    """The service takes FIX sessions and tables: raises SettingsError for a feed of neither."""
+def check_sources(settings: Settings, path: Path) -> None:
+    """Raises SettingsError for a feed whose files the service could not read."""
     for feed in settings.feeds:
-        if feed.session is None and feed.table is None:
-            raise SettingsError(
-                f"{path}: feeds: {feed.name!r} has no session; the service takes FIX sessions and tables,"
-                " files are tied out by `tieout reconcile`"
-            )
+        if faults(feed):
+            raise SettingsError(f"{path}: feeds: {feed.name!r}: {faults(feed)}")
 
 
 def container_port() -> int:
@@ -362,6 +361,7 @@ def _resolve_paths(settings: Settings, base: Path) -> Settings:
             "pyfixmsg": base / settings.pyfixmsg if settings.pyfixmsg else None,
             "users": base / settings.users if settings.users else None,
             "audit": settings.audit.rebased(base),
+            "files": settings.files.rebased(base),
             "notifications": settings.notifications.rebased(base),
             "ticketing": settings.ticketing.rebased(base),
             "reference": ReferenceSettings(**reference),

@@ -17,6 +17,8 @@ from anomaly.port import Scorer
 from anomaly.score import score_changes
 from app import reference_held, renamed, session_facts
 from app.feed_terms import feed_terms
+from app.file_feeds import KIND as FILE
+from app.file_feeds import take_file
 from app.match_care import match_with_care
 from app.reference_cache import ReferenceCache
 from app.settings import Settings
@@ -76,7 +78,7 @@ class Tasks:
         }
 
     def normalize(self, task: Json) -> Json:
-        """Decode the range of the raw log named in the input and store it; or a table; or the quarantine again."""
+        """Decode the range of the raw log named in the input and store it; or a table, a file, the quarantine again."""
         if task["kind"] == "retry":
             return asdict(self._retried(task))
         if task["kind"] == reference_held.KIND:
@@ -86,6 +88,9 @@ class Tasks:
             return asdict(Counts(0, 0, 0, 0, 0, 0))
         if task["kind"] == KIND:
             return asdict(self._pulled(task))
+        if task["kind"] == FILE:
+            reference = self.reference.current()
+            return asdict(take_file(self.settings, self.warehouse, self._feed(task), reference, task))
         with self._reading:
             batch = self.stream.read(task["lane"], task["after"], task["count"], until=task["until"])
         envelopes, _marks = accept(batch.envelopes, task["marks"])
@@ -189,12 +194,15 @@ class Tasks:
             at_ns=task["as_of"],
         )
 
-    def _pulled(self, task: Json) -> Counts:
+    def _feed(self, task: Json) -> Feed:
         feed = next((feed for feed in self.settings.feeds if feed.name == task["lane"]), None)
         if feed is None:
             raise PermanentError(f"no feed {task['lane']!r} in the settings")
+        return feed
+
+    def _pulled(self, task: Json) -> Counts:
         return pull(
-            self.settings, self.warehouse, feed, self.reference.current(), task["execution"], task["as_of"],
+            self.settings, self.warehouse, self._feed(task), self.reference.current(), task["execution"], task["as_of"],
             task["after"], task["until"],
         )  # fmt: skip
 

@@ -81,8 +81,9 @@ class TableSource(BaseModel):
 class Feed(BaseModel):
     """One source of records. The role comes from here, never from what a message says about itself.
 
-    `session` and `path_glob` may both be given: the files are then the session's recorded log. `map` is the column map
-    of its delimited files or of its table (`source: table`), `uat` the test session that `tieout certify` examines.
+    `session` and `path_glob` may both be given: the files are then the session's recorded log, for `tieout reconcile`;
+    with `source: files` the service takes them too. `map` is the column map of its delimited files or of its table
+    (`source: table`), `uat` the test session that `tieout certify` examines.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -94,7 +95,7 @@ class Feed(BaseModel):
     session: SessionIdentity | None = None
     uat: UatIdentity | None = None
     path_glob: Annotated[str, Field(min_length=1)] | None = None
-    source: Literal["", "table"] = ""
+    source: Literal["", "table", "files"] = ""
     table: TableSource | None = None
     map: Path | None = None
     contents: Contents = "trades"
@@ -106,6 +107,8 @@ class Feed(BaseModel):
     def _one_source(self) -> "Feed":
         if (self.source == "table") != (self.table is not None):
             raise ValueError(f"{self.name!r}: `source: table` and `table` with its name go together")
+        if self.source == "files" and self.path_glob is None:
+            raise ValueError(f"{self.name!r}: `source: files` needs a path_glob")
         if self.table is not None and (self.session is not None or self.path_glob is not None):
             raise ValueError(f"{self.name!r}: a feed of a table has neither a session nor a path_glob")
         return self

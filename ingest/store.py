@@ -1,5 +1,6 @@
 """Stores a normalised batch once: the same messages, or the same events told again, change nothing."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,13 +41,16 @@ class Counts:
     ignored: int
 
 
-def store(warehouse: Warehouse, normalised: Normalised, execution: str) -> Counts:
+def store(
+    warehouse: Warehouse, normalised: Normalised, execution: str, beside: Mapping[str, pa.Table] | None = None
+) -> Counts:
     """Append the batch in one transaction and say what became of its messages.
 
     A message already stored is skipped whole. A trade whose event key is known, from the warehouse or from earlier in
     the batch, is not stored again; nor is another fact whose record_id is known, nor a row of reference data whose
     identity and first day are. A message that brings nothing new is
     a DUPLICATE. The counts are read back by execution name, so running an execution again returns the same numbers.
+    `beside` is rows of other tables that are appended with them.
     """
     warehouse.execute(_STAGE_DDL)
     with warehouse.transaction():
@@ -56,6 +60,7 @@ def store(warehouse: Warehouse, normalised: Normalised, execution: str) -> Count
         for table, rows in (
             ("raw_message", _executed(messages, execution)),
             ("quarantine", _executed(_with(normalised.quarantine, "message_id", fresh), execution)),
+            *(beside or {}).items(),
         ):
             if rows.num_rows:
                 warehouse.append(table, rows)

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from app.build import snowflake_login
 from app.cli import app
-from app.settings import PROFILES, SettingsError, load
+from app.settings import PROFILES, SettingsError, check_sources, load
 
 ROOT = Path(__file__).parents[2]
 FEED = {
@@ -123,7 +123,7 @@ def test_paths_are_taken_from_the_files_folder(write, tmp_path: Path) -> None:
     assert settings.reference.account_map is None
 
 
-def test_a_feed_may_be_files_alone_for_all_but_the_service(write, tmp_path: Path) -> None:
+def test_a_feed_may_be_files_alone_and_says_what_they_hold(write, tmp_path: Path) -> None:
     (tmp_path / "pb.yaml").write_text("columns: {price: Kurs}\n")
     both = {**FEED, "path_glob": "oms/*.fix"}
     files = {"name": "PB", "role": "PB", "party": "PB", "path_glob": "pb/*.csv", "map": "pb.yaml"}
@@ -131,12 +131,15 @@ def test_a_feed_may_be_files_alone_for_all_but_the_service(write, tmp_path: Path
     assert load(path).feeds[1].map == tmp_path / "pb.yaml"
     done = CliRunner().invoke(app, ["config", "check", str(path)])
     assert done.exit_code == 0 and "OMS->TIEOUT, oms/*.fix" in done.stdout and "pb/*.csv" in done.stdout
-    done = CliRunner().invoke(app, ["serve", "--config", str(path)])
-    assert done.exit_code == 2
-    assert done.stderr == (
-        f"tieout: {path}: feeds: 'PB' has no session; the service takes FIX sessions and tables,"
-        " files are tied out by `tieout reconcile`\n"
-    )
+    check_sources(load(path), path)
+    for wrong, told in (
+        ({"contents": "positions"}, "contents: positions need a dialect of files, 'generic' is none"),
+        ({"path_glob": "pb/**.csv"}, "path_glob: 'pb/**.csv': ** stands for whole folders and by itself"),
+    ):
+        done = CliRunner().invoke(app, ["serve", "--config", str(write(feeds=[both, {**files, **wrong}]))])
+        assert (done.exit_code, done.stderr) == (2, f"tieout: {path}: feeds: 'PB': {told}\n")
+    with pytest.raises(SettingsError, match="needs a path_glob"):
+        load(write(feeds=[{**FEED, "source": "files"}]))
 
 
 def test_a_profile_is_a_set_of_addresses_each_of_which_can_be_replaced(write) -> None:

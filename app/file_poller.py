@@ -1,0 +1,181 @@
+"""Looks at the folders of the feeds of files, and starts an execution of the state machine for every file received."""
+
+import logging
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.alerts import settle
+from app.file_feeds import KIND, archive_of
+from app.file_settings import reads_files
+from app.installation import Installation
+from app.worker import ENDED
+from domain.errors import PermanentError, TransientError
+from domain.ids import digest128
+from ingest.files.archive import FileArchive, Receipt
+from ingest.files.inbox import Inbox, InboxRules, Look
+
+logger = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+ALERT_KIND = "files"
+REFERENCE = "reference"
+_NEWEST = "SELECT max(as_of) AS last FROM execution_log"
+_READ = "SELECT name, file_id FROM file_manifest WHERE feed = :feed"
+
+
+@dataclass(slots=True)
+class _Watched:
+    inbox: Inbox
+    due: float = float("-inf")
+    look: Future[Look] | None = None
+    looked: bool = False
+    waiting: int = 0
+    pending: deque[Receipt] = field(default_factory=deque)
+    running: str | None = None
+    told: dict[str, str] | None = None
+
+    @property
+    def quiet(self) -> bool:
+        return self.looked and not self.waiting and not self.pending and self.running is None
+
+
+class FilePoller:
+    """Takes what was dropped into the folders: one execution of a feed at a time, feeds of reference data first.
+
+    Looking and copying happen on a thread of their own, so that a large file or a slow disk holds up no lane. What was
+    received and not read when the process ended is found again among the receipts.
+    """
+
+    def __init__(self, installation: Installation) -> None:
+        settings = installation.settings
+        self._here, self._archive = installation, archive_of(settings)
+        rules = InboxRules(settings.files.settled_seconds, settings.files.max_mb, settings.data_dir)
+        base, claimed = settings.files.root, dict[Any, str]()
+        feeds = [feed for feed in settings.feeds if reads_files(feed)]
+        self._watched = {
+            feed.name: _Watched(Inbox(feed, base, self._archive, rules, installation.clock, claimed))
+            for feed in sorted(feeds, key=lambda feed: feed.contents != REFERENCE)
+        }
+        self._pool: ThreadPoolExecutor | None = None
+        self._recovered = False
+
+    @property
+    def archive(self) -> FileArchive:
+        """Where files are kept."""
+        return self._archive
+
+    @property
+    def idle(self) -> bool:
+        """True when every folder was looked at and all that came is reconciled."""
+        return all(watched.quiet for watched in self._watched.values())
+
+    def waiting(self) -> dict[str, int]:
+        """Files per feed that are there and not read yet."""
+        return {
+            name: watched.waiting + len(watched.pending) + (watched.running is not None)
+            for name, watched in self._watched.items()
+        }
+
+    def step(self) -> bool:
+        """One round over the feeds; True when an execution was started or ended."""
+        if not self._watched:
+            return False
+        if not self._recovered:
+            self._recover()
+        moved = False
+        for watched in self._watched.values():
+            moved |= self._end(watched)
+            self._look(watched)
+        for watched in self._ready():
+            self._start(watched, watched.pending.popleft())
+            moved = True
+        return moved
+
+    def close(self) -> None:
+        """Wait for the copy under way; what it has received is found again by the next process."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _recover(self) -> None:
+        """Receipts whose file no execution has read: of a process that ended in between."""
+        for name, watched in self._watched.items():
+            rows = self._here.warehouse.query(_READ, {"feed": name}).to_pylist()
+            read = {(row["name"], row["file_id"]) for row in rows}
+            left = [one for one in self._archive.receipts(name) if (one.called, one.sha256) not in read]
+            # Of those the engine has, one may still run, and the others are parked until somebody redrives them.
+            watched.pending.extend(one for one in left if self._status(one) not in ENDED)
+        self._recovered = True
+
+    def _status(self, receipt: Receipt) -> str | None:
+        try:
+            return str(self._here.engine.describe(self._name(receipt)).status)
+        except PermanentError:
+            return None
+
+    def _end(self, watched: _Watched) -> bool:
+        if watched.running is None or self._here.engine.describe(watched.running).status not in ENDED:
+            return False
+        watched.running = None
+        return True
+
+    def _look(self, watched: _Watched) -> None:
+        """Begin a look that is due, on the other thread; take in one that is done."""
+        if watched.look is not None:
+            if not watched.look.done():
+                return
+            look, watched.look = watched.look, None
+            watched.due = self._here.clock.monotonic() + self._here.settings.files.poll_seconds
+            self._take_in(watched, look)
+        elif self._here.clock.monotonic() >= watched.due:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(1, thread_name_prefix="files")
+            watched.look = self._pool.submit(watched.inbox.look)
+
+    def _take_in(self, watched: _Watched, look: Future[Look]) -> None:
+        feed = watched.inbox.feed.name
+        try:
+            found = look.result()
+        except (OSError, ValueError) as error:
+            # A disk that is full, a pattern nobody can read: this feed waits, the others go on.
+            found = Look((), 0, {feed: f"files cannot be taken in: {error}"})
+        watched.looked, watched.waiting = True, found.waiting
+        watched.pending.extend(found.taken)
+        for receipt in found.taken:
+            logger.info("file received: %s, %d bytes", receipt.called, receipt.size, extra={"feed": feed})
+        if found.problems != watched.told:
+            for text in found.problems.values():
+                logger.warning("%s", text, extra={"feed": feed})
+            try:
+                settle(self._here.warehouse, ALERT_KIND, feed, found.problems, "HIGH", self._here.clock.now_ns())
+                watched.told = found.problems
+            except TransientError as error:
+                logger.warning("the alert waits: %s", error, extra={"feed": feed})
+
+    def _ready(self) -> Iterator[_Watched]:
+        """Feeds whose next file may be read: none beside reference data that is still to be read."""
+        feeds = list(self._watched.values())
+        first = [one for one in feeds if one.inbox.feed.contents == REFERENCE]
+        busy = any(one.pending or one.running is not None or not one.looked for one in first)
+        for watched in first if busy else feeds:
+            if watched.pending and watched.running is None:
+                yield watched
+
+    def _name(self, receipt: Receipt) -> str:
+        tenant = self._here.settings.tenant
+        return f"file-{digest128(tenant, receipt.feed, receipt.called, receipt.sha256)}"
+
+    def _start(self, watched: _Watched, receipt: Receipt) -> None:
+        here, name = self._here, self._name(receipt)
+        watched.running = name
+        if self._status(receipt) is not None:
+            return
+        last = here.warehouse.query(_NEWEST)["last"].cast("int64")[0].as_py()
+        task: Json = {
+            "execution": name, "tenant": here.settings.tenant, "kind": KIND, "lane": receipt.feed, "after": None,
+            "until": None, "count": 1, "as_of": max(receipt.received_ns, last or 0), "marks": {},
+            "called": receipt.called, "file": receipt.sha256, "size": receipt.size, "refused": receipt.refused,
+        }  # fmt: skip
+        here.engine.start(name, task)
