@@ -23,22 +23,39 @@ def _encoder() -> Callable[[Any], str]:
 
 
 _encode = _encoder()
+# The last two values shown and their texts: a state's result is its output and the next state's input.
+_recent: list[tuple[Any, str]] = [(None, ""), (None, "")]
 
 
 def text(value: Any) -> str:
     """JSON text as the history shows it."""
-    return _encode(value)
+    first, second = _recent
+    if first[0] is value and value is not None:
+        return first[1]
+    if second[0] is value and value is not None:
+        return second[1]
+    shown = _encode(value)
+    if type(value) is dict or type(value) is list:
+        _recent[:] = (value, shown), first
+    return shown
+
+
+def forget() -> None:
+    """What was shown may be changed by others from here on: a task's function has its input, a caller the machine's."""
+    _recent[:] = (None, ""), (None, "")
 
 
 def template(value: Any, data: Any, around: Surroundings, seed: str) -> Any:
     """A payload template resolved: keys ending in `.$` hold a path or an intrinsic function."""
-    if isinstance(value, Mapping):
+    if isinstance(value, str):
+        return value
+    if type(value) is dict or isinstance(value, Mapping):
         found = {}
         for key, item in value.items():
             if isinstance(key, str) and key.endswith(".$"):
                 found[key[:-2]] = expression(item, data, around, f"{seed}|{key}", key)
             else:
-                found[key] = template(item, data, around, f"{seed}|{key}")
+                found[key] = item if isinstance(item, str) else template(item, data, around, f"{seed}|{key}")
         return found
     if isinstance(value, list):
         return [template(item, data, around, f"{seed}|{n}") for n, item in enumerate(value)]

@@ -5,12 +5,13 @@ import json
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from domain.clock import Clock
 from orchestrator.arns import ROLE, execution_arn, machine_and_name, machine_arn
 from orchestrator.commands import Await, Command, Drop
-from orchestrator.journal import Event, Journal, as_stored, packed
+from orchestrator.journal import ENTRIES, Event, Journal, as_stored, packed
 from orchestrator.machine import Emit, Outcome, RunTask, Sleep, TaskFailure, TaskResult, execute
 from orchestrator.store import Row, Store, TaskRow
 
@@ -231,7 +232,7 @@ class Driver:
 
     def _told(self, event: Emit) -> str | None:
         """The answer to an event: the time its state was entered, the same on every replay."""
-        is_entry = event.type.endswith("StateEntered")
+        is_entry = event.type in ENTRIES
         if not event.is_heard:
             return _iso(self.turn_ns) if is_entry else None
         if self.replaying:
@@ -267,9 +268,9 @@ class Driver:
     def _event(self, event: Emit) -> None:
         self.seq += 1
         # Events of a redrive are not numbered as the interpreter numbers them; what led to them came before anyway.
-        previous = min(event.previous, self.seq - 1)
-        now, details = self.clock.now_ns(), packed(event.details)
-        self.events.append((self.name, self.seq, event.type, event.state, now, previous, details))
+        previous = event.previous if event.previous < self.seq else self.seq - 1
+        details = packed(event.details)
+        self.events.append((self.name, self.seq, event.type, event.state, self.clock.now_ns(), previous, details))
 
     def _record_events(self) -> None:
         self.journal.add_events(self.name, self.events)
@@ -287,7 +288,12 @@ def limit_seconds(command: RunTask) -> float:
 
 
 def _iso(ns: int) -> str:
-    return datetime.fromtimestamp(ns / _NANOSECONDS, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"{_second(ns // _NANOSECONDS)}.{ns // 1_000_000 % 1_000:03d}Z"
+
+
+@lru_cache(maxsize=64)
+def _second(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _context(row: Row, given: Any) -> dict[str, Any]:

@@ -102,9 +102,9 @@ class PathFlow:
     def number(self, name: str, base: Any, part: _JSON | None = None) -> float | None:
         """As written, or what its Path finds."""
         part = self.state if part is None else part
-        if f"{name}Path" not in part:
+        path = part.get(name + "Path")
+        if path is None:
             return part.get(name)
-        path = part[f"{name}Path"]
         return numbers.read_number(name, path, read(path, base, self.around))
 
     def items(self, base: Any, may_be_object: bool = False) -> list[Any] | _JSON:

@@ -8,12 +8,14 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_json
 
+from orchestrator.checks import TYPES
 from orchestrator.commands import RunTask
 from orchestrator.dataflow import text
 from orchestrator.store import Store, TaskRow, bucket_of
 from orchestrator.tokens import row_of
 
 _Row = tuple[object, ...]
+ENTRIES = frozenset(f"{kind}StateEntered" for kind in TYPES)
 # Execution, number, type, state, time (UTC ns), number of the event before, packed details: as the table has them.
 Event = tuple[str, int, str, str, int, int, str]
 # ASCII: a lone surrogate, which JSON allows, is no text a database takes.
@@ -70,7 +72,7 @@ class Journal:
         self.names.add(name)
         self.events += events
         for event in events:
-            if event[2].endswith("StateEntered"):
+            if event[2] in ENTRIES:
                 self.entered[event[3]] += 1
 
     def add_timer(self, name: str, key: str, due_ns: int) -> None:

@@ -22,7 +22,7 @@ from orchestrator.commands import (
     TaskFailure,
     TaskResult,
 )
-from orchestrator.dataflow import named, text
+from orchestrator.dataflow import forget, named, text
 from orchestrator.errors import EvaluationFailure, StateFailure, runtime
 from orchestrator.flow import ABSENT, Flow, PathFlow
 from orchestrator.flow_jsonata import JsonataFlow
@@ -64,6 +64,7 @@ def execute(definition: Mapping[str, Any], input: Any, context: Mapping[str, Any
 
 def _whole(definition: Mapping[str, Any], input: Any, context: Mapping[str, Any], progress: Progress) -> Program:
     about = context.get("Execution", {})
+    forget()
     yield Emit("ExecutionStarted", {"input": text(input), "roleArn": about.get("RoleArn", "")})
     seed, spoken = str(about.get("Name", "")), language(definition, "JSONPath")
     scope = Scope(definition["States"], context, {}, "", seed, spoken, progress)

@@ -165,8 +165,24 @@ class _Missing:
 MISSING = _Missing()
 
 
+@lru_cache(maxsize=4096)
+def _plain(path: str) -> tuple[str, ...] | None:
+    """The names of a path in the data that consists of nothing else, None for any other: most are."""
+    if path.startswith("$$") or _VARIABLE.match(path) or not path.startswith("$"):
+        return None
+    steps = parse(path)[1]
+    return tuple(name for _, name in steps) if all(kind == "name" for kind, _ in steps) else None
+
+
 def find(path: str, data: Any, around: Surroundings) -> Any:
     """As `read`, but MISSING instead of a failure; an indefinite path gives a list, maybe empty."""
+    names = _plain(path)
+    if names is not None:
+        for name in names:
+            if (type(data) is not dict and not isinstance(data, Mapping)) or name not in data:
+                return MISSING
+            data = data[name]
+        return data
     rooted, variable = _rooted(path)
     if variable is not None:
         data = around.variables.get(variable, MISSING)

@@ -3,17 +3,19 @@
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from orchestrator.choice import is_timestamp
 from orchestrator.commands import Emit, Program, RunTask, Sleep, TaskFailure, TaskResult
-from orchestrator.dataflow import check_size, named, text
+from orchestrator.dataflow import check_size, forget, named, text
 from orchestrator.errors import StateFailure
 from orchestrator.flow import Flow
 from orchestrator.numbers import too_long
 
 _MAX_DELAY_SECONDS = 2**31 - 1
 _CALLBACK = ".waitForTaskToken"
+_LIMITS = ("TimeoutSeconds", "HeartbeatSeconds")
 
 
 def waits_for_token(resource: str) -> bool:
@@ -32,8 +34,9 @@ def task(name: str, flow: Flow, given: Any, context: Mapping[str, Any], key: str
     resource = str(flow.state["Resource"])
     check_size(given)
     base = flow.base()
-    limits = [flow.number(field_name, base) for field_name in ("TimeoutSeconds", "HeartbeatSeconds")]
-    family, about, details = _told(resource, given)
+    limits = [flow.number(field_name, base) for field_name in _LIMITS]
+    family, about, label_of_input = _told(resource)
+    details: dict[str, Any] = {**(about or {"resource": resource}), label_of_input: text(given)}
     if "Credentials" in flow.state:
         role = flow.filled(flow.state["Credentials"], base, "Credentials").get("RoleArn")
         details["taskCredentials"] = {"roleArn": role}
@@ -45,6 +48,7 @@ def task(name: str, flow: Flow, given: Any, context: Mapping[str, Any], key: str
     timeout, heartbeat = (None if limit is None else float(limit) for limit in limits)
     token = task_token(context, key) if waits_for_token(resource) else None
     answer = yield RunTask(key, resource, given, name, timeout, heartbeat, token)
+    forget()
     submitted = answer.submitted
     if submitted is None and ".sync" in resource and _is_of_job(answer):
         submitted = ""
@@ -64,14 +68,14 @@ def task(name: str, flow: Flow, given: Any, context: Mapping[str, Any], key: str
     return answer.output
 
 
-def _told(resource: str, given: Any) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """The family of a task's events, what each of them says, and what its Scheduled says."""
+@lru_cache(maxsize=256)
+def _told(resource: str) -> tuple[str, Mapping[str, Any], str]:
+    """The family of a task's events, what each of them says, and what its Scheduled calls the input."""
     for mark, family in ((":activity:", "Activity"), ("arn:aws:lambda:", "LambdaFunction")):
         if mark in resource:
-            return family, {}, {"resource": resource, "input": text(given)}
+            return family, {}, "input"
     kind, _, action = resource.split(":::")[-1].partition(":")
-    about = {"resourceType": kind, "resource": action}
-    return "Task", about, {**about, "parameters": text(given)}
+    return "Task", {"resourceType": kind, "resource": action}, "parameters"
 
 
 def _is_of_job(answer: TaskResult | TaskFailure) -> bool:
