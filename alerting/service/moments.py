@@ -26,6 +26,19 @@ class Asker:
         return datetime.fromtimestamp(self.now_ns // 1_000_000_000, UTC)
 
 
+def seconds_of(text: str) -> int:
+    """A moment (`YYYY-MM-DD HH:MM:SS` UTC) or a glide_duration in seconds since 1970; 0 for none."""
+    try:
+        return int(datetime.strptime(text, _FORMAT).replace(tzinfo=UTC).timestamp())
+    except ValueError:
+        return 0
+
+
+def duration(seconds: int) -> str:
+    """A glide_duration: seconds as a moment counted from 1970."""
+    return f"{datetime.fromtimestamp(max(seconds, 0), UTC):{_FORMAT}}"
+
+
 def evaluated(value: str, asker: Asker) -> str | None:
     """A value with its javascript: call evaluated; None for a call that is not known."""
     if not value.lower().startswith("javascript:"):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from alerting.service.moments import seconds_of
 from alerting.service.query import expression
 from alerting.service.store import Record, Store
 from alerting.service.tables import TABLES, Column, Kind, ServiceTable
@@ -65,6 +66,8 @@ class Presenter:
             target = TABLES[column.target]
             found = self._store.get(target, value)
             return found[target.display] if found else ""
+        if column.kind is Kind.DURATION:
+            return _duration(value)
         return column.choices.get(value, value)
 
     def _history(self, sys_id: str, column: Column) -> str:
@@ -77,3 +80,16 @@ class Presenter:
     def _person(self, user_name: str) -> str:
         found = self._store.find(TABLES["sys_user"], "user_name", user_name)
         return found["name"] if found and found["name"] else user_name
+
+
+def _duration(value: str) -> str:
+    """A glide_duration in words: `1 Day 2 Hours`; as it is where it is none."""
+    seconds = seconds_of(value)
+    if not seconds:
+        return "0 Seconds" if value else ""
+    parts = []
+    for size, name in ((86_400, "Day"), (3_600, "Hour"), (60, "Minute"), (1, "Second")):
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count} {name}" + ("s" if count > 1 else ""))
+    return " ".join(parts)

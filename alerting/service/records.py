@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 
+from alerting.service.sla import SlaClock
 from alerting.service.store import Record, Store, UniqueKeyError, new_sys_id
 from alerting.service.tables import STATES, TABLES, Column, Kind, ServiceTable
 from domain.clock import Clock
@@ -65,6 +66,7 @@ class Records:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self.sla = SlaClock(store)
 
     def create(self, table: ServiceTable, body: Mapping[str, object], actor: Actor, by_display: bool = False) -> Record:
         """The stored record. Raises Refusal (400 bad sys_id or choice, 403 data policy or unique key)."""
@@ -88,6 +90,8 @@ class Records:
                 detail = f"Error during insert of {table.name} ({sys_id}): Unique Key violation detected by database"
                 raise Refusal(403, "Operation Failed", detail) from error
             self._write_journals(table, sys_id, notes, actor, now)
+            if table.name == "incident":
+                self.sla.evaluate(sys_id, now)
         return record
 
     def change(
@@ -105,6 +109,7 @@ class Records:
                 changed |= self._incident_rules(before, before | changed, actor, now)
             if not changed and not notes:
                 return before
+            of_clocks = table.name == "incident" and bool(changed)
             changed |= {
                 "sys_updated_on": now,
                 "sys_updated_by": actor.user_name,
@@ -112,6 +117,8 @@ class Records:
             }
             self._store.update(table, sys_id, changed)
             self._write_journals(table, sys_id, notes, actor, now)
+            if of_clocks:
+                self.sla.evaluate(sys_id, now)
         return before | changed
 
     def remove(self, table: ServiceTable, sys_id: str) -> None:
@@ -119,6 +126,13 @@ class Records:
         with self._store.transaction():
             if not self._store.delete(table, sys_id):
                 raise not_found()
+            if table.name == "incident":
+                self.sla.forget(sys_id)
+
+    def read(self, table: ServiceTable) -> None:
+        """Before records are read: what the platform computes as time passes."""
+        if table.name == "task_sla":
+            self.sla.refresh(utc_text(self._clock.now_ns()))
 
     def _incoming(
         self, table: ServiceTable, body: Mapping[str, object], by_display: bool

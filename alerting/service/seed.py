@@ -1,9 +1,10 @@
-"""What a new instance holds: users with a role, groups, choices, and the data dictionary as records."""
+"""What a new instance holds: users with a role, groups, SLAs, choices, and the data dictionary as records."""
 
 from collections.abc import Iterable, Mapping
 
 from alerting.service.auth import person_id
 from alerting.service.records import Actor, Records, utc_text
+from alerting.service.sla import definitions
 from alerting.service.store import Store
 from alerting.service.tables import TABLES
 from domain.clock import Clock
@@ -30,6 +31,9 @@ def seed(store: Store, records: Records, clock: Clock, groups: Iterable[str], pe
     stamp = {"sys_created_on": now, "sys_updated_on": now, "sys_created_by": "system", "sys_updated_by": "system",
              "sys_mod_count": "0"}  # fmt: skip
     with store.transaction():
+        for definition in definitions():
+            if store.get(TABLES["contract_sla"], definition["sys_id"]) is None:
+                store.insert(TABLES["contract_sla"], {**stamp, **definition})
         for table, row in [*_dictionary(), *_roles(people)]:
             sys_id = digest128(table, *row.values())
             if store.get(TABLES[table], sys_id) is None:

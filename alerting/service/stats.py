@@ -32,6 +32,7 @@ class StatsApi:
         here = self._service
         here.sign_in.actor(request)
         table = http.table_of(here, request.path_params["table"])
+        here.records.read(table)
         where, _ = condition(here, request, table)
         wanted = self._wanted(request, table)
         groups = [name.strip() for name in request.query_params.get("sysparm_group_by", "").split(",") if name.strip()]

@@ -16,7 +16,22 @@ _INDEXES = (
     "CREATE INDEX IF NOT EXISTS incident_updated ON incident (sys_updated_on)",
     "CREATE INDEX IF NOT EXISTS journal_element ON sys_journal_field (element_id COLLATE NOCASE)",
     "CREATE INDEX IF NOT EXISTS attachment_place ON sys_attachment (table_sys_id COLLATE NOCASE)",
+    "CREATE INDEX IF NOT EXISTS sla_task ON task_sla (task)",
 )
+_ELAPSED = "max(0, strftime('%s', :now) - strftime('%s', start_time) - coalesce(strftime('%s', pause_duration), 0))"
+_ALLOWED = (
+    "(strftime('%s', planned_end_time) - strftime('%s', start_time) - coalesce(strftime('%s', pause_duration), 0))"
+)
+_RUN_CLOCKS = f"""
+UPDATE task_sla SET
+  has_breached = CASE WHEN planned_end_time <= :now THEN 'true' ELSE has_breached END,
+  duration = datetime({_ELAPSED}, 'unixepoch'), business_duration = datetime({_ELAPSED}, 'unixepoch'),
+  time_left = datetime(max(0, strftime('%s', planned_end_time) - strftime('%s', :now)), 'unixepoch'),
+  business_time_left = datetime(max(0, strftime('%s', planned_end_time) - strftime('%s', :now)), 'unixepoch'),
+  percentage = printf('%.2f', 100.0 * {_ELAPSED} / max({_ALLOWED}, 1)),
+  business_percentage = printf('%.2f', 100.0 * {_ELAPSED} / max({_ALLOWED}, 1))
+WHERE active = 'true' AND stage = 'in_progress' AND start_time <> '' AND planned_end_time <> ''
+"""
 
 
 class UniqueKeyError(Exception):
@@ -166,6 +181,20 @@ class Store:
         if by and order:
             text += f" ORDER BY {order}"
         return [tuple(row) for row in self._connection.execute(f"{text} LIMIT ?", [*bound, limit])]
+
+    def judged(self, table: ServiceTable, conditions: Sequence[Sql], sys_id: str) -> list[bool]:
+        """Which conditions (from `query.parse`) one record satisfies."""
+        wanted = ", ".join(f"({one.text})" for one in conditions)
+        bound = [value for one in conditions for value in one.values]
+        row = self._connection.execute(
+            f"SELECT {wanted} FROM {table.name} t WHERE t.sys_id = ?", [*bound, sys_id]
+        ).fetchone()
+        return [bool(value) for value in row] if row else [False] * len(conditions)
+
+    def run_clocks(self, now: str, sys_id: str = "") -> None:
+        """What running SLA clocks (or one) show at `now` (UTC text): elapsed, left, percentage, breached."""
+        only = " AND sys_id = :only" if sys_id else ""
+        self._connection.execute(_RUN_CLOCKS + only, {"now": now, "only": sys_id})
 
     def keep_blob(self, sys_id: str, content: bytes) -> None:
         """Store a file's bytes."""

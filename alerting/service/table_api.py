@@ -51,6 +51,7 @@ class TableApi:
         here = self._service
         actor, table = here.sign_in.actor(request), http.table_of(here, request.path_params["table"])
         verb, sys_id = http.verb(request), request.path_params["sys_id"].lower()
+        here.records.read(table)
         if verb == "DELETE":
             here.records.remove(table, sys_id)
             return Response(status_code=204)
@@ -68,6 +69,7 @@ class TableApi:
 
     def _list(self, request: Request, table: ServiceTable, empty_is_404: bool) -> Response:
         here = self._service
+        here.records.read(table)
         where, order = condition(here, request, table)
         limit = number(request, "sysparm_limit", http.DEFAULT_LIMIT)
         offset = number(request, "sysparm_offset", 0)

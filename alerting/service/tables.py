@@ -13,6 +13,7 @@ class Kind(StrEnum):
     NUMBER = "integer"
     FLAG = "boolean"
     TIME = "glide_date_time"
+    DURATION = "glide_duration"
     REFERENCE = "reference"
     JOURNAL = "journal_input"
 
@@ -58,7 +59,12 @@ _HOLD = MappingProxyType(
         "5": "Awaiting Change",
     }
 )
-_CHOICES = MappingProxyType({"state": STATES, "level": _LEVELS, "priority": _PRIORITIES, "hold": _HOLD})
+_STAGES = MappingProxyType(
+    {"in_progress": "In progress", "paused": "Paused", "completed": "Completed", "cancelled": "Cancelled"}
+)
+_CHOICES = MappingProxyType(
+    {"state": STATES, "level": _LEVELS, "priority": _PRIORITIES, "hold": _HOLD, "stage": _STAGES}
+)
 
 _SYSTEM = """
     sys_id text read_only
@@ -148,12 +154,33 @@ _ATTACHMENT = """
 """
 _SLA = """
     task reference:incident
-    sla text
-    stage text
+    sla reference:contract_sla
+    stage text choices:stage
     start_time time
+    end_time time
     planned_end_time time
+    original_breach_time time
+    pause_time time
+    pause_duration duration
+    duration duration
+    business_duration duration
+    time_left duration
+    business_time_left duration
+    percentage number
+    business_percentage number
     has_breached flag =false
-    percentage text
+    active flag =true
+"""
+_SLA_DEFINITION = """
+    name text
+    collection text =incident
+    type text =SLA
+    target text =resolution
+    duration_type text
+    duration duration
+    start_condition text
+    pause_condition text
+    stop_condition text
     active flag =true
 """
 _CHOICE = """
@@ -205,7 +232,14 @@ _EVENT = """
     state text
 """
 _KINDS = MappingProxyType(
-    {"text": Kind.TEXT, "number": Kind.NUMBER, "flag": Kind.FLAG, "time": Kind.TIME, "journal": Kind.JOURNAL}
+    {
+        "text": Kind.TEXT,
+        "number": Kind.NUMBER,
+        "flag": Kind.FLAG,
+        "time": Kind.TIME,
+        "duration": Kind.DURATION,
+        "journal": Kind.JOURNAL,
+    }
 )
 
 
@@ -242,6 +276,7 @@ TABLES: Mapping[str, ServiceTable] = MappingProxyType(
             _table("problem", "Problem", "number", _PROBLEM, "PRB"),
             _table("sys_attachment", "Attachment", "file_name", _ATTACHMENT),
             _table("task_sla", "Task SLA", "sla", _SLA),
+            _table("contract_sla", "SLA Definition", "name", _SLA_DEFINITION),
             _table("sys_choice", "Choice", "label", _CHOICE),
             _table("sys_user_has_role", "User Role", "role", _ROLE),
             _table("sys_user_grmember", "Group Member", "user", _MEMBER),
