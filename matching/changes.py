@@ -178,11 +178,16 @@ where m.code is null and not exists (select 1 from match_group g where g.group_i
 """
 
 # One timer per second in which some grace ends: a sweep per item would be a sweep per trade.
-FORGET_TIMERS = """
-delete from timer where kind = 'grace' and not exists (
-  select 1 from recon_break b where b.state = 'EXPECTED'
-    and date_trunc('second', b.due_at) = date_trunc('second', timer.due_at))
+WAITS = """
+insert into work_waits
+select date_trunc('second', b.due_at), min(b.due_at) from recon_break b
+where b.state = 'EXPECTED' and b.due_at is not null group by date_trunc('second', b.due_at)
 """
+FORGET_TIMERS = """
+delete from timer where kind = 'grace' and date_trunc('second', due_at) not in (select w.second from work_waits w)
+"""
+NEXT_DUE = "select min(due_at) as due from recon_break where state = 'EXPECTED'"
+NEXT_WAIT = "select min(due_at) as due from work_waits"
 WRITE_TIMERS = """
 insert into timer (timer_key, due_at, kind, execution)
 select 'grace|' || cast(date_trunc('second', b.due_at) as varchar), max(b.due_at), 'grace', :execution

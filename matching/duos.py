@@ -9,28 +9,38 @@ record that quotes the id as well, a correction or a cancellation takes the duo 
 from dataclasses import dataclass
 
 from matching.asked import found
+from matching.items import digest
 from matching.rules import AggregatePass, ExactPass, RollupPass, RuleSet
 from warehouse.port import Warehouse
 
 _KEYS = ("uid=cross_uid", "trade_date")
 
 
-def _keys(versions: str, new: str) -> str:
-    """Ids whose meaning may have changed: what `versions` are known by, and duos of orders that `new` allocates."""
+def _keys(versions: str) -> str:
+    """Ids whose meaning may have changed: what `versions` are known by."""
+    return f"insert into work_key\nselect distinct v.pair_key from {versions}\nwhere v.pair_key is not null"
+
+
+def _order_keys(new: str) -> str:
+    """And duos of orders that `new` allocates."""
     shares = "\nunion\n".join(
-        f"select d.pair_key from match_duo d join {new} v on v.leg = 'L' and v.level = 'ALLOCATION'\n"
-        f"  and v.{order} = d.{order}"
+        f"select d.pair_key from {new} v join match_version o on o.{order} = v.{order} and o.leg = 'L'\n"
+        "  join match_duo d on d.left_id = o.record_id where v.leg = 'L' and v.level = 'ALLOCATION'"
         for order in ("client_order_id", "order_id")
     )
-    return f"insert into work_key\nselect v.pair_key from {versions}\nwhere v.pair_key is not null\nunion\n{shares}"
+    return f"insert into work_key\n{shares}"
 
 
-PLAIN_KEYS = _keys("work_plain v", "work_plain")
+PLAIN_KEYS, PLAIN_ORDER_KEYS = _keys("work_plain v"), _order_keys("work_plain")
 # Before the chains change and after: what they were known by, and what they are known by now.
-CHAIN_KEYS = _keys("match_version v join work_version w on w.record_id = v.record_id", "work_version")
+CHAIN_KEYS = _keys("match_version v join work_version w on w.record_id = v.record_id")
+CHAIN_ORDER_KEYS = _order_keys("work_version")
+ANY_NEW_SHARE = "{0} v where v.leg = 'L' and v.level = 'ALLOCATION'"
 
-GONE = "insert into work_gone select d.* from match_duo d where d.pair_key in (select k.pair_key from work_key k)"
-GONE_ALL = "insert into work_gone select d.* from match_duo d"
+GONE_ALL = (
+    "insert into work_gone select d.uid, d.pair_key, d.left_id, d.right_id, d.component, d.block from match_duo d"
+)
+GONE = f"{GONE_ALL} where d.pair_key in (select k.pair_key from work_key k)"
 FORGET = "delete from match_duo where left_id in (select g.left_id from work_gone g)"
 
 _NOT_SHARED = """
@@ -42,27 +52,33 @@ _NOT_DECIDED = """
 ANY_SHARE = "match_version s where s.leg = 'L' and s.level = 'ALLOCATION'"
 
 
+# The root of a record that is alone, put together of columns that are read anyway.
+_ROOT = "{0}.feed || '|' || left({0}.block, 10) || '|' || {0}.{1}"
+
+
 def found_by(*, shares: bool, decided: bool) -> str:
     """The statement that finds duos; what orders we allocate, and what people decided, is asked where there is any."""
     share = f", share as (\n  select s.order_id, s.client_order_id from {ANY_SHARE}\n)" if shares else ""
     asked = (_NOT_SHARED if shares else "") + (_NOT_DECIDED if decided else "")
+    orders = " v.order_id, v.client_order_id," if shares else ""
     return f"""
 insert into work_duo
 with l as (
-  select v.record_id, v.root_id, v.root_uid, v.pair_key, v.block, v.pb, v.account, v.direction, v.qty, v.order_id,
-    v.client_order_id, v.alone, v.level, v.terms, count(*) over (partition by v.root_uid, left(v.block, 10)) as n
+  select v.record_id, v.feed, v.root_uid, v.pair_key, v.block, v.pb, v.account, v.direction, v.qty,{orders}
+    v.alone, v.level, v.terms, count(*) over (partition by v.root_uid, left(v.block, 10)) as n
   from match_version v
   where v.leg = 'L' and v.is_tip and not v.held and v.status <> 'CANCEL'
     and v.pair_key in (select k.pair_key from work_key k)
 ), r as (
-  select v.record_id, v.cross_uid, v.block, v.pb, v.account, v.direction, v.qty, v.alone, v.level, v.terms,
+  select v.record_id, v.feed, v.uid, v.cross_uid, v.block, v.pb, v.account, v.direction, v.qty, v.alone, v.level,
+    v.terms,
     count(*) over (partition by v.cross_uid, left(v.block, 10)) as n
   from match_version v
   where v.leg = 'R' and v.is_tip and not v.held and v.status <> 'CANCEL'
     and v.pair_key in (select k.pair_key from work_key k)
 ){share}
-select l.root_uid, l.pair_key, l.record_id, r.record_id, 'D|' || l.root_id, l.block, l.order_id, l.client_order_id,
-  r.pb, r.level, coalesce(l.terms = r.terms, false)
+select l.root_uid, l.pair_key, l.record_id, r.record_id, 'D|' || {_ROOT.format("l", "root_uid")}, l.block, r.pb,
+  r.level, {_ROOT.format("r", "uid")}, coalesce(l.terms = r.terms, false)
 from l join r on r.cross_uid = l.root_uid and r.block = l.block and (r.pb = l.pb or l.pb is null)
 where l.n = 1 and r.n = 1 and l.alone and r.alone and l.level = 'FILL'
   and (l.account = r.account or l.direction = r.direction or l.qty = r.qty){asked}
@@ -70,8 +86,8 @@ where l.n = 1 and r.n = 1 and l.alone and r.alone and l.level = 'FILL'
 
 
 KEEP = """
-insert into match_duo
-select d.uid, d.pair_key, d.left_id, d.right_id, d.component, d.block, d.order_id, d.client_order_id from work_duo d
+insert into match_duo (uid, pair_key, left_id, right_id, component, block)
+select d.uid, d.pair_key, d.left_id, d.right_id, d.component, d.block from work_duo d
 """
 # What stayed as it was is not looked at again.
 FORGET_KNOWN = """
@@ -97,20 +113,21 @@ select d.component from work_duo d where d.component not in (select q.component 
 
 _OLD = """
 old as (
-  select d.left_id as record_id, 'L' as leg, d.block from work_duo d
+  select d.left_id as record_id, 'L' as leg, d.block, substr(d.component, 3) as root, 'TRADE' as level from work_duo d
   where not exists (select 1 from work_plain p where p.record_id = d.left_id)
   union all
-  select d.right_id, 'R', d.block from work_duo d
+  select d.right_id, 'R', d.block, d.right_root, case when d.right_level = 'ALLOCATION' then 'BLOCK' else 'TRADE' end
+  from work_duo d
   where not exists (select 1 from work_plain p where p.record_id = d.right_id)
 )"""
 # The break of a record that merely waited ends; where it had been reported, or matched, its block is derived again.
+# What waits is known by its record alone, as the one-sided pass names it.
 CLOSING = f"""
 insert into work_closing
 with {_OLD}
-select distinct b.break_id, o.record_id, b.generation, b.code from old o
-  join recon_break_member m on m.record_id = o.record_id
-  join recon_break b on b.break_id = m.break_id and b.state = 'EXPECTED' and b.field_family = 'existence'
-    and b.group_id is null
+select b.break_id, o.record_id, b.generation, b.code from old o
+  join recon_break b on b.break_id = {digest("'break'", ":tenant", "o.level", "o.root", "'existence'")}
+    and b.state = 'EXPECTED' and b.field_family = 'existence' and b.group_id is null
 """
 
 
@@ -206,7 +223,7 @@ class Changed:
     found: int = 0
 
 
-def refresh(warehouse: Warehouse, as_of: str, *, possible: bool) -> Changed:
+def refresh(warehouse: Warehouse, as_of: str, tenant: str, *, possible: bool) -> Changed:
     """Bring match_duo up to work_key, touch what that changes and what new records meet, leave the rest in work_lazy.
 
     `as_of` as `warehouse.sql.timestamp` writes it; `possible` is whether the rules have a pass for duos: without one
@@ -221,7 +238,7 @@ def refresh(warehouse: Warehouse, as_of: str, *, possible: bool) -> Changed:
         if new:
             warehouse.execute(KEEP)
             new -= warehouse.execute(FORGET_KNOWN)
-            closing = warehouse.execute(CLOSING)
+            closing = warehouse.execute(CLOSING, {"tenant": tenant})
             warehouse.execute(TOUCH_LEFT)
         warehouse.execute(FORGET_SAME)
     warehouse.execute(TOUCH_GONE)

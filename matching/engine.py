@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from matching import duos, orders, quiet
 from matching.asked import execute, found
-from matching.changes import FORGET_TIMERS, WRITE_TIMERS
+from matching.changes import FORGET_TIMERS, NEXT_DUE, NEXT_WAIT, WAITS, WRITE_TIMERS
 from matching.compiled import Compiled, compile_rules, item_terms
 from matching.derive import derive
 from matching.finish import rows_of
@@ -34,6 +34,17 @@ select cast(:execution as varchar),
   coalesce(cast(:kind as varchar), case when count(*) > 0 then 'batch' else 'sweep' end),
   min(m.lane), min(m.number), max(m.number), count(*), cast(:as_of as timestamp_ntz(9)), :seq
 from raw_message m where m.execution = :execution
+"""
+
+
+# What began to wait is counted; the rest is told one by one.
+_CHANGES = """
+select c.break_id, c.kind, 1 as n from break_change c
+where c.execution = :execution and c.kind not in ('EXPECTED', 'CLEARED')
+union all
+select cast(null as varchar), c.kind, count(*) from break_change c
+where c.execution = :execution and c.kind = 'EXPECTED' group by c.kind
+order by 2, 1
 """
 
 
@@ -119,7 +130,7 @@ def run(
     if found(warehouse, orders.ANY_UNALLOCATED):
         warehouse.execute(orders.TOUCH_HEARD)
     seen = Run(warehouse, compiled.rules, feeds, execution, as_of_ns, tenant)
-    changed = duos.refresh(warehouse, timestamp(as_of_ns), possible=compiled.duo_pass is not None)
+    changed = duos.refresh(warehouse, timestamp(as_of_ns), tenant, possible=compiled.duo_pass is not None)
     for level in LEVELS:
         level.touch(seen)
     waiting = changed.waiting
@@ -140,9 +151,10 @@ def run(
     if waiting or found(warehouse, "work_component"):
         ended += derive(seen, compiled, terms, params)
     if ended:
+        warehouse.execute(WAITS)
         warehouse.execute(FORGET_TIMERS)
     execute(warehouse, WRITE_TIMERS, params)
-    return _result(warehouse, execution, as_of_ns)
+    return _result(warehouse, execution, as_of_ns, next_due=NEXT_WAIT if ended else NEXT_DUE)
 
 
 def _file_quiet(
@@ -209,11 +221,9 @@ def _add_due(warehouse: Warehouse, as_of_ns: int) -> None:
     )
 
 
-def _result(warehouse: Warehouse, execution: str, as_of_ns: int) -> MatchResult:
-    rows = warehouse.query(
-        "select break_id, kind from break_change where execution = :execution order by break_id, kind",
-        {"execution": execution},
-    ).to_pylist()
+def _result(warehouse: Warehouse, execution: str, as_of_ns: int, *, next_due: str = NEXT_DUE) -> MatchResult:
+    rows = warehouse.query(_CHANGES, {"execution": execution}).to_pylist()
+    expected = sum(row["n"] for row in rows if row["kind"] == "EXPECTED")
     by_kind: dict[str, list[str]] = {}
     for row in rows:
         by_kind.setdefault(row["kind"], []).append(row["break_id"])
@@ -223,12 +233,12 @@ def _result(warehouse: Warehouse, execution: str, as_of_ns: int) -> MatchResult:
         "select count(*) as n from match_group where as_of = cast(:as_of as timestamp_ntz(9))",
         {"as_of": timestamp(as_of_ns)},
     )
-    due = rows_of(warehouse.query("select min(due_at) as due from recon_break where state = 'EXPECTED'"))
+    due = rows_of(warehouse.query(next_due))
     return MatchResult(
         changes=len(opened) + len(changed) + len(cured),
         opened=len(opened),
         cured=len(cured),
-        expected=len(by_kind.get("EXPECTED", [])),
+        expected=expected,
         groups=groups["n"][0].as_py(),
         next_due=due[0]["due"],
         opened_ids=opened,

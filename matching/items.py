@@ -26,7 +26,7 @@ _FEES = """select f.record_id, count(*) as lines,
     cast(sum(case when f.fee_type = '1' then f.amount else 0 end) as number(28, 6)) as regulatory,
     cast(sum(case when f.fee_type = '4' then f.amount else 0 end) as number(28, 6)) as exchange,
     cast(sum(case when f.fee_type in ('2', '5', '9') then f.amount else 0 end) as number(28, 6)) as tax
-  from trade_fee f where f.record_id in (select w.terms_id from wanted w) group by f.record_id"""
+  from trade_fee f where f.record_id in (select {terms} from wanted v) group by f.record_id"""
 
 
 def _costs() -> str:
@@ -86,7 +86,22 @@ _REFS = (
     " where f.leg = v.leg and f.live and f.component = b.component and f.qty = v.qty\n"
     "      and equal_null(f.account, v.account))"
 )
-SOURCES = {"items": f"{_BLOCKS}\n  union all\n  {_DUOS}\n  union all\n  {_LAZY}", "duos": _DUOS, "refs": _REFS}
+# Duos alone: each record is all of its chain, so what it says itself is all there is to know.
+_LONE_DUOS = (
+    "select d.left_id as record_id, 'L' as leg, substr(d.component, 3) as root_id, d.uid as root_uid, d.component\n"
+    f"  from match_duo d where d.component {_TOUCHED}\n  union all\n"
+    "  select d.right_id, 'R', cast(null as varchar), cast(null as varchar), d.component\n"
+    f"  from match_duo d where d.component {_TOUCHED}"
+)
+SOURCES = {"items": f"{_BLOCKS}\n  union all\n  {_DUOS}\n  union all\n  {_LAZY}", "duos": _LONE_DUOS, "refs": _REFS}
+_OF_VERSION = {
+    "alone": "v.alone", "live": "v.status <> 'CANCEL'", "terms": "v.terms_id", "event_at": "v.event_at",
+    "recv_at": "v.recv_at", "uid": "v.root_uid",
+}  # fmt: skip
+_OF_RECORD = {
+    "alone": "true", "live": "true", "terms": "v.record_id", "event_at": "e.event_time_utc",
+    "recv_at": "e.recv_time_utc", "uid": "coalesce(v.root_uid, e.trade_uid, e.record_id)",
+}  # fmt: skip
 # Whether there are items that passes must look at.
 ANY_BLOCK = f"match_block b where b.component {_TOUCHED}"
 
@@ -119,6 +134,7 @@ def compile_items(rules: RuleSet, source: str = "items") -> str:
     half_unit = price_tolerance(rules.tolerances.price, "i.price_scale", "i.trade_ccy")
     # No pass looks at duos: what they quote of orders and earlier versions is settled.
     looked_up = source != "duos"
+    of = _OF_VERSION if looked_up else _OF_RECORD
     known_as, ordered = (f"{_KNOWN_AS}, ", f", {_ORDERED}") if looked_up else ("", "")
     cross_uid = "coalesce(k.root_uid, e.cross_uid)" if looked_up else "e.cross_uid"
     order_ref = "case when i.leg = 'L' then i.client_order_id end"
@@ -129,10 +145,10 @@ insert into {table}
 with {GRACE}, {known_as}wanted as (
   {SOURCES[source]}
 ), fee as (
-  {_FEES}
+  {_FEES.format(terms=of["terms"])}
 ), item as (
-  select v.record_id, v.component, v.leg, v.alone, e.feed, e.level, v.root_id, v.status <> 'CANCEL' as live,
-    case when v.leg = 'L' and e.level = 'ALLOCATION' then coalesce(e.alloc_id, v.root_uid) else v.root_uid end as uid,
+  select v.record_id, v.component, v.leg, {of["alone"]} as alone, e.feed, e.level, v.root_id, {of["live"]} as live,
+    case when v.leg = 'L' and e.level = 'ALLOCATION' then coalesce(e.alloc_id, {of["uid"]}) else {of["uid"]} end as uid,
     {cross_uid} as cross_uid, e.order_id, e.client_order_id,
     case when v.leg = 'L' then coalesce(e.pb_id, cast(:only_pb as varchar))
       else coalesce(f.party, e.pb_id, e.source_id) end as pb,
@@ -144,12 +160,12 @@ with {GRACE}, {known_as}wanted as (
       as settle_ccy, e.commission, {NET} as net_money,
     coalesce(e.multiplier, 1) as multiplier,
     abs(e.qty) < {WIDEST_QTY} as fits_qty, abs(e.qty) < {WIDEST_QTY} and abs(e.price) < {WIDEST_PRICE} as fits,
-    v.event_at, e.event_time_precision, v.recv_at, e.asset_class, {broker(rules)} as exec_broker, e.uti, e.coupon,
-    e.fx_rate,
+    {of["event_at"]} as event_at, e.event_time_precision, {of["recv_at"]} as recv_at, e.asset_class,
+    {broker(rules)} as exec_broker, e.uti, e.coupon, e.fx_rate,
     {_costs()}
   from wanted v
-    join trade_event e on e.record_id = v.terms_id
-    left join fee n on n.record_id = v.terms_id
+    join trade_event e on e.record_id = {of["terms"]}
+    left join fee n on n.record_id = {of["terms"]}
     left join work_feed f on f.feed = e.feed{_JOIN_KNOWN_AS if looked_up else ""}
 ){ordered}
 select i.record_id, i.component, i.leg, i.pb, i.feed, i.level, i.root_id, i.live, i.uid, i.cross_uid, i.order_id,

@@ -19,7 +19,8 @@ _LINK_PARTS = (
 
 def _links(part: str) -> str:
     parts = "\nunion all\n".join(
-        f"select record_id, leg, {key(link)}, trade_date, {key(fit)}, {key('block')} from part where {known}"
+        f"select record_id, leg, case when leg = 'L' then {key(link)} else -{key(link)} end, trade_date, {key(fit)},"
+        f" {key('block')} from part where {known}"
         for link, fit, known in _LINK_PARTS
     )
     return f"insert into work_link\nwith part as (\n  {part}\n)\n{parts}"
@@ -37,8 +38,8 @@ KEEP_LINKS = "insert into match_link select n.* from work_link n"
 # Who may know whom across blocks, by hashes: usually nobody.
 NEAR = """
 insert into work_near
-select distinct n.record_id, o.record_id from work_link n join match_link o on o.link_key = n.link_key
-where o.leg <> n.leg and o.block_key <> n.block_key and (o.trade_date = n.trade_date or o.fit_key = n.fit_key)
+select distinct n.record_id, o.record_id from work_link n join match_link o on o.met_key = -n.met_key
+where o.block_key <> n.block_key and (o.trade_date = n.trade_date or o.fit_key = n.fit_key)
 """
 
 

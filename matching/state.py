@@ -277,9 +277,11 @@ def refresh_state(warehouse: Warehouse, terms: Params) -> int:
     if plain:
         warehouse.execute(FORGET_PLAIN)
         warehouse.execute(duos.PLAIN_KEYS)
+        if found(warehouse, duos.ANY_NEW_SHARE.format("work_plain")):
+            warehouse.execute(duos.PLAIN_ORDER_KEYS)
     chains = plain < new or decided > 0
     if chains:
-        for step in (*CHAIN_STEPS, duos.CHAIN_KEYS, *VERSION_STEPS, duos.CHAIN_KEYS):
+        for step in (*CHAIN_STEPS, duos.CHAIN_KEYS, *VERSION_STEPS, duos.CHAIN_KEYS, duos.CHAIN_ORDER_KEYS):
             warehouse.execute(step)
     if plain:
         for step in (PLAIN_VERSIONS, PLAIN_LINKS, NEW_BLOCKS):

@@ -63,8 +63,6 @@ MATCH_DUO = Table(
         right_id str !
         component str ! | of its own: nothing else can change how they pair
         block str !
-        order_id str
-        client_order_id str
     """),
 )
 
@@ -74,7 +72,7 @@ MATCH_LINK = Table(
     columns("""
         record_id str ! identity
         leg str !
-        link_key int ! | hash of an id both sides may know
+        met_key int ! | hash of an id both sides may know; its negative for a counterparty's record
         trade_date date !
         fit_key int ! | hash of instrument, direction and quantity: what must agree when the dates differ
         block_key int ! | hash of the block
@@ -248,7 +246,7 @@ _SCRATCH = {
     "work_link": _like(MATCH_LINK),
     "work_near": "new_id varchar, old_id varchar",
     "work_gone": _like(MATCH_DUO),
-    "work_duo": _like(MATCH_DUO) + ", pb varchar, right_level varchar, quiet boolean",
+    "work_duo": _like(MATCH_DUO) + ", pb varchar, right_level varchar, right_root varchar, quiet boolean",
     "work_lazy": "record_id varchar, leg varchar, component varchar",
     "work_closing": "break_id varchar, record_id varchar, generation bigint, code varchar",
     "work_expected": "break_id varchar, record_id varchar, leg varchar, level varchar, anchor varchar, code varchar,"
@@ -286,6 +284,7 @@ _SCRATCH = {
     "work_known": "break_id varchar",
     "work_was": _like(RECON_BREAK),
     "work_diff": _like(RECON_BREAK) + ", kind varchar, qty number(38, 10), price number(28, 12), differs boolean",
+    "work_waits": "second timestamp_ntz(9), due_at timestamp_ntz(9)",
     "work_used": "records bigint",
 }
 

@@ -26,9 +26,9 @@ with grace as (
     cast(sum(case when f.fee_type = '1' then f.amount else 0 end) as number(28, 6)) as regulatory,
     cast(sum(case when f.fee_type = '4' then f.amount else 0 end) as number(28, 6)) as exchange,
     cast(sum(case when f.fee_type in ('2', '5', '9') then f.amount else 0 end) as number(28, 6)) as tax
-  from trade_fee f where f.record_id in (select w.terms_id from wanted w) group by f.record_id
+  from trade_fee f where f.record_id in (select v.terms_id from wanted v) group by f.record_id
 ), item as (
-  select v.record_id, v.component, v.leg, v.alone, e.feed, e.level, v.root_id, v.status <> 'CANCEL' as live,
+  select v.record_id, v.component, v.leg, v.alone as alone, e.feed, e.level, v.root_id, v.status <> 'CANCEL' as live,
     case when v.leg = 'L' and e.level = 'ALLOCATION' then coalesce(e.alloc_id, v.root_uid) else v.root_uid end as uid,
     coalesce(k.root_uid, e.cross_uid) as cross_uid, e.order_id, e.client_order_id,
     case when v.leg = 'L' then coalesce(e.pb_id, cast(:only_pb as varchar))
@@ -41,8 +41,8 @@ with grace as (
       as settle_ccy, e.commission, case when e.asset_class in ('FX_SPOT', 'FX_FWD', 'FX_SWAP', 'FX_NDF') then abs(e.net_money) * case when e.side in ('BUY', 'BUY_COVER') then -1 else 1 end else e.net_money end as net_money,
     coalesce(e.multiplier, 1) as multiplier,
     abs(e.qty) < 10000000000 as fits_qty, abs(e.qty) < 10000000000 and abs(e.price) < 100000000 as fits,
-    v.event_at, e.event_time_precision, v.recv_at, e.asset_class, upper(trim(e.exec_broker_id)) as exec_broker, e.uti, e.coupon,
-    e.fx_rate,
+    v.event_at as event_at, e.event_time_precision, v.recv_at as recv_at, e.asset_class,
+    upper(trim(e.exec_broker_id)) as exec_broker, e.uti, e.coupon, e.fx_rate,
     case when e.gross_money is not null then abs(e.gross_money) when e.price_type <> 'PERCENT_PAR'
       or e.price_type is null then case when abs(e.qty) < 10000000000 and abs(e.price) < 100000000 and abs(coalesce(e.multiplier, 1)) < 10000 then cast(abs(cast(cast(e.qty as number(19, 8)) * cast(coalesce(e.multiplier, 1) as number(9, 4)) as number(20, 6)) * cast(e.price as number(18, 8))) as number(28, 6)) end end as gross,
     e.accrued_interest, coalesce(n.lines, 0) as fee_lines, coalesce(n.totals, 0) as fee_totals,
@@ -88,10 +88,11 @@ with grace as (
     max(case when role = 'INTERNAL' then grace_seconds end) as internal_seconds
   from work_feed
 ), wanted as (
-  select v.*, b.component from (
-    select left_id as record_id, component from match_duo union all select right_id, component from match_duo
-  ) b join match_version v on v.record_id = b.record_id
-  where b.component in (select c.component from work_component c)
+  select d.left_id as record_id, 'L' as leg, substr(d.component, 3) as root_id, d.uid as root_uid, d.component
+  from match_duo d where d.component in (select c.component from work_component c)
+  union all
+  select d.right_id, 'R', cast(null as varchar), cast(null as varchar), d.component
+  from match_duo d where d.component in (select c.component from work_component c)
 ), fee as (
   select f.record_id, count(*) as lines,
     sum(case when f.fee_type = 'TOTAL' then 1 else 0 end) as totals, min(f.ccy) as ccy, max(f.ccy) as ccy_top,
@@ -99,10 +100,10 @@ with grace as (
     cast(sum(case when f.fee_type = '1' then f.amount else 0 end) as number(28, 6)) as regulatory,
     cast(sum(case when f.fee_type = '4' then f.amount else 0 end) as number(28, 6)) as exchange,
     cast(sum(case when f.fee_type in ('2', '5', '9') then f.amount else 0 end) as number(28, 6)) as tax
-  from trade_fee f where f.record_id in (select w.terms_id from wanted w) group by f.record_id
+  from trade_fee f where f.record_id in (select v.record_id from wanted v) group by f.record_id
 ), item as (
-  select v.record_id, v.component, v.leg, v.alone, e.feed, e.level, v.root_id, v.status <> 'CANCEL' as live,
-    case when v.leg = 'L' and e.level = 'ALLOCATION' then coalesce(e.alloc_id, v.root_uid) else v.root_uid end as uid,
+  select v.record_id, v.component, v.leg, true as alone, e.feed, e.level, v.root_id, true as live,
+    case when v.leg = 'L' and e.level = 'ALLOCATION' then coalesce(e.alloc_id, coalesce(v.root_uid, e.trade_uid, e.record_id)) else coalesce(v.root_uid, e.trade_uid, e.record_id) end as uid,
     e.cross_uid as cross_uid, e.order_id, e.client_order_id,
     case when v.leg = 'L' then coalesce(e.pb_id, cast(:only_pb as varchar))
       else coalesce(f.party, e.pb_id, e.source_id) end as pb,
@@ -114,8 +115,8 @@ with grace as (
       as settle_ccy, e.commission, case when e.asset_class in ('FX_SPOT', 'FX_FWD', 'FX_SWAP', 'FX_NDF') then abs(e.net_money) * case when e.side in ('BUY', 'BUY_COVER') then -1 else 1 end else e.net_money end as net_money,
     coalesce(e.multiplier, 1) as multiplier,
     abs(e.qty) < 10000000000 as fits_qty, abs(e.qty) < 10000000000 and abs(e.price) < 100000000 as fits,
-    v.event_at, e.event_time_precision, v.recv_at, e.asset_class, upper(trim(e.exec_broker_id)) as exec_broker, e.uti, e.coupon,
-    e.fx_rate,
+    e.event_time_utc as event_at, e.event_time_precision, e.recv_time_utc as recv_at, e.asset_class,
+    upper(trim(e.exec_broker_id)) as exec_broker, e.uti, e.coupon, e.fx_rate,
     case when e.gross_money is not null then abs(e.gross_money) when e.price_type <> 'PERCENT_PAR'
       or e.price_type is null then case when abs(e.qty) < 10000000000 and abs(e.price) < 100000000 and abs(coalesce(e.multiplier, 1)) < 10000 then cast(abs(cast(cast(e.qty as number(19, 8)) * cast(coalesce(e.multiplier, 1) as number(9, 4)) as number(20, 6)) * cast(e.price as number(18, 8))) as number(28, 6)) end end as gross,
     e.accrued_interest, coalesce(n.lines, 0) as fee_lines, coalesce(n.totals, 0) as fee_totals,
@@ -123,8 +124,8 @@ with grace as (
       as fees, coalesce(n.regulatory, 0) as fee_regulatory, coalesce(n.exchange, 0) as fee_exchange,
     coalesce(n.tax, 0) as fee_tax
   from wanted v
-    join trade_event e on e.record_id = v.terms_id
-    left join fee n on n.record_id = v.terms_id
+    join trade_event e on e.record_id = v.record_id
+    left join fee n on n.record_id = v.record_id
     left join work_feed f on f.feed = e.feed
 )
 select i.record_id, i.component, i.leg, i.pb, i.feed, i.level, i.root_id, i.live, i.uid, i.cross_uid, i.order_id,
@@ -166,9 +167,9 @@ with grace as (
     cast(sum(case when f.fee_type = '1' then f.amount else 0 end) as number(28, 6)) as regulatory,
     cast(sum(case when f.fee_type = '4' then f.amount else 0 end) as number(28, 6)) as exchange,
     cast(sum(case when f.fee_type in ('2', '5', '9') then f.amount else 0 end) as number(28, 6)) as tax
-  from trade_fee f where f.record_id in (select w.terms_id from wanted w) group by f.record_id
+  from trade_fee f where f.record_id in (select v.terms_id from wanted v) group by f.record_id
 ), item as (
-  select v.record_id, v.component, v.leg, v.alone, e.feed, e.level, v.root_id, v.status <> 'CANCEL' as live,
+  select v.record_id, v.component, v.leg, v.alone as alone, e.feed, e.level, v.root_id, v.status <> 'CANCEL' as live,
     case when v.leg = 'L' and e.level = 'ALLOCATION' then coalesce(e.alloc_id, v.root_uid) else v.root_uid end as uid,
     coalesce(k.root_uid, e.cross_uid) as cross_uid, e.order_id, e.client_order_id,
     case when v.leg = 'L' then coalesce(e.pb_id, cast(:only_pb as varchar))
@@ -181,8 +182,8 @@ with grace as (
       as settle_ccy, e.commission, case when e.asset_class in ('FX_SPOT', 'FX_FWD', 'FX_SWAP', 'FX_NDF') then abs(e.net_money) * case when e.side in ('BUY', 'BUY_COVER') then -1 else 1 end else e.net_money end as net_money,
     coalesce(e.multiplier, 1) as multiplier,
     abs(e.qty) < 10000000000 as fits_qty, abs(e.qty) < 10000000000 and abs(e.price) < 100000000 as fits,
-    v.event_at, e.event_time_precision, v.recv_at, e.asset_class, upper(trim(e.exec_broker_id)) as exec_broker, e.uti, e.coupon,
-    e.fx_rate,
+    v.event_at as event_at, e.event_time_precision, v.recv_at as recv_at, e.asset_class,
+    upper(trim(e.exec_broker_id)) as exec_broker, e.uti, e.coupon, e.fx_rate,
     case when e.gross_money is not null then abs(e.gross_money) when e.price_type <> 'PERCENT_PAR'
       or e.price_type is null then case when abs(e.qty) < 10000000000 and abs(e.price) < 100000000 and abs(coalesce(e.multiplier, 1)) < 10000 then cast(abs(cast(cast(e.qty as number(19, 8)) * cast(coalesce(e.multiplier, 1) as number(9, 4)) as number(20, 6)) * cast(e.price as number(18, 8))) as number(28, 6)) end end as gross,
     e.accrued_interest, coalesce(n.lines, 0) as fee_lines, coalesce(n.totals, 0) as fee_totals,
