@@ -136,6 +136,7 @@ def draft(row: Pending) -> TicketDraft:
         group=payload.get("group", ""),
         due=payload.get("due", ""),
         facts=payload.get("facts", {}),
+        traceparent=row.traceparent,
     )
 
 

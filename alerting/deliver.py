@@ -29,6 +29,7 @@ from alerting.rows import (
     records,
 )
 from alerting.storm import children_file
+from alerting.traced import within
 from domain.clock import Clock
 from domain.errors import TransientError
 from warehouse.port import Warehouse
@@ -86,7 +87,7 @@ def deliver(
         return DeliveryReport(0, pending.left(warehouse)[0], 0)
     known = seen.touched(warehouse, _names(waiting))
     applier = Applier(ticketing, pending.said(warehouse, waiting), known, partial(children_file, warehouse))
-    run = _Run(applier, clock, bounds)
+    run = _Run(applier, ticketing, clock, bounds)
     total = _Total()
     buffer: list[DeliveryRow] = []
     for chunk in _chunks(waiting, bounds.flush_rows):
@@ -179,8 +180,9 @@ def _reissue(warehouse: Warehouse, closed: Sequence[Pending], clock: Clock) -> N
 class _Run:
     """One delivery run over many tickets; `ticket` is called from several threads, each ticket from one."""
 
-    def __init__(self, applier: Applier, clock: Clock, limits: DeliveryLimits) -> None:
+    def __init__(self, applier: Applier, ticketing: Ticketing, clock: Clock, limits: DeliveryLimits) -> None:
         self._applier = applier
+        self._ticketing = ticketing
         self._clock = clock
         self._limits = limits
         self._failures = 0
@@ -219,7 +221,8 @@ class _Run:
         while True:
             attempt += 1
             try:
-                ticket = self._applier.apply(row, held)
+                with within(self._ticketing, row.traceparent):
+                    ticket = self._applier.apply(row, held)
             except TicketGone as gone:
                 _LOG.warning("ticket row %s: %s", row.key, gone)
                 return self._outcome(row, attempt, DELIVERED, str(gone), None, None), None

@@ -25,13 +25,14 @@ from alerting.rows import (
 from alerting.storm import Storm, Storms, parent_rows
 from alerting.triage import TriagePolicy, impact_urgency
 from domain.taxonomy import Severity
+from domain.traceparent import trace_id, traceparent
 from warehouse.port import Warehouse
 from warehouse.sql import timestamp
 
 # Order of changes: the recorded order of the Match runs (lanes may carry as_of out of order), then as_of.
 LATEST_CHANGE = """
 latest AS (
-  SELECT c.break_id, c.generation, c.change_id, c.kind
+  SELECT c.break_id, c.generation, c.change_id, c.kind, c.execution
   FROM break_change c JOIN wanted w ON w.break_id = c.break_id AND w.generation = c.generation
   LEFT JOIN (SELECT execution, max(seq) AS seq FROM execution_log GROUP BY execution) e ON e.execution = c.execution
   QUALIFY row_number() OVER (
@@ -60,7 +61,7 @@ WITH wanted AS (
     SELECT 1 FROM ticket_outbox o
     WHERE o.break_id = b.break_id AND o.generation = b.generation AND o.operation = 'open')
 ), {LATEST_CHANGE}, {_SCORES}
-SELECT b.*, l.change_id, s.score, s.p_value, s.reasons, s.model_version
+SELECT b.*, l.change_id, l.execution AS found_by, s.score, s.p_value, s.reasons, s.model_version
 FROM recon_break b
 JOIN latest l ON l.break_id = b.break_id AND l.generation = b.generation
 LEFT JOIN scores s ON s.break_id = b.break_id AND s.generation = b.generation
@@ -83,7 +84,7 @@ WITH {STANDING_TICKETS}, untold AS (
   WHERE u.break_id IS NOT NULL OR (t.generation < b.generation AND t.balance > 0)
 ), {LATEST_CHANGE}, {_SCORES}
 SELECT b.*, b.generation AS current_generation, w.generation AS ticket_generation, w.balance, w.rows_so_far,
-  w.sys_id, w.opening, l.change_id, s.score, s.p_value, s.reasons, s.model_version
+  w.sys_id, w.opening, l.change_id, l.execution AS found_by, s.score, s.p_value, s.reasons, s.model_version
 FROM wanted w
 JOIN latest l ON l.break_id = w.break_id AND l.generation = w.generation
 JOIN recon_break b ON b.break_id = w.break_id
@@ -218,6 +219,7 @@ class _Texts:
         own = self._policy.key(break_id, generation, again, code=one["code"], pb_id=one["pb_id"] or "")
         used = storm.key if storm else key or own
         payload: dict[str, object] = {"seq": seq, "correlation_id": used.correlation_id}
+        payload["traceparent"] = traceparent(one["found_by"])
         if storm or over:
             payload["storm"] = storm.storm_id if storm else "over"
         else:
@@ -237,7 +239,11 @@ class _Texts:
         content: dict[str, object] = {
             "short_description": self._renderer.short_description(one),
             "description": self._renderer.description(
-                one, evidence, _score(one), self._policy.checks.get(one["code"], ())
+                one,
+                evidence,
+                _score(one),
+                self._policy.checks.get(one["code"], ()),
+                trace_id(one["found_by"]) if self._policy.traced else "",
             ),
             "impact": impact,
             "urgency": urgency,

@@ -81,6 +81,11 @@ class Pending:
         return self.operation in (OPEN, REISSUE) and not self.in_storm
 
     @property
+    def traceparent(self) -> str:
+        """The trace of the execution that found what the row tells; empty for what a person did."""
+        return str(self.payload.get("traceparent", ""))
+
+    @property
     def in_storm(self) -> bool:
         """True for a row about a break whose ticket is a storm's: the parent's own rows speak for it."""
         return "storm" in self.payload

@@ -48,7 +48,8 @@ def ticket_key(namespace: str, break_id: str, generation: int, again: int = 0) -
 class TicketDraft:
     """A ticket to open. Impact and urgency are 1 (high) to 3 (low); the ticket system computes the priority.
 
-    `due` is UTC text `YYYY-MM-DD HH:MM:SS` or empty; `facts` fill the fields a tenant has of its own.
+    `due` is UTC text `YYYY-MM-DD HH:MM:SS` or empty; `facts` fill the fields a tenant has of its own; `traceparent` is
+    the trace it belongs to, for whoever traces.
     """
 
     key: TicketKey
@@ -59,6 +60,7 @@ class TicketDraft:
     group: str = ""
     due: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

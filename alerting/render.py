@@ -54,8 +54,12 @@ class Renderer:
         evidence: Sequence[Mapping[str, Any]],
         score: Mapping[str, Any] | None,
         checks: Sequence[str] = (),
+        trace: str = "",
     ) -> str:
-        """The full text, at most 4,000 characters: both sides' records (`evidence`), the playbook's `checks`."""
+        """The full text, at most 4,000 characters: both sides' records (`evidence`), the playbook's `checks`.
+
+        `trace` is the id of the trace in which the break was found; empty where nobody traces.
+        """
         text = self._render(
             "description",
             break_row,
@@ -63,6 +67,7 @@ class Renderer:
             evidence_more=max(len(evidence) - _EVIDENCE_LIMIT, 0),
             score=score,
             checks=list(checks),
+            trace=trace,
             link=self.link(str(break_row["break_id"])),
         )
         return _cut(text, _LONG_LIMIT)

@@ -23,6 +23,7 @@ from alerting.rows import (
 from alerting.triage import TriagePolicy, impact_urgency
 from domain.ids import digest128
 from domain.taxonomy import Severity
+from domain.traceparent import traceparent
 from warehouse.port import Warehouse
 from warehouse.sql import timestamp
 
@@ -175,6 +176,7 @@ def _parent(
     if not ever or (operation == UPDATE and not (refresh and stale)):
         return None
     payload: dict[str, object] = {"seq": storm.rows_so_far, "correlation_id": storm.key.correlation_id}
+    payload["traceparent"] = traceparent(execution)
     if operation == RESOLVE:
         words = f"All {ever:,} breaks of this ticket cleared."
         payload |= {"note": words, "close_code": policy.close_code, "close_notes": words, "auto": True}

@@ -1,15 +1,28 @@
 """Ticket work as spans of OpenTelemetry (extra `otel`): one per thing done to a ticket, its requests beneath it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-from alerting.port import Ticket, TicketChange, TicketDraft, TicketKey, TicketNote
+from alerting.port import Ticket, TicketChange, TicketDraft, Ticketing, TicketKey, TicketNote
 from alerting.servicenow import Outcome
 from alerting.shadow import TicketStore
 
 # Names of our own: OpenTelemetry has none for tickets.
 _ID, _NUMBER, _COUNT = "tieout.ticket.correlation_id", "tieout.ticket.number", "tieout.ticket.count"
+
+
+def within(ticketing: Ticketing, traceparent: str) -> AbstractContextManager[None]:
+    """What is done inside belongs to that trace, where the ticketing is traced at all."""
+    return ticketing.within(traceparent) if isinstance(ticketing, Traced) else nullcontext()
+
+
+def _context(traceparent: str) -> Any:
+    from opentelemetry.trace import get_current_span
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    parent = TraceContextTextMapPropagator().extract({"traceparent": traceparent})
+    return get_current_span(parent).get_span_context()
 
 
 class Traced:
@@ -26,6 +39,21 @@ class Traced:
         # What the ticket system answers may repeat what it was sent, so its words stay out.
         with self._tracer.start_as_current_span(f"ticket {name}", record_exception=False) as span:
             yield span
+
+    @contextmanager
+    def within(self, traceparent: str) -> Iterator[None]:
+        """What is done inside belongs to the trace of this W3C trace context; empty: to none that is known."""
+        from opentelemetry import context
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        if not traceparent:
+            yield
+            return
+        token = context.attach(TraceContextTextMapPropagator().extract({"traceparent": traceparent}))
+        try:
+            yield
+        finally:
+            context.detach(token)
 
     def find(self, key: TicketKey) -> Ticket | None:
         """As the port says."""
@@ -45,6 +73,9 @@ class Traced:
         """As the port says."""
         with self._span("open many") as span:
             span.set_attribute(_COUNT, len(drafts))
+            # One request for many executions: a link to each, as none of them is its parent.
+            for told in dict.fromkeys(draft.traceparent for draft in drafts if draft.traceparent):
+                span.add_link(_context(told))
             return self._store.open_many(drafts)
 
     def update(self, ticket: Ticket, change: TicketChange) -> Ticket:

@@ -48,7 +48,7 @@ class TriagePolicy:
     `min_exposure` (absolute, base currency; an unknown one does). From `storm_size` breaks of one code at one prime
     broker in `storm_window_minutes` on, they share a parent ticket (0: never). `templates` is a directory that
     replaces the shipped texts; `console_url` is where links point, `checks` are the steps of
-    each code's playbook.
+    each code's playbook. `traced`: the description names the trace in which the break was found.
     """
 
     min_severity: Severity = Severity.MEDIUM
@@ -69,6 +69,7 @@ class TriagePolicy:
     pilot: PilotSettings = field(default_factory=PilotSettings)
     storm_size: int = 0
     storm_window_minutes: int = 60
+    traced: bool = False
 
     def ticketable(self, code: str, severity: int, score: Decimal | None, exposure_base: Decimal | None = None) -> bool:
         """True when a break of this code, severity, score (None: not scored yet) and exposure needs a ticket."""

@@ -25,7 +25,7 @@ from app.files import read_json, write_json
 from app.paths import DataDir
 from app.playbooks import open_playbooks
 from app.settings import Settings, SettingsError
-from app.telemetry import traced
+from app.telemetry import Telemetry
 from app.ticket_budget import BudgetFile
 from domain.clock import Clock
 from domain.taxonomy import Severity
@@ -65,36 +65,42 @@ def open_policy(settings: Settings, console_url: str = "") -> TriagePolicy:
         pilot=settings.pilot,
         storm_size=given.storm.size,
         storm_window_minutes=given.storm.window_minutes,
+        traced=bool(settings.telemetry.otlp_endpoint),
     )
 
 
-def open_ticketing(settings: Settings, clock: Clock, stop: threading.Event, watch: Watch | None = None) -> TicketSystem:
+def open_ticketing(
+    settings: Settings,
+    clock: Clock,
+    stop: threading.Event,
+    watch: Watch | None = None,
+    telemetry: Telemetry | None = None,
+) -> TicketSystem:
     """The ticket system of the settings; the embedded service runs until `stop`. Raises SettingsError.
 
     In a pilot's shadow the embedded service stands beside the real system, and keys say where a ticket lives.
+    With `telemetry` its work is told to a collector.
     """
+    system = _opened(settings, clock, stop, watch)
+    if telemetry is None:
+        return system
+    return replace(system, tickets=telemetry.store(system.tickets, [system.real.instance]))
+
+
+def _opened(settings: Settings, clock: Clock, stop: threading.Event, watch: Watch | None) -> TicketSystem:
     address = settings.address("tickets")
     given = settings.ticketing
     if address.scheme != "servicenow":
-        return _told(settings, _embedded(settings, given, clock, stop, watch))
+        return _embedded(settings, given, clock, stop, watch)
     url = f"https://{address.host}" + (f":{address.port}" if address.port else "")
     data = DataDir(settings.data_dir)
     book = BudgetFile(data.ticket_budget, url) if data.root.is_dir() else None
     live = _system(given, url, _auth(given, clock), clock, lambda _mode: None, watch, settings.tenant, book)
     if settings.pilot.mode == "live":
-        return _told(settings, live)
+        return live
     own = {"records": RecordSettings(), "rate": RateSettings(), "password": None, "events": False}
     shadow = _embedded(settings, given.model_copy(update=own), clock, stop, watch)
-    return _told(settings, TicketSystem(Shadowed(live.tickets, shadow.tickets), live.real, live.gate, shadow.set_fault))
-
-
-def _told(settings: Settings, system: TicketSystem) -> TicketSystem:
-    """With traces, where a collector is named."""
-    endpoint = settings.telemetry.otlp_endpoint
-    if not endpoint:
-        return system
-    store = traced(system.tickets, [system.real.instance], endpoint, settings.tenant)
-    return replace(system, tickets=store)
+    return TicketSystem(Shadowed(live.tickets, shadow.tickets), live.real, live.gate, shadow.set_fault)
 
 
 def _embedded(

@@ -29,6 +29,7 @@ from app.rule_approval import require_approved
 from app.settings import Settings
 from app.summary import Completeness, summary
 from app.tasks import Tasks
+from app.telemetry import Telemetry, open_telemetry
 from app.terms_kept import note_terms
 from app.workflow import custom_tasks, open_workflow
 from domain.clock import Clock, SystemClock
@@ -71,6 +72,8 @@ class Installation:
     playbooks: Mapping[str, Playbook]
     # Of several workers, this one's share of the lanes; None: all lanes are its own.
     leases: LeaseKeeper | None = None
+    # Traces; None: nobody collects them.
+    telemetry: Telemetry | None = None
 
     def completeness(self) -> Completeness:
         """The three equations: messages, live facts, tickets."""
@@ -195,6 +198,7 @@ def open_installation(settings: Settings, clock: Clock | None = None) -> Iterato
     rules, playbooks = build.open_rules(settings), open_playbooks(settings)
     stop = threading.Event()
     opened = warehouse = build.open_warehouse(settings, clock)
+    telemetry: Telemetry | None = None
     engine: EmbeddedEngine | None = None
     stream: Stream | None = None
     try:
@@ -207,7 +211,8 @@ def open_installation(settings: Settings, clock: Clock | None = None) -> Iterato
         load_calendars(warehouse, datetime.fromtimestamp(clock.now_ns() / 1e9, UTC).date())
         stream = build.open_stream(settings, clock)
         scorer, policy = build.open_scorer(settings), build_tickets.open_policy(settings, console_url(settings))
-        tickets = build_tickets.open_ticketing(settings, clock, stop)
+        telemetry = open_telemetry(settings, clock)
+        tickets = build_tickets.open_ticketing(settings, clock, stop, telemetry=telemetry)
         jit = Jit() if settings.jit else None
         feeds, reference = feeds_by_session(settings.feeds), ReferenceCache(warehouse, settings.dialects, jit)
         tasks = Tasks(
@@ -217,6 +222,7 @@ def open_installation(settings: Settings, clock: Clock | None = None) -> Iterato
         definition = open_workflow(settings)
         functions = {**tasks.functions(), **custom_tasks(settings, warehouse.query)}
         functions = fencing.tasks(functions, SERIAL) if fencing else functions
+        functions = telemetry.tasks(functions) if telemetry else functions
         engine = EmbeddedEngine(
             data.engine, definition, functions, clock, serial=SERIAL, synchronous=settings.worker.synchronous
         )
@@ -228,12 +234,14 @@ def open_installation(settings: Settings, clock: Clock | None = None) -> Iterato
         yield Installation(
             settings, clock, warehouse, stream, rules, scorer, policy, tickets, engine,
             shared.ledger if shared else SqliteLedger(engine), definition, reference, auditor, playbooks,
-            shared.leases if shared else None,
+            shared.leases if shared else None, telemetry,
         )  # fmt: skip
     finally:
         if engine is not None:
             engine.close()
         stop.set()
+        if telemetry is not None:
+            telemetry.flush()
         if stream is not None:
             stream.close()
         opened.close()

@@ -40,6 +40,7 @@ from app.rules_api import rules_routes
 from app.session_watch import SessionWatch
 from app.settings import Settings, SettingsError
 from app.table_poller import TablePoller
+from app.telemetry import Telemetry
 from app.ticket_metrics import TicketMetrics
 from app.ticket_sync import TicketSync
 from app.ticket_verbs import ticket_routes
@@ -86,7 +87,7 @@ def run_worker_child(settings: Settings, clock: Clock, stop: threading.Event) ->
             limits=settings.worker,
             clock=clock,
             due=installation.due,
-            on_ended=bookkeeper.ended,
+            on_ended=_both(bookkeeper.ended, installation.telemetry),
             leases=installation.leases,
         )
         mirror = Mirror(installation)
@@ -126,6 +127,18 @@ def run_worker_child(settings: Settings, clock: Clock, stop: threading.Event) ->
 def _led(worker: Worker, look: Callable[[], bool]) -> Callable[[], bool]:
     """What one of several workers does for all: nothing while another one leads."""
     return lambda: worker.leads and look()
+
+
+def _both(ended: Callable[[str, str], None], telemetry: Telemetry | None) -> Callable[[str, str], None]:
+    """Who is told of an execution that ended: the books, and the traces where somebody collects them."""
+    if telemetry is None:
+        return ended
+
+    def told(name: str, status: str) -> None:
+        ended(name, status)
+        telemetry.ended(name, status)
+
+    return told
 
 
 def engine_api(installation: Installation, token: str) -> ASGIApp:

@@ -1,6 +1,7 @@
 """Ticket work as spans: requests beneath the work they are for, the traceparent on the wire, no words of a ticket."""
 
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -15,8 +16,9 @@ from alerting.instance import Instance
 from alerting.outbox import write
 from alerting.servicenow import ServiceNow
 from alerting.triage import TriagePolicy
-from app.telemetry import traced
+from app.telemetry import Telemetry
 from domain.clock import SystemClock
+from domain.traceparent import span_id, trace_id
 
 
 def connected(service) -> ServiceNow:
@@ -28,10 +30,11 @@ def test_a_ticket_s_work_is_a_span_with_its_requests_beneath_it(book, service, l
     book.opened("b1")
     write(book.warehouse, "e1", book.clock.now_ns(), TriagePolicy())
     exporter = InMemorySpanExporter()
+    telemetry = Telemetry("", "meridian", SystemClock(), exporter)
     with connected(service) as adapter:
-        store = traced(adapter, [adapter.instance], "", "meridian", exporter)
+        store = telemetry.store(adapter, [adapter.instance])
         assert deliver(book.warehouse, store, book.clock, limits).delivered == 1
-    store._tracer.span_processor.force_flush()
+    telemetry.flush()
     spans = exporter.get_finished_spans()
     opened = next(span for span in spans if span.name == "ticket open")
     beneath = [span for span in spans if span.parent and span.parent.span_id == opened.context.span_id]
@@ -40,6 +43,54 @@ def test_a_ticket_s_work_is_a_span_with_its_requests_beneath_it(book, service, l
     assert opened.resource.attributes["service.namespace"] == "meridian"
     said = " ".join(str(value) for span in spans for value in (span.attributes or {}).values())
     assert "AAPL" not in said and "secret" not in said
+
+
+def test_one_trace_spans_the_match_that_found_a_break_and_its_ticket(book, service, limits):
+    exporter = InMemorySpanExporter()
+    telemetry = Telemetry("", "meridian", SystemClock(), exporter)
+
+    def match(task):
+        book.opened("b1")  # as execution e1, which is what its change says
+        return {"changes": 1}
+
+    def ticket(task):
+        write(book.warehouse, task["execution"], book.clock.now_ns(), TriagePolicy(traced=True))
+        raise ValueError("ALPHA booked 200 AAPL")
+
+    tasks = telemetry.tasks({"tieout-match": match, "tieout-ticket": ticket})
+    assert tasks["tieout-match"]({"execution": "e1"}) == {"changes": 1}
+    with pytest.raises(ValueError):
+        tasks["tieout-ticket"]({"execution": "e2"})
+    telemetry.ended("e1", "SUCCEEDED")
+    with connected(service) as adapter:
+        # Another process, later: the row of the outbox says which trace it belongs to.
+        store = telemetry.store(adapter, [adapter.instance])
+        assert deliver(book.warehouse, store, book.clock, limits).delivered == 1
+    telemetry.flush()
+    spans = {span.name: span for span in exporter.get_finished_spans()}
+    root, found, opened = spans["execution"], spans["match"], spans["ticket open"]
+    assert f"{root.context.trace_id:032x}" == trace_id("e1") and f"{root.context.span_id:016x}" == span_id("e1")
+    assert root.parent is None and root.start_time <= found.start_time < root.end_time
+    assert {span.context.trace_id for span in (found, opened)} == {root.context.trace_id}
+    assert {span.parent.span_id for span in (found, opened)} == {root.context.span_id}
+    assert found.attributes["tieout.changes"] == 1
+    failed = spans["ticket"]
+    assert f"{failed.context.trace_id:032x}" == trace_id("e2") and failed.status.description == "ValueError"
+    assert not failed.events, "the words of an error may be a counterparty's"
+    assert f"Trace {trace_id('e1')}" in service.incidents()[0]["description"]
+
+
+def test_a_batch_of_openings_is_linked_to_the_executions_it_is_for(book, service, limits):
+    book.many(3)
+    write(book.warehouse, "e9", book.clock.now_ns(), TriagePolicy())
+    exporter = InMemorySpanExporter()
+    telemetry = Telemetry("", "meridian", SystemClock(), exporter)
+    with connected(service) as adapter:
+        store = telemetry.store(adapter, [adapter.instance])
+        assert deliver(book.warehouse, store, book.clock, replace(limits, batch_from=2)).delivered == 3
+    telemetry.flush()
+    (batch,) = [span for span in exporter.get_finished_spans() if span.name == "ticket open many"]
+    assert [f"{link.context.trace_id:032x}" for link in batch.links] == [trace_id("e1")]
 
 
 def test_spans_reach_a_collector_and_requests_carry_the_trace(ticketing):
@@ -68,9 +119,10 @@ def test_spans_reach_a_collector_and_requests_carry_the_trace(ticketing):
     clock = SystemClock()
     try:
         with ServiceNow(Instance(url, ("tieout", "x"), clock, Gate(clock, GateLimits())), "tieout") as adapter:
-            store = traced(adapter, [adapter.instance], url, "meridian")
+            telemetry = Telemetry(url, "meridian", clock)
+            store = telemetry.store(adapter, [adapter.instance])
             assert store.unfinished("", 10) == []
-            store._tracer.span_processor.force_flush()
+            telemetry.flush()
     finally:
         server.shutdown()
         server.server_close()
