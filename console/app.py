@@ -7,7 +7,7 @@ from fastapi.responses import PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from console import api, approvals, pages, proposals
+from console import api, approvals, pages, proposals, rulebook, trail
 from console.failures import Failures, http_error, unavailable
 from console.ports import ConsoleDeps
 from console.security import Gate, Guard
@@ -55,6 +55,8 @@ def create_console(deps: ConsoleDeps) -> FastAPI:
     app.include_router(proposals.routes())
     app.include_router(pages.routes())
     app.include_router(approvals.routes())
+    app.include_router(rulebook.routes())
+    app.include_router(trail.routes())
     app.get("/healthz", include_in_schema=False)(healthz)
     app.get("/readyz", include_in_schema=False)(readyz)
     app.get("/metrics", include_in_schema=False)(metrics)

@@ -17,8 +17,8 @@ from domain.principal import Principal
 
 HERE = Path(__file__).parent
 NAVIGATION = (
-    ("breaks", "Breaks"), ("proposals", "Approvals"), ("runs", "Runs"), ("feeds", "Feeds"), ("health", "Health"),
-    ("help", "Help"),
+    ("breaks", "Breaks"), ("proposals", "Approvals"), ("runs", "Runs"), ("feeds", "Feeds"), ("rules", "Rules"),
+    ("audit", "Audit"), ("health", "Health"), ("help", "Help"),
 )  # fmt: skip
 SAVED_VIEWS = (
     ("critical", "Critical, unassigned", "/breaks?severity=4&assignee=none"),

@@ -59,6 +59,10 @@ class Entry:
             return f"expected sequence number {prev.seq + 1 if prev else 1}"
         if self.prev_hash != (prev.hash if prev else GENESIS):
             return "it does not continue the entry before"
+        return self.damage()
+
+    def damage(self) -> str | None:
+        """What is wrong with this entry by itself, or None."""
         if self.payload_sha256 != sha256(self.payload):
             return "its payload is not what was recorded"
         return None if self.hash == self.computed() else "its hash does not fit its content"

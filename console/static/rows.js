@@ -29,7 +29,8 @@ function deadline(row, now) {
   if (DONE.includes(row.state)) return [row.resolution === "cured" ? "cured" : "met", ""];
   if (row.deadline === null) return ["—", ""];
   const left = row.deadline - now;
-  if (left < 0) return [`${spanWords(left)} late`, " late"];
+  // The largest unit alone: how late it is to the hour says nothing after a day, and both do not fit.
+  if (left < 0) return [`${spanWords(left).split(" ").slice(0, 2).join(" ")} late`, " late"];
   return [spanWords(left), left < 3600000 ? " soon" : ""];
 }
 

@@ -27,6 +27,7 @@ from domain.clock import ManualClock, SystemClock
 from domain.errors import PermanentError
 from domain.ids import digest128
 from domain.schema import TABLES, arrow_schema
+from ingest.originals import HERE
 from orchestrator.embedded import EmbeddedEngine
 from orchestrator.graph import render
 from warehouse.duckdb import DuckDbWarehouse
@@ -276,7 +277,9 @@ def make_deps(warehouse: Warehouse, engine: EmbeddedEngine, **changes: Any) -> C
         "actions": Decisions(warehouse, clock, lambda _break_id: None), "feeds_status": feeds_status, "token": TOKEN,
         "clock": clock,
         "metrics": lambda: "tieout_up 1\n", "tenant": "MERIDIAN", "actor": "Ana Lyst",
-        "explain": lambda break_id: explain_break(warehouse, break_id, lambda tag: TAGS.get(tag, "")),
+        "explain": lambda break_id: explain_break(
+            warehouse, break_id, lambda tag: TAGS.get(tag, ""), HERE.of
+        ),
     }  # fmt: skip
     return ConsoleDeps(**(values | changes))
 

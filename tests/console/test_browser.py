@@ -189,7 +189,7 @@ def test_graph_shows_the_failed_state(page, site: Site) -> None:  # type: ignore
 
 
 def test_pages_are_quiet_and_the_theme_is_kept(page, site: Site) -> None:  # type: ignore[no-untyped-def]
-    for path in ("/runs", "/runs/run-good", "/feeds", "/health", "/help"):
+    for path in ("/runs", "/runs/run-good", "/feeds", "/rules", "/audit", "/health", "/help"):
         page.goto(site.base + path)
     page.click("#theme")
     assert page.get_attribute("html", "data-theme") == "dark"
