@@ -8,6 +8,7 @@ from app.archive_settings import ArchiveSettings
 from app.paths import DataDir
 from app.settings import Settings
 from domain.errors import PermanentError
+from ingest.originals import Originals
 from ingest.streams.archive import Archive
 from orchestrator.embedded import EmbeddedEngine
 from orchestrator.ledger import Ledger
@@ -15,6 +16,11 @@ from orchestrator.ledger import Ledger
 logger = logging.getLogger(__name__)
 
 _DAY_NS = 86_400 * 1_000_000_000
+
+
+def originals(settings: Settings) -> Originals:
+    """Messages as they were received: the warehouse's copies, and the raw log behind them."""
+    return Originals(Archive(DataDir(settings.data_dir).raw))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ class ArchiveSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seal: bool = True
+    # The warehouse keeps its copies of what the raw log has for so long; for ever without it.
+    warehouse_days: Days | None = None
     keep_days: dict[str, Days] = {}
     classes: dict[str, str] = {}
 

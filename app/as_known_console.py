@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from app.all_matched import AllMatched
+from app.archive import originals
 from app.decision_kinds import ActionRefused
 from app.dictionaries import Names
 from app.feeds_status import FeedsStatus
@@ -142,7 +143,7 @@ def past_console(settings: Settings, warehouse: Warehouse, at_ns: int, when: str
         token=token,
         clock=clock,
         metrics=lambda: "",
-        explain=lambda break_id: explain_break(warehouse, break_id, names.tag),
+        explain=lambda break_id: explain_break(warehouse, break_id, names.tag, originals(settings).of),
         tenant=f"{settings.tenant}, as known at {when}",
         actor="examiner",
         base_ccy=settings.base_currency,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
+from app.archive import originals
 from app.as_known import AsKnown, Jobs, opened, told
 from app.client import ServiceClient
 from app.export import About, export
@@ -132,7 +133,7 @@ def export_at(text: str, out: Path, config: Path | None) -> Json:
         about = About(
             tenant=settings.tenant, when=moment(at_ns), made_at=moment(SystemClock().now_ns()), rules=rules.name,
             rule_set_hash=rules.hash, version=metadata.version("tieout"),
-            summary=_told(settings, warehouse, at_ns),
+            summary=_told(settings, warehouse, at_ns), originals=originals(settings),
         )  # fmt: skip
         return export(warehouse, out, about)
 

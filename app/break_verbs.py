@@ -137,7 +137,10 @@ def _match(installation: "Installation", action_id: str) -> None:
     as_of = 0
     if mapped(warehouse):
         as_of = installation.clock.now_ns()
-        read_again(warehouse, settings.feeds, installation.reference.current(), execution=name, at_ns=as_of)
+        read_again(
+            warehouse, settings.feeds, installation.reference.current(), execution=name, at_ns=as_of,
+            originals=installation.originals,
+        )  # fmt: skip
     if found.num_rows or as_of:
         from app.feed_terms import feed_terms
         from matching.engine import match

@@ -6,6 +6,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from domain.errors import PermanentError
+from ingest.originals import Originals
 from warehouse.port import Warehouse
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ WHERE o.break_id = :b ORDER BY d.attempted_at, o.outbox_key, d.attempt
 """
 
 
-def evidence_of(warehouse: Warehouse, break_id: str, rules: "RuleSet") -> Json:
+def evidence_of(warehouse: Warehouse, break_id: str, rules: "RuleSet", originals: Originals) -> Json:
     """Everything that explains a break, ready for JSON: decimals and times as text. Raises KeyError if unknown."""
     from matching.explain import evidence  # not above: the command line only words what the service found
 
@@ -64,7 +66,9 @@ def evidence_of(warehouse: Warehouse, break_id: str, rules: "RuleSet") -> Json:
         "code": found["break"]["code"],
         "rule": _plain(found["rule"]),
         "fields": _plain(found["fields"]),
-        "raw": [_raw(row) for row in _plain_table(warehouse.query(_RAW_SQL, {"b": break_id}), keep=("raw",))],
+        "raw": [
+            _raw(row, originals) for row in _plain_table(warehouse.query(_RAW_SQL, {"b": break_id}), keep=("raw",))
+        ],
         "score": {name: queue.get(name) for name in ("score", "p_value", "model_version")},
         "reasons": json.loads(queue.get("reasons") or "[]"),
         "ticket": {name: queue.get(name) for name in ("ticket_number", "sys_id")},
@@ -127,9 +131,13 @@ def _words(*parts: str | None) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _raw(row: Json) -> Json:
-    raw: bytes = row.pop("raw")
-    return {**row, "text": raw.replace(b"\x01", b"|").decode("utf-8", "backslashreplace"), "hex": raw.hex()}
+def _raw(row: Json, originals: Originals) -> Json:
+    shown = {name: value for name, value in row.items() if name != "raw"}
+    try:
+        raw = originals.of(row)
+    except PermanentError as error:
+        return {**shown, "text": f"({error})", "hex": ""}
+    return {**shown, "text": raw.replace(b"\x01", b"|").decode("utf-8", "backslashreplace"), "hex": raw.hex()}
 
 
 def _plain_table(table: Any, keep: tuple[str, ...] = ()) -> list[Json]:

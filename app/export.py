@@ -16,6 +16,7 @@ from app.as_known_facts import REFERENCE
 from app.verify import PARTS, trail_lines
 from domain.errors import PermanentError
 from domain.ids import digest128
+from ingest.originals import HERE, Originals
 from warehouse.port import Warehouse
 
 Json = dict[str, Any]
@@ -90,6 +91,7 @@ class About:
     rule_set_hash: str
     version: str
     summary: Json
+    originals: Originals = HERE
 
 
 def export(warehouse: Warehouse, out: Path, about: About) -> Json:
@@ -101,7 +103,7 @@ def export(warehouse: Warehouse, out: Path, about: About) -> Json:
         out.mkdir(parents=True, exist_ok=True, mode=0o700)
         for folder in ("originals", "state", "reference", "trail"):
             (out / folder).mkdir(exist_ok=True)
-        messages = _originals(warehouse, out / "originals")
+        messages = _originals(warehouse, out / "originals", about.originals)
         rows = {name: _table(warehouse, sql, out / "state" / name) for name, sql in _TABLES.items()}
         for name in _REFERENCE:
             _table(warehouse, f"SELECT * FROM {name} ORDER BY 1, 2, 3", out / "reference" / f"{name}.csv")
@@ -138,7 +140,7 @@ def _manifest(about: About, messages: int, rows: Mapping[str, int]) -> Json:
     }
 
 
-def _originals(warehouse: Warehouse, folder: Path) -> int:
+def _originals(warehouse: Warehouse, folder: Path, originals: Originals) -> int:
     """The bytes of every session and where each message lies in them; returns how many messages."""
     sessions = warehouse.query("SELECT DISTINCT session FROM raw_message ORDER BY session")["session"].to_pylist()
     total = 0
@@ -147,7 +149,7 @@ def _originals(warehouse: Warehouse, folder: Path) -> int:
             name, offset = _file_name(session), 0
             with (folder / name).open("wb") as handle:
                 for piece in _pieces(warehouse, session):
-                    raw = piece["raw"].to_pylist()
+                    raw = [originals.of(row) for row in piece.select(["message_id", "sha256", "raw"]).to_pylist()]
                     starts = []
                     for message in raw:
                         starts.append(offset)

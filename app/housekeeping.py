@@ -1,4 +1,4 @@
-"""Housekeeping in idle moments: segments are sealed, old executions forgotten, the warehouse folded into its file."""
+"""Housekeeping in idle moments: segments sealed, old executions and copies let go, the warehouse folded."""
 
 from dataclasses import dataclass
 
@@ -28,6 +28,9 @@ class Housekeeping:
         if self.sealing:
             return True
         self.last = now
+        days = here.settings.archive.warehouse_days
+        if days is not None:
+            here.originals.let_go(here.warehouse, here.clock.now_ns() - days * _DAY_NS)
         here.engine.prune(here.clock.now_ns() - here.settings.worker.execution_retention_days * _DAY_NS)
         here.auditor.follow()
         here.warehouse.checkpoint()

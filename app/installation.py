@@ -13,6 +13,7 @@ from alerting.triage import TriagePolicy
 from anomaly.port import Scorer
 from app import build, build_ledger, build_tickets
 from app.all_matched import all_matched
+from app.archive import originals
 from app.audit import Auditor
 from app.build_tickets import TicketSystem
 from app.derived import derived_hash
@@ -36,6 +37,7 @@ from domain.clock import Clock, SystemClock
 from domain.errors import PermanentError
 from ingest.feeds import feeds_by_session
 from ingest.fix.codec.jit import Jit
+from ingest.originals import Originals
 from ingest.streams.port import Stream
 from ingest.streams.segment import SegmentStream
 from ingest.suspects import Suspects
@@ -75,6 +77,11 @@ class Installation:
     # Traces; None: nobody collects them.
     telemetry: Telemetry | None = None
 
+    @property
+    def originals(self) -> Originals:
+        """Messages as they were received, wherever their bytes are kept."""
+        return originals(self.settings)
+
     def completeness(self) -> Completeness:
         """The three equations: messages, live facts, tickets."""
         counts = self.warehouse.query("SELECT outcome, count(*) AS n FROM raw_message GROUP BY outcome").to_pylist()
@@ -112,7 +119,7 @@ class Installation:
 
     def explain(self, break_id: str) -> Json:
         """Evidence of the break whose id starts with `break_id`. Raises PermanentError for none or several."""
-        return evidence_of(self.warehouse, self._only(break_id), self.rules)
+        return evidence_of(self.warehouse, self._only(break_id), self.rules, self.originals)
 
     def redrive(self, run: str) -> list[Json]:
         """Redrive one execution (or all failed ones) and wait for the outcome; raises PermanentError for none."""

@@ -17,8 +17,9 @@ WHERE quarantine_id = :id ORDER BY retried_at, execution
 """
 _FOUND = """
 SELECT q.quarantine_id, q.message_id, q.feed, q.recv_ts, q.code, q.reason, q.detail, q.raw, q.dialect,
-  q.dialect_version, q.file, q.line, q.execution
-FROM quarantine q WHERE startswith(q.quarantine_id, :id) ORDER BY q.quarantine_id LIMIT 2
+  q.dialect_version, q.file, q.line, q.execution, m.sha256
+FROM quarantine q LEFT JOIN raw_message m ON m.message_id = q.message_id
+WHERE startswith(q.quarantine_id, :id) ORDER BY q.quarantine_id LIMIT 2
 """
 
 
@@ -32,7 +33,7 @@ def one(installation: Installation, prefix: str) -> Json:
     found = installation.warehouse.query(_FOUND, {"id": prefix}).to_pylist()
     if len(found) != 1:
         raise PermanentError(f"{'no quarantine row starts' if not found else 'several rows start'} with {prefix!r}")
-    row, raw = found[0], found[0]["raw"]
+    row, raw = found[0], installation.originals.of(found[0])
     tries = installation.warehouse.query(_TRIES, {"id": row["quarantine_id"]}).to_pylist()
     return {
         **_plain(row),
@@ -81,5 +82,9 @@ def _counts(installation: Installation, name: str) -> Json:
 
 
 def _plain(row: Json) -> Json:
-    kept = {name: value for name, value in row.items() if name not in ("raw", "lane", "number", "session", "outcome")}
+    kept = {
+        name: value
+        for name, value in row.items()
+        if name not in ("raw", "sha256", "lane", "number", "session", "outcome")
+    }
     return {**kept, "recv_ts": nanoseconds(row["recv_ts"])}

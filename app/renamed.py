@@ -16,6 +16,7 @@ from domain.ids import digest128
 from ingest.feeds import Feed, feeds_by_session
 from ingest.normalise import RawBatch
 from ingest.normalise_reference import Reference
+from ingest.originals import HERE, Originals
 from ingest.poison import normalise_with_care
 from matching.tables import prepare
 from warehouse.port import Warehouse
@@ -35,7 +36,7 @@ SELECT e.* FROM trade_event e JOIN match_version v ON v.record_id = e.record_id
 WHERE {_STRANGE} ORDER BY e.record_id
 """
 _MESSAGES = f"""
-SELECT v.record_id, v.uid, m.message_id, m.raw, m.session, m.number, m.lane, m.recv_ts
+SELECT v.record_id, v.uid, m.message_id, m.raw, m.sha256, m.session, m.number, m.lane, m.recv_ts
 FROM trade_event e JOIN match_version v ON v.record_id = e.record_id JOIN raw_message m ON m.message_id = e.message_id
 WHERE {_STRANGE} ORDER BY v.record_id
 """
@@ -61,23 +62,32 @@ def mapped(warehouse: Warehouse) -> bool:
     return bool(warehouse.query(_MAPPED).num_rows)
 
 
-def read_again(warehouse: Warehouse, feeds: Sequence[Feed], reference: Reference, *, execution: str, at_ns: int) -> int:
+def read_again(
+    warehouse: Warehouse,
+    feeds: Sequence[Feed],
+    reference: Reference,
+    *,
+    execution: str,
+    at_ns: int,
+    originals: Originals = HERE,
+) -> int:
     """Add a version of every live trade whose stranger has a name now; returns how many.
 
-    A second call adds nothing: a version is known by the trade and the name it gives.
+    A second call adds nothing: a version is known by the trade and the name it gives. `originals` has the bytes of
+    which the warehouse let its copy go.
     """
     prepare(warehouse)
     stored = warehouse.query(_TRADES)
     place = {record: number for number, record in enumerate(stored["record_id"].to_pylist())}
     added = 0
-    for pairs in (*_of_messages(warehouse, feeds, reference), _of_rows(warehouse, feeds, reference, stored)):
+    for pairs in (*_of_messages(warehouse, feeds, reference, originals), _of_rows(warehouse, feeds, reference, stored)):
         told = [(place[record], uid, read) for record, uid, read in pairs]
         added += _add(warehouse, stored, told, execution, at_ns)
     return added
 
 
 def _of_messages(
-    warehouse: Warehouse, feeds: Sequence[Feed], reference: Reference
+    warehouse: Warehouse, feeds: Sequence[Feed], reference: Reference, originals: Originals
 ) -> Iterator[list[tuple[str, str, Row]]]:
     """Trades of FIX messages with what these say now: record, uid, and that; so many at a time."""
     sessions = feeds_by_session(feeds)
@@ -89,7 +99,7 @@ def _of_messages(
         first.setdefault(row["record_id"], []).append(row["first_id"])
     for start in range(0, len(messages), MOST_AT_ONCE):
         piece = messages[start : start + MOST_AT_ONCE]
-        told = _told(piece, sessions, reference)
+        told = _told(originals.known(piece), sessions, reference)
         known = ((row, next((told[one] for one in first[row["record_id"]] if one in told), None)) for row in piece)
         yield [(row["record_id"], row["uid"], read) for row, read in known if read is not None]
 
@@ -121,6 +131,8 @@ def _plain(table: pa.Table) -> list[dict[str, Any]]:
 def _told(rows: Sequence[Row], feeds: Mapping[str, Feed], reference: Reference) -> dict[str, Row]:
     """What the messages say now, by record id."""
     once = list({row["message_id"]: row for row in rows}.values())
+    if not once:
+        return {}
     batch = RawBatch(
         messages=[row["raw"] for row in once],
         message_ids=[row["message_id"] for row in once],

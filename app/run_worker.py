@@ -168,7 +168,7 @@ def console_app(
         token=token,
         clock=installation.clock,
         metrics=lambda: bookkeeper.text(worker.lag()),
-        explain=lambda break_id: explain_break(installation.warehouse, break_id, names.tag),
+        explain=lambda break_id: explain_break(installation.warehouse, break_id, names.tag, installation.originals.of),
         tenant=settings.tenant,
         actor="service",
         base_ccy=settings.base_currency,

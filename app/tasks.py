@@ -16,6 +16,7 @@ from alerting.triage import TriagePolicy
 from anomaly.port import Scorer
 from anomaly.score import score_changes
 from app import reference_held, renamed, session_facts
+from app.archive import originals
 from app.feed_terms import feed_terms
 from app.file_feeds import KIND as FILE
 from app.file_feeds import take_file
@@ -109,7 +110,7 @@ class Tasks:
         if renamed.mapped(self.warehouse):
             renamed.read_again(
                 self.warehouse, self.settings.feeds, self.reference.current(), execution=task["execution"],
-                at_ns=task["as_of"],
+                at_ns=task["as_of"], originals=originals(self.settings),
             )  # fmt: skip
 
         def run(warehouse: Warehouse, scope: Scope) -> MatchResult:
@@ -192,6 +193,7 @@ class Tasks:
             Selection.model_validate(task["select"]),
             execution=task["execution"],
             at_ns=task["as_of"],
+            originals=originals(self.settings),
         )
 
     def _feed(self, task: Json) -> Feed:

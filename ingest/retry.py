@@ -14,6 +14,7 @@ from domain.schema import arrow_schema
 from ingest.feeds import Feed
 from ingest.normalise import QUARANTINE, Normalised, RawBatch
 from ingest.normalise_reference import Reference
+from ingest.originals import HERE, Originals
 from ingest.poison import normalise_with_care, poisoned
 from ingest.store import prepare, store_again
 from warehouse.port import Warehouse
@@ -22,7 +23,7 @@ from warehouse.port import Warehouse
 _HEALED = "(SELECT 1 FROM quarantine_retry r WHERE r.quarantine_id = q.quarantine_id AND r.healed)"
 _OPEN = f"""
 SELECT q.quarantine_id, q.message_id, q.feed, q.recv_ts, q.code, q.reason, q.detail, q.raw, q.dialect,
-  q.dialect_version, q.file, q.line, m.session, m.number, m.lane, m.outcome
+  q.dialect_version, q.file, q.line, m.session, m.number, m.lane, m.outcome, m.sha256
 FROM quarantine q JOIN raw_message m ON m.message_id = q.message_id
 WHERE NOT EXISTS {_HEALED}
 """
@@ -81,18 +82,20 @@ def retry(
     *,
     execution: str,
     at_ns: int,
+    originals: Originals = HERE,
 ) -> RetryCounts:
     """Read the selection again, store what can be read now, and record the outcome of each message.
 
     Each message once per execution: a second call with its name returns the same counts. A message that the reader or
-    the warehouse fails on is refused again and keeps no other from being read. `feeds` are by session.
+    the warehouse fails on is refused again and keeps no other from being read. `feeds` are by session; `originals`
+    has the bytes of which the warehouse let its copy go. Raises PermanentError where they are gone from there too.
     """
     prepare(warehouse)
     done = set(warehouse.query(_MINE, {"execution": execution})["quarantine_id"].to_pylist())
     held = still_held(warehouse, selection)
     rows = [row for row in held if row["session"] in feeds and row["quarantine_id"] not in done]
     if rows:
-        _settle(warehouse, rows, feeds, reference, {"retried_at": at_ns, "execution": execution})
+        _settle(warehouse, originals.filled(rows), feeds, reference, {"retried_at": at_ns, "execution": execution})
     counts = {row["outcome"]: row["n"] for row in warehouse.query(_COUNTS, {"execution": execution}).to_pylist()}
     return RetryCounts(
         messages=sum(counts.values()),

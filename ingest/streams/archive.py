@@ -37,6 +37,12 @@ class Archive:
         batch = read_lane(directory, lane, str(position_before(directory, number)), 1, None)
         return bytes(batch.envelopes[0].messages[0])
 
+    def held(self, lane: str) -> tuple[int, int]:
+        """First and last number of the lane's messages that are here; (1, 0) for none."""
+        directory = lane_directory(self.root, lane)
+        mark, firsts = read_mark(directory), segment_firsts(directory)
+        return (firsts[0], mark.number) if mark is not None and firsts else (1, 0)
+
     def seal(self, lane: str, limit: int) -> int:
         """Seal at most `limit` whole segments of a lane; returns the bytes saved."""
         return seal_whole(lane_directory(self.root, lane), limit)
