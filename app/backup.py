@@ -15,6 +15,7 @@ from app.paths import DataDir
 from app.settings import Settings
 from domain.clock import Clock
 from domain.errors import PermanentError
+from ingest.files.archive import FileArchive
 from ingest.streams.durable import sync_directory
 from ingest.streams.segment_copy import copy_lane
 from ingest.streams.segment_files import lane_directory, lane_names
@@ -43,10 +44,10 @@ def back_up(settings: Settings, warehouse: Warehouse, clock: Clock, folder: Path
     """Copy the installation into `folder`, new or empty, while it goes on working.
 
     The order makes the copies agree without stopping anything. The engine with the ledger comes first, then the
-    warehouse, the tickets, and the raw log last: each may know more than the one before, never less. What the later
-    ones know more is found again under its own names, so nothing is lost and nothing happens twice. A folder without
-    its manifest is no backup: it is written last. Raises PermanentError when the folder is not empty or the warehouse
-    is not a file.
+    warehouse, the tickets, the files received, and the raw log last: each may know more than the one before, never
+    less. What the later ones know more is found again under its own names, so nothing is lost and nothing happens
+    twice. A folder without its manifest is no backup: it is written last. Raises PermanentError when the folder is not
+    empty or the warehouse is not a file.
     """
     if not isinstance(warehouse, DuckDbWarehouse):
         raise PermanentError("backup: the warehouse is not a file of this installation; back it up where it is")
@@ -66,6 +67,8 @@ def back_up(settings: Settings, warehouse: Warehouse, clock: Clock, folder: Path
         if (data.root / name).is_file():
             shutil.copy2(data.root / name, folder / name)
     _copy_folder(data.sessions, target.sessions)
+    # What was received meanwhile is read under its own name by whoever finds its receipt.
+    FileArchive(data.files).copy_to(target.files)
     lanes = {
         lane: copy_lane(lane_directory(data.raw, lane), lane_directory(target.raw, lane))
         for lane in lane_names(data.raw)

@@ -34,6 +34,13 @@ SELECT f.feed, count(*) AS n FROM file_manifest f WHERE f.status = 'LOADED' AND 
   AND NOT EXISTS (SELECT 1 FROM raw_message m WHERE m.feed = f.feed AND m.session = f.feed || '/' || f.name)
 GROUP BY f.feed
 """
+_LACKING = """
+SELECT f.feed, count(*) AS n FROM file_manifest f LEFT JOIN (
+  SELECT m.session, count(*) AS n FROM raw_message m
+  WHERE m.session IN (SELECT x.feed || '/' || x.name FROM file_manifest x) GROUP BY m.session) s
+  ON s.session = f.feed || '/' || f.name
+WHERE f.status = 'LOADED' AND coalesce(s.n, 0) < f.row_count GROUP BY f.feed
+"""
 _ALERTS = """
 SELECT alert_key, state FROM alert
 QUALIFY row_number() OVER (PARTITION BY alert_key ORDER BY noted_at DESC, state) = 1
@@ -82,8 +89,9 @@ def check(warehouse: Warehouse, feed: str | None = None, day: date | None = None
     others = "\n  ".join(_OTHER.format(table=table) for table in _NO_TRADE)
     lost = _by_feed(warehouse, _WITHOUT_FACT.format(chosen=chosen, others=others), params)
     bare = _by_feed(warehouse, _WITHOUT_REASON.format(chosen=chosen), params)
+    lacking = {} if day is not None else _by_feed(warehouse, _LACKING, {})
     absent = {} if day is not None else _by_feed(warehouse, _WITHOUT_FILE, {})
-    names = {feed} if feed is not None else {*counts, *absent, *_trading(warehouse, day)}
+    names = {feed} if feed is not None else {*counts, *absent, *lacking, *_trading(warehouse, day)}
     found = []
     for name in sorted(names):
         outcomes = counts.get(name, {})
@@ -92,6 +100,7 @@ def check(warehouse: Warehouse, feed: str | None = None, day: date | None = None
             _told(lost.get(name, 0), "{} counted as facts without a fact"),
             _told(bare.get(name, 0), "{} in quarantine without a reason"),
             _told(absent.get(name, 0), "{} of the manifest without a message", "file"),
+            _told(lacking.get(name, 0), "{} with fewer messages than its rows", "file"),
             _told(sum(n for kind, n in outcomes.items() if kind not in OUTCOMES), "{} without an outcome"),
             _told(len(placed.offenders), "{} in no group and no break, or in several", "live fact"),
             _told(len(placed.unmatched), "{} that no run has seen", "fact"),

@@ -1,6 +1,7 @@
 """Files of feeds that the service took in: read from the archive, stored once as facts, each with a manifest row."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pyarrow as pa
@@ -33,6 +34,18 @@ _KNOWN = "SELECT name, status FROM file_manifest WHERE feed = :feed AND file_id 
 def archive_of(settings: Settings) -> FileArchive:
     """The files this installation received."""
     return FileArchive(DataDir(settings.data_dir).files)
+
+
+def unread(settings: Settings, warehouse: Warehouse) -> Mapping[str, int]:
+    """Files received that no execution has read, by feed."""
+    archive = archive_of(settings)
+    rows = warehouse.query("SELECT feed, name, file_id FROM file_manifest").to_pylist() if archive.feeds() else []
+    read = {(row["feed"], row["name"], row["file_id"]) for row in rows}
+    left = {
+        feed: sum((feed, one.called, one.sha256) not in read for one in archive.receipts(feed))
+        for feed in archive.feeds()
+    }
+    return {feed: n for feed, n in left.items() if n}
 
 
 def take_file(

@@ -31,7 +31,7 @@ class _Watched:
     inbox: Inbox
     due: float = float("-inf")
     look: Future[Look] | None = None
-    looked: bool = False
+    looks: int = 0
     waiting: int = 0
     pending: deque[Receipt] = field(default_factory=deque)
     running: str | None = None
@@ -39,7 +39,7 @@ class _Watched:
 
     @property
     def quiet(self) -> bool:
-        return self.looked and not self.waiting and not self.pending and self.running is None
+        return bool(self.looks) and not self.waiting and not self.pending and self.running is None
 
 
 class FilePoller:
@@ -71,6 +71,11 @@ class FilePoller:
     def idle(self) -> bool:
         """True when every folder was looked at and all that came is reconciled."""
         return all(watched.quiet for watched in self._watched.values())
+
+    @property
+    def looks(self) -> int:
+        """How many looks at its folder the feed looked at least often has had."""
+        return min((watched.looks for watched in self._watched.values()), default=0)
 
     def waiting(self) -> dict[str, int]:
         """Files per feed that are there and not read yet."""
@@ -141,7 +146,7 @@ class FilePoller:
         except (OSError, ValueError) as error:
             # A disk that is full, a pattern nobody can read: this feed waits, the others go on.
             found = Look((), 0, {feed: f"files cannot be taken in: {error}"})
-        watched.looked, watched.waiting = True, found.waiting
+        watched.looks, watched.waiting = watched.looks + 1, found.waiting
         watched.pending.extend(found.taken)
         for receipt in found.taken:
             logger.info("file received: %s, %d bytes", receipt.called, receipt.size, extra={"feed": feed})
@@ -158,7 +163,7 @@ class FilePoller:
         """Feeds whose next file may be read: none beside reference data that is still to be read."""
         feeds = list(self._watched.values())
         first = [one for one in feeds if one.inbox.feed.contents == REFERENCE]
-        busy = any(one.pending or one.running is not None or not one.looked for one in first)
+        busy = any(one.pending or one.running is not None or not one.looks for one in first)
         for watched in first if busy else feeds:
             if watched.pending and watched.running is None:
                 yield watched

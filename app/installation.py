@@ -20,7 +20,7 @@ from app.derived import derived_hash
 from app.evidence import evidence_of
 from app.feed_terms import feed_terms
 from app.fencing import Fencing
-from app.file_feeds import LANE
+from app.file_feeds import LANE, unread
 from app.paths import DataDir
 from app.playbooks import open_playbooks
 from app.reference import load_calendars, load_files
@@ -92,6 +92,8 @@ class Installation:
         problems = []
         if received != accounted:
             problems.append(f"{received - accounted} messages of the raw log have no outcome yet{self._parked()}")
+        if left := sum(unread(self.settings, self.warehouse).values()):
+            problems.append(f"{left} files were received and not read yet{self._parked()}")
         if not placed.holds:
             problems.append(f"{len(placed.offenders)} live facts misplaced, {len(placed.unmatched)} not matched yet")
         if not told.complete:

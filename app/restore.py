@@ -12,11 +12,13 @@ from app import build
 from app.backup import MANIFEST, verified
 from app.derived import derived_hash
 from app.feed_terms import feed_terms
+from app.file_feeds import LANE
 from app.paths import DataDir
 from app.settings import Settings
 from app.supervise import hold
 from domain.clock import Clock
 from domain.errors import PermanentError
+from ingest.files.archive import FileArchive
 from ingest.streams.segment import SegmentStream
 from matching.rebuild import rebuild
 from warehouse.duckdb import DuckDbWarehouse
@@ -25,6 +27,12 @@ from warehouse.port import Warehouse
 
 _AT_ONCE = 50_000
 _HASHES = "SELECT number, sha256 FROM raw_message WHERE session = :s AND number BETWEEN :first AND :last"
+# Of the files the warehouse knows, those that came in by a folder; others were loaded from a lake.
+_FILES = f"""
+SELECT f.feed, f.name, f.file_id FROM file_manifest f WHERE EXISTS (
+  SELECT 1 FROM raw_message m WHERE m.session = f.feed || '/' || f.name AND m.lane = '{LANE}' || f.feed)
+ORDER BY f.feed, f.name
+"""
 _HIGHEST = "SELECT lane, max(number) AS last FROM raw_message GROUP BY lane"
 
 
@@ -42,9 +50,9 @@ class Restored:
 def restore(settings: Settings, folder: Path, clock: Clock) -> Restored:
     """Put the backup in `folder` into the settings' data directory, which must not hold anything.
 
-    Before anything is kept the copy is proved: every file has its hash, the raw log can be read from end to end and
-    holds every message the warehouse names byte for byte, and replaying every Match run gives the derived tables that
-    were backed up.
+    Before anything is kept the copy is proved: every file has its hash, those received their content's, the raw log
+    can be read from end to end and holds every message the warehouse names byte for byte, and replaying every Match run
+    gives the derived tables that were backed up.
     Raises PermanentError that says what does not hold; the data directory is then as it was.
     """
     data = DataDir(settings.data_dir)
@@ -76,6 +84,7 @@ def _proved(settings: Settings, staging: DataDir, manifest: Mapping[str, Any], c
     try:
         migrate(warehouse)
         last = _read_through(staging.raw, warehouse)
+        _check_files(FileArchive(staging.files), warehouse)
         for lane, number in manifest["lanes"].items():
             if last.get(lane, 0) != number:
                 raise PermanentError(f"raw log: lane {lane} ends at {last.get(lane, 0)}, the backup says {number}")
@@ -113,6 +122,15 @@ def _read_through(raw: Path, warehouse: Warehouse) -> dict[str, int]:
                     if hashes.get(number) not in (None, sha256(message).hexdigest()):
                         raise PermanentError(f"raw log: message {number} of {lane} is not the one the warehouse knows")
     return last
+
+
+def _check_files(archive: FileArchive, warehouse: Warehouse) -> None:
+    """Every file that is kept has its hash, and every file the warehouse knows by its content was received."""
+    archive.check()
+    known = {feed: {receipt.sha256 for receipt in archive.receipts(feed)} for feed in archive.feeds()}
+    for row in warehouse.query(_FILES).to_pylist():
+        if row["file_id"] not in known.get(row["feed"], ()):
+            raise PermanentError(f"files: {row['name']} of {row['feed']} is in the warehouse and was never received")
 
 
 def _check_lanes(warehouse: Warehouse, last: Mapping[str, int]) -> None:

@@ -20,6 +20,7 @@ from app.archive import originals
 from app.feed_terms import feed_terms
 from app.file_feeds import KIND as FILE
 from app.file_feeds import take_file
+from app.file_retry import retry_files
 from app.match_care import match_with_care
 from app.reference_cache import ReferenceCache
 from app.settings import Settings
@@ -186,15 +187,11 @@ class Tasks:
         raise PermanentError(f"parked after {row['error']}: {_cause_text(row['cause'])}")
 
     def _retried(self, task: Json) -> RetryCounts:
-        return retry(
-            self.warehouse,
-            self.feeds,
-            self.reference.current(),
-            Selection.model_validate(task["select"]),
-            execution=task["execution"],
-            at_ns=task["as_of"],
-            originals=originals(self.settings),
-        )
+        chosen, reference = Selection.model_validate(task["select"]), self.reference.current()
+        run = {"execution": task["execution"], "at_ns": task["as_of"]}
+        retry_files(self.settings, self.warehouse, reference, chosen, **run)
+        # Counts both: they are read back by execution.
+        return retry(self.warehouse, self.feeds, reference, chosen, originals=originals(self.settings), **run)
 
     def _feed(self, task: Json) -> Feed:
         feed = next((feed for feed in self.settings.feeds if feed.name == task["lane"]), None)

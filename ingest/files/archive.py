@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -137,6 +138,17 @@ class FileArchive:
         for name in old:
             self._path(feed, name).unlink(missing_ok=True)
         return len(old)
+
+    def copy_to(self, root: Path) -> None:
+        """Write all of it below another folder, receipts before files: none is copied without the file it names."""
+        for feed in self.feeds():
+            source, target = self._folder(feed), FileArchive(root)._folder(feed)
+            target.mkdir(parents=True, mode=0o700)
+            notes = (source / _NOTES).read_bytes()
+            (target / _NOTES).write_bytes(notes[: notes.rfind(b"\n") + 1])
+            (target / _NOTES).chmod(_OWNER_ONLY)
+            for path in sorted(source.glob("*.zst")):
+                shutil.copy2(path, target / path.name)
 
     def check(self) -> int:
         """Read every file that is here and hold it against its name; returns how many. Raises PermanentError."""

@@ -1,0 +1,125 @@
+"""Quarantined rows of files read again: the whole file from the archive, by the dialects and reference data of now."""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from app.file_feeds import LANE, archive_of, came_at, of_feed, read_archived
+from app.settings import Settings
+from domain.errors import PermanentError
+from domain.facts import QUARANTINE_RETRY
+from domain.schema import arrow_schema
+from ingest.feeds import Feed
+from ingest.files.file_dialect import file_dialect
+from ingest.files.manifest import LOADED
+from ingest.normalise import Normalised
+from ingest.normalise_reference import Reference
+from ingest.retry import Selection, nanoseconds, still_held
+from ingest.store import prepare, store, store_again
+from warehouse.port import Warehouse
+
+Row = dict[str, Any]
+_MINE = "SELECT quarantine_id FROM quarantine_retry WHERE execution = :execution"
+_FILE = """
+SELECT file_id, status, recv_time_utc FROM file_manifest WHERE feed = :feed AND name = :name AND status <> 'REPEATED'
+QUALIFY row_number() OVER (PARTITION BY feed, name ORDER BY recv_time_utc DESC, status) = 1
+"""
+_SCHEMA = arrow_schema(QUARANTINE_RETRY)
+_MOVED = "the file's rows stand elsewhere now; this one was not found again"
+
+
+def retry_files(
+    settings: Settings, warehouse: Warehouse, reference: Reference, selection: Selection, *, execution: str, at_ns: int
+) -> None:
+    """Read the files again that the selection's rows came in, store what can be read now, record what became of each.
+
+    Each row once per execution. A file that could not be used at all is loaded whole where it can be used now.
+    """
+    held = [row for row in still_held(warehouse, selection) if row["lane"].startswith(LANE)]
+    done = set(warehouse.query(_MINE, {"execution": execution})["quarantine_id"].to_pylist())
+    if held:
+        prepare(warehouse)
+        # A dialect of files may have been mended while the service runs.
+        file_dialect.cache_clear()
+    feeds = {feed.name: feed for feed in settings.feeds}
+    stamp = {"retried_at": at_ns, "execution": execution}
+    held.sort(key=lambda row: (row["session"], row["number"]))
+    for session, rows in groupby(held, key=lambda row: str(row["session"])):
+        chosen = [row for row in rows if row["quarantine_id"] not in done]
+        feed = feeds.get(chosen[0]["feed"]) if chosen else None
+        if feed is not None:
+            _again(settings, warehouse, reference, feed, session.removeprefix(f"{feed.name}/"), chosen, stamp)
+
+
+def _again(
+    settings: Settings, warehouse: Warehouse, reference: Reference, feed: Feed, called: str, rows: Sequence[Row],
+    stamp: Row,
+) -> None:  # fmt: skip
+    known = warehouse.query(_FILE, {"feed": feed.name, "name": called}).to_pylist()
+    try:
+        data = archive_of(settings).read(feed.name, known[0]["file_id"]) if known else None
+    except PermanentError as error:
+        _record(warehouse, [_told(row, {"reason": "no_file", "detail": str(error)}, stamp) for row in rows])
+        return
+    if data is None:
+        return
+    batch, entry = read_archived(warehouse, feed, called, data, reference)
+    batch = of_feed(batch, feed, nanoseconds(known[0]["recv_time_utc"]))
+    loads = entry["status"][0].as_py() == LOADED
+    if loads and known[0]["status"] != LOADED:
+        told = _retried([_told(row, {"outcome": "IGNORED"}, stamp) for row in rows])
+        # What is stored of the file till now is the one row that stood for all of it.
+        beside = {"file_manifest": came_at(entry, stamp["retried_at"]), "quarantine_retry": told}
+        store(warehouse, batch, stamp["execution"], beside)
+        return
+    with warehouse.transaction():
+        outcomes = store_again(warehouse, _only(batch, rows), stamp["execution"])
+        became: dict[str, str] = dict(
+            zip(outcomes["message_id"].to_pylist(), outcomes["outcome"].to_pylist(), strict=True)
+        )
+        refused = {row["message_id"]: row for row in batch.quarantine.to_pylist()}
+        _record(warehouse, [_told(row, _found(row, became, refused), stamp) for row in rows])
+
+
+def _found(row: Row, became: Mapping[str, str], refused: Mapping[str, Row]) -> Row:
+    """What became of a held row: its outcome, or why it is refused still."""
+    name = row["message_id"]
+    if name in refused:
+        return {part: refused[name][part] for part in ("reason", "detail", "dialect", "dialect_version")}
+    if name in became:
+        return {"outcome": became[name]}
+    if set(became.values()) <= {"QUARANTINE"} and refused:
+        # Nothing of the file can be read any more: what is told of it is told of its rows.
+        return _found({**row, "message_id": min(refused)}, became, refused)
+    # The file's own row, as of a column nobody knew, is gone once it is known; a row that is not found stays.
+    return {"outcome": "IGNORED"} if row["number"] == 0 else {"reason": row["reason"], "detail": _MOVED}
+
+
+def _only(batch: Normalised, rows: Sequence[Row]) -> Normalised:
+    """The held messages alone, those whose bytes are the same."""
+    held = pa.table({"id": [row["message_id"] for row in rows], "raw": [row["raw"] for row in rows]})
+    at = pc.index_in(batch.messages["message_id"], held["id"])
+    raws = held["raw"].take(pc.fill_null(at, 0)).cast(batch.messages["raw"].type)
+    same = pc.and_(pc.is_valid(at), pc.equal(batch.messages["raw"], raws))
+    messages = batch.messages.filter(same)
+    ids = messages["message_id"].combine_chunks()
+    trades = batch.trades.filter(pc.is_in(batch.trades["message_id"], ids))
+    facts = {name: table.filter(pc.is_in(table["message_id"], ids)) for name, table in batch.facts.items()}
+    return Normalised(trades, batch.fees, batch.identifiers, messages, batch.quarantine, facts)
+
+
+def _told(row: Row, became: Row, stamp: Row) -> Row:
+    known = {"quarantine_id": row["quarantine_id"], "message_id": row["message_id"]}
+    healed = "outcome" in became and became["outcome"] != "QUARANTINE"
+    return {**known, "outcome": "QUARANTINE", **became, "healed": healed, **stamp}
+
+
+def _retried(told: Sequence[Row]) -> pa.Table:
+    return pa.Table.from_pylist(list(told), schema=_SCHEMA)
+
+
+def _record(warehouse: Warehouse, told: Sequence[Row]) -> None:
+    warehouse.append("quarantine_retry", _retried(told))
