@@ -3,12 +3,12 @@
 import hashlib
 import json
 
-from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from alerting.service import http
 from alerting.service.http import Service, answered, style
+from alerting.service.multipart import parts
 from alerting.service.records import Actor, Refusal, not_found
 from alerting.service.store import Record
 from alerting.service.table_api import condition
@@ -91,16 +91,15 @@ class AttachmentApi:
 
     async def _upload(self, request: Request) -> Response:
         actor = self._service.sign_in.actor(request)
-        try:
-            form = await request.form()
-        except (AssertionError, RuntimeError) as problem:
-            raise Refusal(501, "Not supported here", "uploads as forms need the package python-multipart") from problem
-        files = [value for value in form.values() if isinstance(value, UploadFile)]
+        found = parts(request.headers.get("Content-Type", ""), await request.body())
+        files = [part for part in found if part.file_name]
         if not files:
             raise Refusal(400, "Required multipart content not present", "one part has to be the file")
-        raw = await files[0].read()
-        place = (str(form.get("table_name", "")), str(form.get("table_sys_id", "")), files[0].filename or "")
-        return self._stored(request, actor, *place, files[0].content_type or "", raw)
+        given = {part.name: part.text for part in found if not part.file_name}
+        file = files[0]
+        kind = file.kind or given.get("content_type", "")
+        place = (given.get("table_name", ""), given.get("table_sys_id", ""), file.file_name)
+        return self._stored(request, actor, *place, kind, file.content)
 
     def _stored(
         self, request: Request, actor: Actor, table_name: str, table_sys_id: str, name: str, kind: str, raw: bytes

@@ -142,6 +142,32 @@ def test_files_on_a_record(service, api):
     assert httpx.get(f"{service.url}/api/now/attachment/{record['sys_id']}/file").status_code == 401
 
 
+def test_a_file_comes_as_a_form_byte_for_byte(api, service):
+    (sys_id,) = make(api, 1)
+    content = bytes(range(256)) + b"\r\n--not the boundary\r\n\r\n--"
+    place = {"table_name": "incident", "table_sys_id": sys_id}
+    upload = "/api/now/attachment/upload"
+    stored = api.post(upload, data=place, files={"uploadFile": ('Größe "1".bin', content, "application/x-thing")})
+    record = stored.json()["result"]
+    assert stored.status_code == 201 and record["size_bytes"] == str(len(content))
+    assert (record["file_name"], record["content_type"]) == ("Größe 1.bin", "application/x-thing")
+    assert api.get(f"/api/now/attachment/{record['sys_id']}/file").content == content
+    empty = api.post(upload, data=place, files={"f": ("empty.txt", b"", "text/plain")})
+    assert empty.status_code == 201 and empty.json()["result"]["size_bytes"] == "0"
+    kind = {"Content-Type": "multipart/form-data; boundary=X"}
+    whole = b'--X\r\nContent-Disposition: form-data; name="f"; filename="a"\r\n\r\nbytes\r\n--X--\r\n'
+    for wrong, headers, status in (
+        (whole, {"Content-Type": "application/json"}, 415),
+        (whole, {"Content-Type": "multipart/form-data"}, 400),
+        (whole[:-5], kind, 400),
+        (b"", kind, 400),
+        (b"--X\r\nno end of headers\r\n--X--\r\n", kind, 400),
+        (whole, kind, 400),  # no table_name
+        (b'--X\r\nContent-Disposition: form-data; name="table_name"\r\n\r\nincident\r\n--X--\r\n', kind, 400),
+    ):
+        assert api.post(upload, content=wrong, headers=headers).status_code == status, (wrong, headers)
+
+
 def test_an_import_set_coalesces(api):
     path = "/api/now/import/u_tieout_import"
     row = {"u_correlation_id": "c-1", "short_description": "first"}
