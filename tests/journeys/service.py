@@ -230,9 +230,10 @@ class Service:
 
     def settle(self) -> None:
         """Wait until everything accepted is reconciled."""
-        until(self._idle, "everything accepted is reconciled", pause=0.15)
+        until(self.idle, "everything accepted is reconciled", pause=0.15)
 
-    def _idle(self) -> bool:
+    def idle(self) -> bool:
+        """Whether it answers, and everything accepted is reconciled."""
         with contextlib.suppress(ServiceError):
             return bool(self.client.get("/api/progress")["idle"])
         return False
