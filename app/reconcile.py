@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.as_known_files import known_files, only_known
+from app.reconcile_ahead import Ahead, readers
 from app.reconcile_folder import read_feeds
 from app.reconcile_inputs import Loaded, ReconcileError, Source, load, read_map, sources, write_draft
-from app.reconcile_lane import compiled_lane
+from app.reconcile_lane import bytes_of, compiled_lane
 from app.reconcile_links import align_names, infer_prime_brokers, link_accounts, link_instruments
 from app.reconcile_match import Given, file_note, known_at, latest, leave_out, merge, places_of, tie_out
 from app.reconcile_rules import rule_set
@@ -104,8 +105,11 @@ def _by_settings(options: ReconcileOptions, config: Path) -> Report:
     as_of_ns, known_ns = _times(options)
     settings = load_settings(config)
     rules = rule_set(options.rules or settings.rules, options.tolerances)
-    with TemporaryDirectory(prefix="tieout-") as aside, _in_memory() as warehouse:
-        waiting = [given_by(settings, config, warehouse, as_of_ns, known_ns, Shelf(Path(aside)))]
+    size = bytes_of(settings, config.resolve().parent)
+    with TemporaryDirectory(prefix="tieout-") as aside, readers(size) as ahead, _in_memory() as warehouse:
+        waiting = [given_by(settings, config, warehouse, as_of_ns, known_ns, Shelf(Path(aside)), ahead)]
+        if ahead is not None:
+            ahead.end()
         return tie_out(warehouse, waiting.pop(), rules, as_of_ns)
 
 
@@ -116,10 +120,11 @@ def given_by(
     as_of_ns: int | None,
     known_ns: int | None = None,
     shelf: Shelf | None = None,
+    ahead: Ahead | None = None,
 ) -> Given:
     """What the files of the settings' feeds say, with reference data and calendars loaded into `warehouse`.
 
-    With a `shelf` records that are many wait there until they are stored.
+    With a `shelf` records that are many wait there until they are stored; files may be read `ahead`.
     """
     loaded = load_files(warehouse, settings)
     fed = [name for name in FED if any(feed.contents == "reference" for feed in settings.feeds)]
@@ -127,7 +132,8 @@ def given_by(
     dialects = load_dialects(settings.dialects)
     base = config.resolve().parent
     reference = replace(load_reference(warehouse, dialects), jit=compiled_lane(settings, base))
-    given = _with_reference(read_feeds(settings, base, reference, known, keep_raw=False, shelf=shelf), loaded)
+    read = read_feeds(settings, base, reference, known, keep_raw=False, shelf=shelf, ahead=ahead)
+    given = _with_reference(read, loaded)
     batch, unknown = only_known(given.batch, known_ns)
     batch, later = known_at(batch, as_of_ns)
     load_calendars(warehouse, datetime.fromtimestamp(latest(batch.trades) // _SECOND_NS, UTC).date())

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from app.reconcile_ahead import Ahead, Job, Terms
 from app.reconcile_inputs import ReconcileError, read_file, read_map
 from app.reconcile_match import Given, file_note, merge, places_of
-from app.reconcile_shelf import Shelf
+from app.reconcile_shelf import Shelf, taken
 from app.reconcile_store import without_raw
 from app.report import FileNote
 from app.report_words import count
@@ -17,7 +18,8 @@ from app.settings import Settings
 from app.table_feeds import whole_table
 from domain.errors import PermanentError, TransientError
 from ingest.feeds import Feed
-from ingest.files.batch import FileBatch, batch_from_file, received
+from ingest.files.arrival import Arrival
+from ingest.files.batch import FileBatch, batch_from_file, one_by_one, received
 from ingest.files.csv_map import CsvMap
 from ingest.files.file_dialect import FileDialect, file_dialect, is_file_dialect
 from ingest.files.manifest import EMPTY as EMPTY_FILE
@@ -48,6 +50,7 @@ class _Found:
     manifest: list[FileEntry] = field(default_factory=list)
     keep_raw: bool = True
     shelf: Shelf | None = None
+    ahead: Ahead | None = None
 
     def add(self, part: Normalised) -> None:
         """What one file brought, without its bytes where they are not kept: a large day is gigabytes of them."""
@@ -65,6 +68,11 @@ class _File:
     name: str
     data: bytes
     sha256: str
+    size: int
+
+
+def _file(feed: Feed, path: Path, name: str, data: bytes = b"") -> _File:
+    return _File(feed, path, name, data, sha256(data).hexdigest(), len(data))
 
 
 def read_feeds(
@@ -75,20 +83,23 @@ def read_feeds(
     *,
     keep_raw: bool = True,
     shelf: Shelf | None = None,
+    ahead: Ahead | None = None,
 ) -> Given:
     """Every file of every feed with a `path_glob` (from `base`), in feed order and file name order.
 
     Feeds of reference data come first: what they say counts for the others, unless it contradicts what is `known` (rows
     of reference tables). A file that cannot be used is told and set aside with its reason, and the rest goes on.
     Without `keep_raw` messages have none of their bytes, which the files hold; `shelf` is where what was read waits
-    instead of in memory. Raises ReconcileError when the settings
-    name no file at all, a pattern is none, or two feeds claim one file.
+    instead of in memory; with one, and without their bytes, files may be read `ahead` by other processes. Raises
+    ReconcileError when the settings name no file at all, a pattern is none, or two feeds claim one file.
     """
     globbed = [feed for feed in settings.feeds if feed.path_glob is not None or feed.table is not None]
     if not globbed:
         raise ReconcileError("feeds: none has a path_glob or a table, so there is nothing to read")
     found, known_rows = _Found(keep_raw=keep_raw, shelf=shelf), dict(known or {})
     for feed in sorted(settings.feeds, key=lambda feed: feed.contents != REFERENCE):
+        if feed.contents != REFERENCE and ahead is not None and found.ahead is None:
+            found.ahead = _read_ahead(ahead, settings, base, reference, found)
         if feed.table is not None:
             _read_table(settings, feed, base, reference, found)
         elif feed.path_glob is None:
@@ -113,6 +124,20 @@ def read_feeds(
     )  # fmt: skip
 
 
+def _read_ahead(ahead: Ahead, settings: Settings, base: Path, reference: Reference, found: _Found) -> Ahead:
+    """Readers at work on the files of all feeds but those of reference data, which are known by now."""
+    assert found.shelf is not None and not found.keep_raw
+    jobs = {
+        path: Job(path, _name(path, base), feed, read_map(feed.map))
+        for feed in settings.feeds
+        if feed.contents != REFERENCE and feed.table is None and feed.path_glob is not None
+        and (feed.contents == "trades" or is_file_dialect(feed.dialect))
+        for path in _paths(feed, base, found)
+    }  # fmt: skip
+    ahead.begin(jobs, Terms(reference, found.shelf.folder, found.shelf.worth_bytes, reference.jit is not None))
+    return ahead
+
+
 def read_object(
     feed: Feed, name: str, data: bytes, mapping: CsvMap, reference: Reference, dialect: FileDialect | None = None
 ) -> tuple[Normalised, pa.Table]:
@@ -129,7 +154,7 @@ def read_with_places(
 ) -> tuple[Normalised, pa.Table, dict[str, tuple[str, int | None]]]:
     """As `read_object`, and the file and line of what is in quarantine, by message id."""
     found = _Found()
-    _read_one(_File(feed, Path(name), name, data, sha256(data).hexdigest()), mapping, reference, found, dialect)
+    _read_one(_file(feed, Path(name), name, data), mapping, reference, found, dialect)
     return merge([_nothing(), *found.parts]), manifest_table(found.manifest), found.places
 
 
@@ -138,7 +163,8 @@ def refused_object(
 ) -> tuple[Normalised, pa.Table]:
     """A file that is not read for the reason told, as `read_object` gives one it cannot use; `head` is what is kept."""
     found = _Found()
-    _refused(_File(feed, Path(name), name, head, digest), FileRefused(name, 0, "unreadable_file", told), found)
+    file = _File(feed, Path(name), name, head, digest, len(head))
+    _refused(file, FileRefused(name, 0, "unreadable_file", told), found)
     return merge([_nothing(), *found.parts]), manifest_table([replace(found.manifest[0], size=size)])
 
 
@@ -153,17 +179,22 @@ def _read_files(feed: Feed, base: Path, reference: Reference, found: _Found) -> 
     seen: dict[str, str] = {}
     if not paths:
         missing = FileRefused(str(feed.path_glob), 0, "no_file", f"no file of {feed.name} matches this path_glob")
-        _set_aside(_File(feed, base, str(feed.path_glob), b"", sha256(b"").hexdigest()), missing, found)
+        _set_aside(_file(feed, base, str(feed.path_glob)), missing, found)
         found.notes.append(str(missing))
     for path in paths:
         name = _name(path, base)
+        answer = found.ahead.take(path) if found.ahead is not None else None
+        if answer is not None and answer.sha256 not in seen:
+            batch = replace(answer.batch, normalised=taken(answer.laid))
+            _read(_File(feed, path, name, b"", answer.sha256, answer.size), batch, answer.arrived, found)
+            seen[answer.sha256] = name
+            continue
         try:
             data = read_file(path)
         except ReconcileError as error:
-            file = _File(feed, path, name, b"", sha256(b"").hexdigest())
-            _refused(file, FileRefused(name, 0, "unreadable_file", str(error)), found)
+            _refused(_file(feed, path, name), FileRefused(name, 0, "unreadable_file", str(error)), found)
             continue
-        file = _File(feed, path, name, data, sha256(data).hexdigest())
+        file = _file(feed, path, name, data)
         if data and file.sha256 in seen:
             told = f"the same content as {seen[file.sha256]}, not read again"
             found.files.append(_unread(file, told))
@@ -180,12 +211,12 @@ def _read_files(feed: Feed, base: Path, reference: Reference, found: _Found) -> 
 
 def _read_table(settings: Settings, feed: Feed, base: Path, reference: Reference, found: _Found) -> None:
     """The whole table of a feed, as it is now."""
-    name, nothing = str(feed.table and feed.table.name), sha256(b"").hexdigest()
+    name = str(feed.table and feed.table.name)
     try:
         batch = whole_table(settings, feed, reference)
     except (FileRefused, TransientError, PermanentError) as error:
         told = error.detail if isinstance(error, FileRefused) else str(error)
-        _refused(_File(feed, base / name, name, b"", nothing), FileRefused(name, 0, "unreadable_table", told), found)
+        _refused(_file(feed, base / name, name), FileRefused(name, 0, "unreadable_table", told), found)
         return
     messages = batch.normalised.messages
     content = sha256("".join(messages["sha256"].to_pylist()).encode()).hexdigest()
@@ -194,7 +225,7 @@ def _read_table(settings: Settings, feed: Feed, base: Path, reference: Reference
     batch, arrived = received(batch, feed)
     found.add(batch.normalised)
     called = str(messages["session"][0]).removeprefix(f"{feed.name}/") if messages.num_rows else name
-    entry = _entry(_File(feed, base / name, called, b"", content), LOADED, messages.num_rows)
+    entry = _entry(_File(feed, base / name, called, b"", content, 0), LOADED, messages.num_rows)
     found.manifest.append(replace(entry, business_date=batch.business_date, received_ns=arrived.at_ns))
     size = sum(messages["length"].to_pylist())
     found.files.append(file_note(name, name, feed, content, size, batch))
@@ -210,7 +241,15 @@ def _read_one(
         dialect = file_dialect(feed.dialect)
     try:
         batch = batch_from_file(
-            file.data, file.name, feed, mapping, reference, recorded=True, dialect=dialect, lay=found.laid
+            file.data,
+            file.name,
+            feed,
+            mapping,
+            reference,
+            recorded=True,
+            dialect=dialect,
+            lay=found.laid,
+            share=one_by_one if found.ahead is None else found.ahead.share,
         )
     except FileRefused as error:
         _refused(file, error, found)
@@ -226,19 +265,26 @@ def _read_one(
         return False
     batch, arrived = received(with_gaps(batch, feed, file.name), feed)
     # Of a FIX log every part was laid aside as it was read.
-    found.add(batch.normalised if batch.kind == "fix" else found.laid(batch.normalised))
+    laid = batch.normalised if batch.kind == "fix" else found.laid(batch.normalised)
+    _read(file, replace(batch, normalised=laid), arrived, found)
+    return True
+
+
+def _read(file: _File, batch: FileBatch, arrived: Arrival, found: _Found) -> None:
+    """Takes in what was read of a file."""
+    feed, rows = file.feed, batch.normalised.messages
+    found.add(batch.normalised)
     found.manifest.append(
         replace(
             _entry(file, LOADED, rows.num_rows), business_date=batch.business_date, received_ns=arrived.at_ns,
             slot=arrived.slot or None,
         )
     )  # fmt: skip
-    found.files.append(file_note(file.name, str(file.path), file.feed, file.sha256, len(file.data), batch))
+    found.files.append(file_note(file.name, str(file.path), feed, file.sha256, file.size, batch))
     found.places |= places_of(file.name, batch)
     if feed.contents == "trades" and not batch.normalised.trades.num_rows:
         unit = "message" if batch.kind == "fix" else "row"
         found.notes.append(f"{file.name}: no trade in {count(rows.num_rows, unit)}")
-    return True
 
 
 def _no_rows(batch: FileBatch) -> str:
@@ -247,7 +293,7 @@ def _no_rows(batch: FileBatch) -> str:
 
 
 def _entry(file: _File, status: str, rows: int = 0, detail: str | None = None) -> FileEntry:
-    return FileEntry(file.sha256, file.feed.name, file.name, len(file.data), rows, status, detail=detail)
+    return FileEntry(file.sha256, file.feed.name, file.name, file.size, rows, status, detail=detail)
 
 
 def _refused(file: _File, error: FileRefused, found: _Found) -> None:
@@ -263,7 +309,7 @@ def _set_aside(file: _File, error: FileRefused, found: _Found) -> None:
     message_id, raw = f"{session}:0", file.data[:_KEPT_BYTES]
     message = {
         "message_id": message_id, "lane": session, "session": session, "number": 0, "feed": file.feed.name,
-        "recv_ts": 0, "sha256": file.sha256, "length": len(file.data), "msg_type": None, "outcome": QUARANTINE,
+        "recv_ts": 0, "sha256": file.sha256, "length": file.size, "msg_type": None, "outcome": QUARANTINE,
         "raw": raw, "execution": "",
     }  # fmt: skip
     bad = {
@@ -293,13 +339,13 @@ def _leave_unread(feed: Feed, base: Path, found: _Found) -> None:
         except ReconcileError as error:
             found.notes.append(str(error))
             continue
-        found.files.append(_unread(_File(feed, path, _name(path, base), data, sha256(data).hexdigest()), told))
+        found.files.append(_unread(_file(feed, path, _name(path, base), data), told))
 
 
 def _unread(file: _File, told: str, rows: int = 0) -> FileNote:
     return FileNote(
         name=file.name, path=str(file.path), role=file.feed.role, party=file.feed.party, kind=kind_of(file.data).value,
-        encoding="", sha256=file.sha256, size=len(file.data), rows=rows,
+        encoding="", sha256=file.sha256, size=file.size, rows=rows,
         counts={QUARANTINE.lower(): rows} if rows else {}, notes=(told,),
     )  # fmt: skip
 

@@ -15,17 +15,19 @@ def compiled_lane(settings: Settings, base: Path, worth: int = WORTH_BYTES) -> J
 
     Nothing waits for it: until it is there, and where it never comes, NumPy decodes.
     """
-    if not settings.jit or _fix_bytes(settings, base) < worth:
+    if not settings.jit or bytes_of(settings, base, logs_alone=True) < worth:
         return None
     jit = Jit()
     jit.warm()
     return jit
 
 
-def _fix_bytes(settings: Settings, base: Path) -> int:
-    """The size of what the patterns of the feeds with a FIX dialect name, as far as it can be seen."""
+def bytes_of(settings: Settings, base: Path, *, logs_alone: bool = False) -> int:
+    """The size of what the patterns of the feeds name, or of those with a FIX dialect, as far as it can be seen."""
     patterns = [
-        feed.path_glob for feed in settings.feeds if feed.path_glob is not None and not is_file_dialect(feed.dialect)
+        feed.path_glob
+        for feed in settings.feeds
+        if feed.path_glob is not None and not (logs_alone and is_file_dialect(feed.dialect))
     ]
     total = 0
     for pattern in map(Path, patterns):

@@ -1,7 +1,7 @@
 """A file as a Normalised batch: delimited rows or the messages of a FIX log, with an outcome for every row received."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
@@ -40,12 +40,20 @@ from ingest.quarantine import quarantine_id
 
 _TIMESTAMP = TYPES["ts"].arrow
 _DAY_NS = 86_400_000_000_000
-_RUN_MESSAGES = 8 * PART_MESSAGES
+_RUN_MESSAGES = 4 * PART_MESSAGES
 _TIMED = "event_time_utc"
 _SENTENCE = re.compile(rb"[A-Za-z][^=\x01 ]*+ [^=\x01]*+$")
 
 
 Lay = Callable[[Normalised], Normalised]
+Work = Callable[[RawBatch], Normalised]
+# The runs of a long log, worked on in whatever order by whomever; what each gave, in theirs.
+Share = Callable[[Iterable[RawBatch], Work], list[Normalised]]
+
+
+def one_by_one(runs: Iterable[RawBatch], work: Work) -> list[Normalised]:
+    """What each run gives, worked on here."""
+    return [work(run) for run in runs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +83,15 @@ def batch_from_file(
     recorded: bool = False,
     dialect: FileDialect | None = None,
     lay: Lay = lambda part: part,
+    share: Share = one_by_one,
 ) -> FileBatch:
     """Whatever the bytes are, read. The receiving time of a row is its own: sending time, else event time.
 
     `recorded` means that a FIX log was written by a receiver: the time a line starts with is when it was received, and
     what follows it is a message even where nothing can be read of it. `dialect` is the kind of file it is known to be;
     without one it is looked for, and a FIX log or a delimited table is read as such. `lay` is what is done with every
-    part of a long log once it is read: it may put the same tables elsewhere than into memory.
+    part of a long log once it is read: it may put the same tables elsewhere than into memory. `share` may have others
+    read some of the parts.
 
     Raises FileRefused when the file is empty, no known kind, or cannot be used as a whole.
     """
@@ -95,7 +105,7 @@ def batch_from_file(
         what = container_of(data)
         raise FileRefused(file, 0, "not_text", f"this is {what}" if what else "neither a FIX log nor a delimited table")
     if kind is FileKind.FIX:
-        return _fix_log(data, file, feed, reference, recorded, lay)
+        return _fix_log(data, file, feed, recorded, lambda run: lay(normalise(run, reference)), share)
     return _table(rows_from_csv(data, file, feed, mapping, reference), file, feed, FileKind.CSV)
 
 
@@ -153,7 +163,7 @@ def _session(file: str, feed: Feed) -> str:
     return f"{feed.name}/{file}"
 
 
-def _fix_log(data: bytes, file: str, feed: Feed, reference: Reference, recorded: bool, lay: Lay) -> FileBatch:
+def _fix_log(data: bytes, file: str, feed: Feed, recorded: bool, work: Work, share: Share) -> FileBatch:
     found = find_pieces(data)
     times: Ints = np.zeros(len(found.raws), dtype=np.int64)
     if recorded:
@@ -166,7 +176,8 @@ def _fix_log(data: bytes, file: str, feed: Feed, reference: Reference, recorded:
     ]
     log_text = [(at + 1, RawRow(found.lines[at], raws[at], "IGNORED")) for at in spare]
     ids = [f"{session}:{number}" for number in range(1, len(raws) + 1)]
-    normalised = _received_when_sent(_in_runs(found, times, ids, _others(len(raws), spare), file, feed, reference, lay))
+    runs = share(_runs(found, times, ids, _others(len(raws), spare), file, feed), work)
+    normalised = _received_when_sent(runs[0] if len(runs) == 1 else joined(runs))
     messages = normalised.messages
     if spare:
         messages = pa.concat_tables([messages, _messages(log_text, session, feed)]).sort_by("number")
@@ -176,24 +187,15 @@ def _fix_log(data: bytes, file: str, feed: Feed, reference: Reference, recorded:
     return FileBatch(whole, FileKind.FIX, encoding_of(data), lines, {}, (), notes)
 
 
-def _in_runs(
-    found: Pieces,
-    times: Ints,
-    ids: list[str],
-    kept: Sequence[int],
-    file: str,
-    feed: Feed,
-    reference: Reference,
-    lay: Lay,
-) -> Normalised:
-    """The messages at the `kept` places normalised, some parts at a time; `found` loses the bytes of those done.
+def _runs(found: Pieces, times: Ints, ids: list[str], kept: Sequence[int], file: str, feed: Feed) -> Iterator[RawBatch]:
+    """The messages at the `kept` places, some parts at a time; `found` loses the bytes of those that went.
 
     A run is a whole number of parts, so what it gives does not depend on its size.
     """
-    session, runs = _session(file, feed), []
+    session = _session(file, feed)
     for first in range(0, max(len(kept), 1), _RUN_MESSAGES):
         places = kept[first : first + _RUN_MESSAGES]
-        batch = RawBatch(
+        yield RawBatch(
             messages=[found.raws[at] for at in places],
             message_ids=[ids[at] for at in places],
             numbers=[at + 1 for at in places],
@@ -206,10 +208,8 @@ def _in_runs(
             lines=[found.lines[at] for at in places],
             prefixes=[found.prefixes[at] for at in places],
         )
-        runs.append(lay(normalise(batch, reference)))
         for at in places:
             found.raws[at] = found.prefixes[at] = b""
-    return runs[0] if len(runs) == 1 else joined(runs)
 
 
 def _others(count: int, positions: Sequence[int]) -> Sequence[int]:
