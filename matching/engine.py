@@ -143,8 +143,8 @@ def run(
     if changed.closing:
         for step in quiet.CLEARED_STEPS:
             execute(warehouse, step, params)
-    # Who derives everything again looks at everything; a refusal asks about trades that may be quiet.
-    if scope == "incremental" and not found(warehouse, "match_refusal"):
+    # Who derives everything again looks at everything.
+    if scope == "incremental":
         waiting -= _file_quiet(warehouse, compiled, params, waiting=waiting, duos_found=changed.found)
     if changed.found:
         warehouse.execute(duos.TOUCH_FOUND)
@@ -161,15 +161,17 @@ def _file_quiet(
     warehouse: Warehouse, compiled: Compiled, params: Mapping[str, object], *, waiting: int, duos_found: int
 ) -> int:
     """File what needs no comparison; returns how many of the waiting records that were."""
-    filed = 0
-    if waiting:
+    filed, refused = 0, found(warehouse, "match_refusal")
+    # A refusal asks about what waits.
+    if waiting and not refused:
         last = quiet.one_sided(compiled.rules)
         named = {**params, "ours": last.left, "theirs": last.right, "pass_id": last.id}
         filed = execute(warehouse, quiet.EXPECTED, named)
         if filed:
             for step in quiet.EXPECTED_STEPS:
                 execute(warehouse, step, named)
-    if duos_found and compiled.spares_equals and warehouse.execute(quiet.QUIET):
+    agree = quiet.QUIET_BESIDE_REFUSALS if refused else quiet.QUIET
+    if duos_found and compiled.spares_equals and warehouse.execute(agree):
         for step in quiet.GROUP_STEPS:
             execute(warehouse, step, {**params, "duo_pass": compiled.duo_pass})
     return filed
