@@ -7,13 +7,13 @@ import pyarrow as pa
 
 from app.alerts import standing
 from app.audit import Auditor
+from app.build_engine import ServiceEngine
 from app.metrics import Metrics
 from app.proof import newest_proof
 from app.summary import UNACCEPTED
 from domain.facts import BREAK_LATENCY
 from domain.schema import arrow_schema
 from domain.taxonomy import Severity
-from orchestrator.embedded import EmbeddedEngine
 from warehouse.port import Warehouse
 
 # Breaks found by comparison as their last member arrived; what waited for grace to end is not a latency.
@@ -42,7 +42,7 @@ class Bookkeeper:
     """Turns ended executions into latencies and metrics."""
 
     warehouse: Warehouse
-    engine: EmbeddedEngine
+    engine: ServiceEngine
     metrics: Metrics
     auditor: Auditor
 
@@ -67,7 +67,7 @@ class Bookkeeper:
             self._latency(execution, committed)
         self.auditor.follow()
 
-    def text(self, lag: dict[str, int]) -> str:
+    def text(self, lag: dict[str, int], late: dict[str, float] | None = None) -> str:
         """Prometheus text with the gauges as of now."""
         open_now = {row["severity"]: row["n"] for row in self.warehouse.query(_OPEN_SQL).to_pylist()}
         for severity in Severity:
@@ -76,6 +76,8 @@ class Bookkeeper:
         self.metrics.outbox_depth.set(self.warehouse.query(_PENDING_SQL)["n"][0].as_py())
         for lane, behind in lag.items():
             self.metrics.lag.labels(lane).set(behind)
+        for lane, seconds in (late or {}).items():
+            self.metrics.late.labels(lane).set(seconds)
         for status, count in self.engine.counts().items():
             self.metrics.executions_now.labels(status).set(count)
         self._alerts()

@@ -15,6 +15,7 @@ from app import build, build_ledger, build_tickets
 from app.all_matched import all_matched
 from app.archive import originals
 from app.audit import Auditor
+from app.build_engine import ServiceEngine, open_engine
 from app.build_tickets import TicketSystem
 from app.derived import derived_hash
 from app.evidence import evidence_of
@@ -27,7 +28,7 @@ from app.reference import load_calendars, load_files
 from app.reference_cache import ReferenceCache
 from app.reference_held import PREFIX, set_aside
 from app.rule_approval import require_approved
-from app.settings import Settings
+from app.settings import Settings, SettingsError
 from app.summary import Completeness, summary
 from app.tasks import Tasks
 from app.telemetry import Telemetry, open_telemetry
@@ -66,7 +67,7 @@ class Installation:
     scorer: Scorer
     policy: TriagePolicy
     tickets: TicketSystem
-    engine: EmbeddedEngine
+    engine: ServiceEngine
     ledger: Ledger
     definition: Json
     reference: ReferenceCache
@@ -196,6 +197,15 @@ def console_url(settings: Settings) -> str:
     return f"http://{settings.console.host}:{settings.console.port}" if settings.console.port else ""
 
 
+def ledger_of(shared: build_ledger.Shared | None, engine: ServiceEngine) -> Ledger:
+    """The ledger that is shared, else the one in the engine's own file. Raises SettingsError where there is none."""
+    if shared is not None:
+        return shared.ledger
+    if not isinstance(engine, EmbeddedEngine):
+        raise SettingsError("ledger: engine stepfunctions:// needs one of its own: sqlite:///PATH or dynamodb://TABLE")
+    return SqliteLedger(engine)
+
+
 @contextmanager
 def open_installation(settings: Settings, clock: Clock | None = None) -> Iterator[Installation]:
     """Open every store of the installation, the embedded ticket service among them, and close them afterwards.
@@ -208,7 +218,7 @@ def open_installation(settings: Settings, clock: Clock | None = None) -> Iterato
     stop = threading.Event()
     opened = warehouse = build.open_warehouse(settings, clock)
     telemetry: Telemetry | None = None
-    engine: EmbeddedEngine | None = None
+    engine: ServiceEngine | None = None
     stream: Stream | None = None
     try:
         require_approved(settings, warehouse, rules)
@@ -232,9 +242,7 @@ def open_installation(settings: Settings, clock: Clock | None = None) -> Iterato
         functions = {**tasks.functions(), **custom_tasks(settings, warehouse.query)}
         functions = fencing.tasks(functions, SERIAL) if fencing else functions
         functions = telemetry.tasks(functions) if telemetry else functions
-        engine = EmbeddedEngine(
-            data.engine, definition, functions, clock, serial=SERIAL, synchronous=settings.worker.synchronous
-        )
+        engine = open_engine(settings, definition, functions, clock, SERIAL)
         auditor = Auditor(
             warehouse, clock, settings.audit.key or data.audit_key, settings.audit.roots or data.audit_roots
         )
@@ -242,7 +250,7 @@ def open_installation(settings: Settings, clock: Clock | None = None) -> Iterato
         note_terms(warehouse, rules, feed_terms(settings.feeds), clock.now_ns())
         yield Installation(
             settings, clock, warehouse, stream, rules, scorer, policy, tickets, engine,
-            shared.ledger if shared else SqliteLedger(engine), definition, reference, auditor, playbooks,
+            ledger_of(shared, engine), definition, reference, auditor, playbooks,
             shared.leases if shared else None, telemetry,
         )  # fmt: skip
     finally:

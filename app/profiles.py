@@ -26,7 +26,7 @@ PROFILES: dict[str, dict[str, str]] = {
         "model": "inprocess://",
         "tickets": "embedded://",
     },
-    # The engine stays embedded until its AWS adapter can carry the service; the warehouse is DuckDB unless told.
+    # The engine is embedded and the warehouse DuckDB unless told (docs/engine.md, docs/snowflake.md).
     "aws": {
         "stream": "kinesis://tieout-raw",
         "engine": "embedded://",
@@ -41,7 +41,7 @@ NO_SETTINGS = {"TIEOUT_SNOWFLAKE_LIVE"}
 
 SCHEMES = {
     "stream": {"segment", "kinesis", "kafka"},
-    "engine": {"embedded"},
+    "engine": {"embedded", "stepfunctions"},
     "ledger": {"sqlite", "dynamodb"},
     "warehouse": {"duckdb", "snowflake"},
     "model": {"inprocess", "sagemaker", "http", "https"},

@@ -27,6 +27,7 @@ from app.dictionaries import DictionaryProblem, Names, names_in
 from app.disk_watch import DiskWatch
 from app.feeds_status import FeedsStatus
 from app.file_poller import FilePoller
+from app.file_status import FileMetrics
 from app.files import read_json, write_json
 from app.housekeeping import Housekeeping
 from app.installation import Installation, console_url, open_installation
@@ -52,6 +53,7 @@ from console.ports import ConsoleDeps
 from domain.clock import Clock
 from domain.errors import PermanentError, TransientError
 from matching.engine import match
+from orchestrator.embedded import EmbeddedEngine
 from orchestrator.graph import render
 from orchestrator.service.api import beside, create_api
 from orchestrator.service.operations import Operations
@@ -93,9 +95,11 @@ def run_worker_child(settings: Settings, clock: Clock, stop: threading.Event) ->
         mirror = Mirror(installation)
         tickets = TicketSync(installation)
         TicketMetrics(metrics.registry).follow(installation, tickets)
-        app = console_app(installation, worker, bookkeeper, mirror, token, tickets)
+        files = FilePoller(installation)
+        FileMetrics(installation, files).register(metrics.registry)
+        app = console_app(installation, worker, bookkeeper, mirror, token, tickets, files)
         listener = _listen(settings.console.host, settings.console.port, clock)
-        served = beside(engine_api(installation, token), app)
+        served = engine_api(installation, token, app)
         server = uvicorn.Server(uvicorn.Config(served, log_config=None, access_log=False, timeout_graceful_shutdown=2))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="console", daemon=True)
         thread.start()
@@ -103,7 +107,6 @@ def run_worker_child(settings: Settings, clock: Clock, stop: threading.Event) ->
         write_json(data.ready / "worker.json", {"pid": os.getpid(), "host": host, "port": port})
         nightly = NightlyProof(prover_of(installation), settings.proof, clock)
         chores = (Housekeeping(installation).run_if_due, _led(worker, nightly.start_if_due))
-        files = FilePoller(installation)
         sources = (
             _led(worker, TablePoller(installation).step), SessionWatch(installation).step,
             _led(worker, files.step), _led(worker, ReferenceWatch(installation).step), DiskWatch(installation).step,
@@ -141,16 +144,21 @@ def _both(ended: Callable[[str, str], None], telemetry: Telemetry | None) -> Cal
     return told
 
 
-def engine_api(installation: Installation, token: str) -> ASGIApp:
-    """Step Functions' API over the engine; callers sign as `tieout` with the service's token as their secret."""
+def engine_api(installation: Installation, token: str, app: ASGIApp) -> ASGIApp:
+    """Step Functions' API over the engine beside the console; callers sign as `tieout`, their secret is the token.
+
+    Where the engine is Step Functions itself there is nothing to serve.
+    """
+    if not isinstance(installation.engine, EmbeddedEngine):
+        return app
     write_credentials(installation.settings.data_dir, token)
     keys = Keys({ACCESS_KEY: token} if token else {})
-    return create_api(Operations(installation.engine, installation.clock), keys, installation.clock)
+    return beside(create_api(Operations(installation.engine, installation.clock), keys, installation.clock), app)
 
 
 def console_app(
     installation: Installation, worker: Worker, bookkeeper: Bookkeeper, mirror: Mirror, token: str,
-    tickets: TicketSync | None = None,
+    tickets: TicketSync | None = None, files: FilePoller | None = None,
 ) -> FastAPI:  # fmt: skip
     """The console with the API routes of the command line on it."""
     settings = installation.settings
@@ -167,7 +175,7 @@ def console_app(
         feeds_status=FeedsStatus(settings, installation.warehouse, installation.clock),
         token=token,
         clock=installation.clock,
-        metrics=lambda: bookkeeper.text(worker.lag()),
+        metrics=lambda: bookkeeper.text(worker.lag(), worker.late()),
         explain=lambda break_id: explain_break(installation.warehouse, break_id, names.tag, installation.originals.of),
         tenant=settings.tenant,
         actor="service",
@@ -181,7 +189,7 @@ def console_app(
     app = create_console(deps)
     decided = Decisions(installation.warehouse, installation.clock, lambda _id: None, settings.decisions)
     extra = (
-        routes(installation, worker), audit_routes(installation), break_routes(installation),
+        routes(installation, worker, files), audit_routes(installation), break_routes(installation),
         rules_routes(installation, decided), backup_routes(installation),
         ticket_routes(installation, tickets or TicketSync(installation)),
     )  # fmt: skip

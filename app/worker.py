@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.build_engine import ServiceEngine
 from app.settings import WorkerSettings
 from domain.clock import Clock
 from domain.errors import PermanentError, TransientError
 from ingest.streams.marks import accept
+from ingest.streams.port import ENDED as STREAM_ENDED
 from ingest.streams.port import Batch, Stream
-from orchestrator.embedded import EmbeddedEngine
 from orchestrator.leases import LeaseKeeper
 from orchestrator.ledger import Fenced, Ledger, Plan, execution_name, greatest
 
@@ -36,6 +37,7 @@ class _Lane:
     running: str | None = None
     started: float = float("-inf")
     behind: int = 0
+    late_seconds: float | None = None
 
 
 @dataclass(slots=True)
@@ -51,7 +53,7 @@ class Worker:
 
     tenant: str
     stream: Stream
-    engine: EmbeddedEngine
+    engine: ServiceEngine
     ledger: Ledger
     limits: WorkerSettings
     clock: Clock
@@ -108,6 +110,8 @@ class Worker:
                 del self._lanes[name]
         else:
             tokens = self.leases.lanes([*names, SWEEPER])
+            for name in self.leases.ended():
+                self.stream.hint(name, STREAM_ENDED)
             self._sweeps = SWEEPER in tokens
             for name in [n for n, lane in self._lanes.items() if tokens.get(n) != lane.token]:
                 del self._lanes[name]
@@ -142,6 +146,10 @@ class Worker:
         """Durable messages per lane that no execution has taken yet."""
         return {name: lane.behind for name, lane in self._lanes.items()}
 
+    def late(self) -> dict[str, float]:
+        """Seconds that what was read last of a lane is older than its newest, for lanes whose stream tells it."""
+        return {name: lane.late_seconds for name, lane in self._lanes.items() if lane.late_seconds is not None}
+
     def _advance(self, name: str, token: int | None) -> bool:
         lane = self._lanes.get(name) or self._open(name, token)
         if lane.running is not None:
@@ -156,7 +164,9 @@ class Worker:
         if sum(other.running is not None for other in self._lanes.values()) >= self.limits.executions_max:
             return False
         batch = self.stream.read(name, lane.position, self.limits.batch_max_messages)
-        lane.behind = batch.behind_messages + batch.count
+        lane.behind, lane.late_seconds = batch.behind_messages + batch.count, batch.behind_seconds
+        if batch.ended and not batch.envelopes and self.leases is not None:
+            self.leases.end(name)
         if not batch.envelopes:
             return False
         self._plan(name, lane, batch)
