@@ -23,15 +23,9 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	@$(BIN)/mypy --no-error-summary && echo "types: ok"
 
-# Two halves beside each other: what starts services and browsers, and all the rest. 5 is pytest's "no test chosen".
-SERVED := tests/journeys tests/house tests/console tests/contracts
-UNIT = $(BIN)/python -m pytest -q -m "not heavy" $(PYTEST_ARGS)
-
+# Folders of tests/ beside each other, two at a time (tests/beside.py).
 unit: $(VENV)/.dev
-	@log=$$(mktemp); $(UNIT) -p no:cacheprovider $(SERVED) > $$log 2>&1 & served=$$!; \
-	$(UNIT) $(addprefix --ignore=,$(SERVED)) tests; rest=$$?; \
-	wait $$served; first=$$?; cat $$log; rm -f $$log; \
-	for code in $$first $$rest; do test $$code -eq 0 -o $$code -eq 5 || exit $$code; done
+	@$(BIN)/python -m tests.beside -m "not heavy" $(PYTEST_ARGS)
 
 check-heavy: $(VENV)/.dev   ## long checks: many kills, large days
 	@$(BIN)/python -m pytest -q -m heavy $(PYTEST_ARGS)
