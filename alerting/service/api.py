@@ -115,12 +115,20 @@ def _other_routes(service: Service, batch: BatchApi, staging: Mapping[str, str])
 
         return await answered(request, shortened)
 
+    async def unknown(request: Request) -> Response:
+        async def refused() -> Response:
+            service.sign_in.actor(request)
+            raise Refusal(400, "Requested URI does not represent any resource", request.url.path)
+
+        return await answered(request, refused)
+
     routes = [Route("/api/global/em/jsonv2", events.handle, methods=["POST"])]
     for prefix in _NOW:
         routes.append(Route(f"{prefix}/batch", batch.handle, methods=["POST"]))
         routes.append(Route(f"{prefix}/import/{{staging}}", imports.single, methods=["POST"]))
         routes.append(Route(f"{prefix}/import/{{staging}}/insertMultiple", imports.several, methods=["POST"]))
         routes.append(Route(f"{prefix}/tinyurl", tiny, methods=["POST"]))
+    routes.append(Route("/api/{path:path}", unknown, methods=VERBS))
     return routes
 
 

@@ -99,19 +99,39 @@ def _moment(name: str, arguments: list[str], now: datetime) -> datetime | None:
     return _period(name, now)
 
 
-_PERIODS = re.compile(r"(beginningOf|endOf)(Today|Yesterday|Tomorrow|(?:This|Last|Next)(?:Week|Month|Year))")
+_PERIODS = re.compile(
+    r"(beginningOf|endOf)(?:(Today|Yesterday|Tomorrow)|(This|Last|Next)(Week|Month|Quarter|Year)|Last(\d{1,4})"
+    r"(Minute|Hour|Day|Month|Quarter|Year)s|(Current|Last)(Hour|Minute))"
+)
 
 
 def _period(name: str, now: datetime) -> datetime | None:
     found = _PERIODS.fullmatch(name)
     if found is None:
         return None
-    at_end, which = found[1] == "endOf", found[2]
-    if which in ("Today", "Yesterday", "Tomorrow"):
-        return _edge(now + timedelta(days={"Today": 0, "Yesterday": -1, "Tomorrow": 1}[which]), at_end)
-    step = {"This": 0, "Last": -1, "Next": 1}[which[:4]]
-    start = _start(which[4:], now, step)
-    return _start(which[4:], now, step + 1) - timedelta(seconds=1) if at_end else start
+    at_end = found[1] == "endOf"
+    if found[2]:
+        return _edge(now + timedelta(days={"Today": 0, "Yesterday": -1, "Tomorrow": 1}[found[2]]), at_end)
+    if found[3]:
+        step = {"This": 0, "Last": -1, "Next": 1}[found[3]]
+        return _start(found[4], now, step + 1) - timedelta(seconds=1) if at_end else _start(found[4], now, step)
+    if found[5]:
+        return _last(int(found[5]), found[6], now, at_end)
+    size = timedelta(hours=1) if found[8] == "Hour" else timedelta(minutes=1)
+    start = now.replace(minute=0, second=0) if found[8] == "Hour" else now.replace(second=0)
+    start -= size if found[7] == "Last" else timedelta(0)
+    return start + size - timedelta(seconds=1) if at_end else start
+
+
+def _last(count: int, unit: str, now: datetime, at_end: bool) -> datetime:
+    """The last so many minutes or hours end now, whole days and longer with today."""
+    if unit in ("Minute", "Hour"):
+        return now if at_end else now - timedelta(**{unit.lower() + "s": count})
+    if at_end:
+        return _edge(now, True)
+    if unit == "Day":
+        return _edge(now - timedelta(days=count), False)
+    return _start(unit, now, -count)
 
 
 def _start(unit: str, now: datetime, step: int) -> datetime:
@@ -120,7 +140,9 @@ def _start(unit: str, now: datetime, step: int) -> datetime:
         return today - timedelta(days=today.weekday()) + timedelta(weeks=step)
     if unit == "Month":
         return _months(today.replace(day=1), step)
-    return today.replace(year=today.year + step, month=1, day=1)
+    if unit == "Quarter":
+        return _months(today.replace(day=1, month=(today.month - 1) // 3 * 3 + 1), 3 * step)
+    return today.replace(year=min(max(today.year + step, 1_000), 9_998), month=1, day=1)
 
 
 def _edge(moment: datetime, at_end: bool) -> datetime:
@@ -130,7 +152,7 @@ def _edge(moment: datetime, at_end: bool) -> datetime:
 
 def _months(moment: datetime, count: int) -> datetime:
     total = moment.year * 12 + moment.month - 1 + count
-    year = min(max(total // 12, 1), 9998)
+    year = min(max(total // 12, 1_000), 9_998)
     first = moment.replace(year=year, month=total % 12 + 1, day=1)
     last_day = (first.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
     return first.replace(day=min(moment.day, last_day.day))

@@ -5,14 +5,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from alerting.service import special
 from alerting.service.moments import Asker, evaluated, relative, span
+from alerting.service.sqltext import Sql, escape_like
 from alerting.service.tables import TABLES, Column, Kind, ServiceTable
 
 _CONDITION = re.compile(
     r"(?P<path>[a-z_][a-z0-9_]*(?:\.[a-z_][a-z0-9_]*)*)"
-    r"(?P<operator>NOT IN|NOT LIKE|DOES NOT CONTAIN|STARTSWITH|ENDSWITH|ISNOTEMPTY|ISEMPTY|EMPTYSTRING|ANYTHING"
-    r"|CONTAINS|BETWEEN|NSAMEAS|SAMEAS|NOTON|GT_OR_EQUALS_FIELD|LT_OR_EQUALS_FIELD|GT_FIELD|LT_FIELD|INSTANCEOF"
-    r"|RELATIVE(?:GT|GE|LT|LE|EE)|LIKE|IN|ON|!=|>=|<=|!\*|=|<|>|\*|%)"
+    r"(?P<operator>NOT ?IN|NOT ?LIKE|DOES NOT CONTAIN|DATEPART|MORETHAN|LESSTHAN|DYNAMIC|STARTSWITH|ENDSWITH"
+    r"|ISNOTEMPTY|ISEMPTY|EMPTYSTRING|ANYTHING|CONTAINS|BETWEEN|NSAMEAS|SAMEAS|NOTON|GT_OR_EQUALS_FIELD"
+    r"|LT_OR_EQUALS_FIELD|GT_FIELD|LT_FIELD|INSTANCEOF|RELATIVE(?:GT|GE|LT|LE|EE)|LIKE|IN|ON|!=|>=|<=|!\*|=|<|>|\*|%)"
     r"(?P<value>.*)",
     re.DOTALL,
 )
@@ -30,14 +32,9 @@ _FIELD_SIGNS = MappingProxyType(
 )  # fmt: skip
 _RELATIVE_SIGNS = MappingProxyType({"GT": ">", "GE": ">=", "LT": "<", "LE": "<=", "EE": "="})
 _NOBODY = Asker(0, "", "")
-
-
-@dataclass(frozen=True, slots=True)
-class Sql:
-    """A piece of SQL with the values for its `?` marks, in order."""
-
-    text: str
-    values: tuple[str, ...] = ()
+_FLAGS = MappingProxyType({"1": "true", "0": "false"})
+# Tables that extend another: a record of one is an instance of the other.
+_EXTENDS = MappingProxyType({"task": ("incident", "problem")})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +67,11 @@ def expression(table: ServiceTable, path: str, alias: str = "t", depth: int = 0)
     return f"COALESCE({text}, '')", inner[1]
 
 
-def _escape_like(value: str) -> str:
-    return value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-
-
 def _like(before: str, after: str, negate: bool = False) -> Callable[[str, str, Column], Sql]:
     word = "NOT LIKE" if negate else "LIKE"
 
     def build(sql: str, value: str, _: Column) -> Sql:
-        return Sql(f"{sql} {word} ? ESCAPE '\\'", (before + _escape_like(value) + after,))
+        return Sql(f"{sql} {word} ? ESCAPE '\\'", (before + escape_like(value) + after,))
 
     return build
 
@@ -93,7 +86,9 @@ def _compare(sign: str) -> Callable[[str, str, Column], Sql]:
 
 
 def _equal(negate: bool) -> Callable[[str, str, Column], Sql]:
-    def build(sql: str, value: str, _: Column) -> Sql:
+    def build(sql: str, value: str, column: Column) -> Sql:
+        if column.kind is Kind.FLAG:
+            value = _FLAGS.get(value, value)
         return Sql(f"{sql} {'<>' if negate else '='} ? COLLATE NOCASE", (value,))
 
     return build
@@ -130,6 +125,7 @@ _OPERATORS: Mapping[str, Callable[[str, str, Column], Sql]] = MappingProxyType(
         "CONTAINS": _like("%", "%"),
         "*": _like("%", "%"),
         "NOT LIKE": _like("%", "%", negate=True),
+        "NOTLIKE": _like("%", "%", negate=True),
         "DOES NOT CONTAIN": _like("%", "%", negate=True),
         "!*": _like("%", "%", negate=True),
         "STARTSWITH": _like("", "%"),
@@ -137,6 +133,7 @@ _OPERATORS: Mapping[str, Callable[[str, str, Column], Sql]] = MappingProxyType(
         "%": _like("%", ""),
         "IN": _one_of(False),
         "NOT IN": _one_of(True),
+        "NOTIN": _one_of(True),
         "ISEMPTY": _fixed("{} = ''"),
         "EMPTYSTRING": _fixed("{} = ''"),
         "ISNOTEMPTY": _fixed("{} <> ''"),
@@ -163,13 +160,29 @@ def _condition(table: ServiceTable, text: str, asker: Asker) -> Sql | None:
         moment = relative(value, asker)
         sign = _RELATIVE_SIGNS[operator.removeprefix("RELATIVE")]
         return None if moment is None else _compare(sign)(sql, moment, column)
-    if operator == "INSTANCEOF":
-        return Sql(f"{sql} = ? COLLATE NOCASE", (value,))
+    if operator in _SPECIAL:
+        return _special(table, operator, sql, column, value, asker)
     if operator == "BETWEEN":
         ends = [evaluated(end, asker) for end in value.split("@")]
         return _between(sql, f"{ends[0]}@{ends[1]}", column) if len(ends) == 2 and None not in ends else None
     known = evaluated(value, asker)
     return None if known is None else _OPERATORS[operator](sql, known, column)
+
+
+_SPECIAL = frozenset({"INSTANCEOF", "DATEPART", "MORETHAN", "LESSTHAN", "DYNAMIC"})
+
+
+def _special(table: ServiceTable, operator: str, sql: str, column: Column, value: str, asker: Asker) -> Sql | None:
+    if operator == "INSTANCEOF":
+        classes = (value, *_EXTENDS.get(value, ()))
+        return Sql(f"{sql} COLLATE NOCASE IN ({', '.join('?' for _ in classes)})", classes)
+    if operator == "DATEPART":
+        return special.date_part(sql, value)
+    if operator == "DYNAMIC":
+        return special.dynamic(sql, column, value, asker)
+    parts = special.span_parts(value)
+    other = expression(table, parts[0]) if parts else None
+    return special.apart(sql, other[0], parts[1], operator == "MORETHAN") if parts and other else None
 
 
 def _compare_fields(left: str, right: str, sign: str, column: Column) -> Sql:
@@ -230,6 +243,8 @@ def _joined(word: str, parts: Sequence[Sql]) -> Sql:
 
 
 def _part(table: ServiceTable, text: str, asker: Asker, related: Sequence[str]) -> Sql | None:
+    if text.startswith(special.KEYWORDS):
+        return special.keywords(table, text.removeprefix(special.KEYWORDS).replace(_CARET, "^"))
     if text.startswith(_RELATED_MARK):
         return _related(table, related[int(text.removeprefix(_RELATED_MARK))], asker)
     return _join(table, text, asker) if text.startswith("JOIN") else _condition(table, text, asker)
@@ -244,8 +259,9 @@ def _group(
     for part in text.split("^"):
         if not part or part == "EQ":
             continue
-        if part.startswith("ORDERBY"):
-            _ordering(table, part, order, ignored)
+        if part.startswith(("ORDERBY", "GROUPBY")):
+            # A list that is grouped is a list in the order of its groups.
+            _ordering(table, part.replace("GROUPBY", "ORDERBY", 1), order, ignored)
             continue
         is_or = part.startswith("OR")
         condition = _part(table, part[2:] if is_or else part, asker, related)

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from alerting.service.moments import Asker, duration, seconds_of
-from alerting.service.query import Sql, parse
+from alerting.service.query import parse
+from alerting.service.sqltext import Sql
 from alerting.service.store import Record, Store, new_sys_id
 from alerting.service.tables import TABLES
 from domain.ids import digest128

@@ -8,8 +8,9 @@ from starlette.responses import JSONResponse, Response
 
 from alerting.service import http
 from alerting.service.http import Service, answered, flag
-from alerting.service.query import Sql, expression
+from alerting.service.query import expression
 from alerting.service.records import Refusal
+from alerting.service.sqltext import Sql
 from alerting.service.table_api import condition
 from alerting.service.tables import Kind, ServiceTable
 

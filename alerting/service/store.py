@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from alerting.service.query import Sql
+from alerting.service.sqltext import Sql
 from alerting.service.tables import TABLES, Kind, ServiceTable
 
 Record = dict[str, str]

@@ -7,8 +7,9 @@ from starlette.responses import JSONResponse, Response
 
 from alerting.service import http
 from alerting.service.http import Service, answered, body_of, flag, number, style
-from alerting.service.query import MAX_CONDITIONS, Sql, parse, plain_filters
+from alerting.service.query import MAX_CONDITIONS, parse, plain_filters
 from alerting.service.records import Refusal, not_found
+from alerting.service.sqltext import Sql
 from alerting.service.tables import ServiceTable
 
 # aiosnow writes a missing filter as the word; no field is called so.

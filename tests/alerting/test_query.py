@@ -60,6 +60,18 @@ def found(store, text):
         ("short_descriptionENDSWITH%", [0]),
         ("impactIN1,3", [0, 2]),
         ("impactNOT IN1,3", [1]),
+        ("impactNOTIN1,3", [1]),
+        ("short_descriptionNOTLIKEgamma", [0, 1]),
+        ("123TEXTQUERY321=GAMMA", [2]),
+        ("123TEXTQUERY321=gamma nowhere", []),
+        ("123TEXTQUERY321=%", [0]),
+        ("GROUPBYimpact", [0, 1, 2]),
+        ("sys_class_nameINSTANCEOFtask", [0, 1, 2]),
+        ("sys_class_nameINSTANCEOFproblem", []),
+        ("active=1", [0, 1, 2]),
+        ("active!=1", []),
+        ("assignment_groupDYNAMIC90d1921e5f510100a9ad2572f2b477fe", []),
+        ("assignment_groupDYNAMICd6435e965f510100a9ad2572f2b47744", []),
         ("correlation_idISEMPTY", [2]),
         ("correlation_idISNOTEMPTY", [0, 1]),
         ("correlation_idANYTHING", [0, 1, 2]),
@@ -113,7 +125,25 @@ def test_names_come_from_the_dictionary_only(text):
 
 FIELDS = st.sampled_from(["impact", "correlation_id", "assignment_group.name", "work_notes", "x", ""])
 WORDS = st.sampled_from(
-    ["=", "!=", "LIKE", "IN", "BETWEEN", "ISEMPTY", "^", "^OR", "^NQ", "^^", "ORDERBY", "SAMEAS", "@"]
+    [
+        "=",
+        "!=",
+        "LIKE",
+        "IN",
+        "BETWEEN",
+        "ISEMPTY",
+        "DATEPART",
+        "MORETHAN",
+        "DYNAMIC",
+        "123TEXTQUERY321",
+        "^",
+        "^OR",
+        "^NQ",
+        "^^",
+        "ORDERBY",
+        "SAMEAS",
+        "@",
+    ]
 )
 
 

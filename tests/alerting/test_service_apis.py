@@ -142,6 +142,13 @@ def test_files_on_a_record(service, api):
     assert httpx.get(f"{service.url}/api/now/attachment/{record['sys_id']}/file").status_code == 401
 
 
+def test_an_address_of_no_api_is_said_so(api, service):
+    for verb in ("GET", "POST"):
+        answer = api.request(verb, "/api/now/nope", json={})
+        assert answer.status_code == 400 and "does not represent any resource" in answer.json()["error"]["message"]
+    assert httpx.get(f"{service.url}/api/now/nope").status_code == 401
+
+
 def test_a_file_comes_as_a_form_byte_for_byte(api, service):
     (sys_id,) = make(api, 1)
     content = bytes(range(256)) + b"\r\n--not the boundary\r\n\r\n--"
@@ -237,6 +244,15 @@ ASKER = Asker(1_763_812_800_000_000_000, "u1", "maria")  # Saturday 2025-11-22 1
         ("javascript:gs.endOfLastMonth()", "2025-10-31 23:59:59"),
         ("javascript:gs.beginningOfThisWeek()", "2025-11-17 00:00:00"),
         ("javascript:gs.beginningOfNextYear()", "2026-01-01 00:00:00"),
+        ("javascript:gs.beginningOfThisQuarter()", "2025-10-01 00:00:00"),
+        ("javascript:gs.endOfLastQuarter()", "2025-09-30 23:59:59"),
+        ("javascript:gs.beginningOfLast7Days()", "2025-11-15 00:00:00"),
+        ("javascript:gs.endOfLast30Days()", "2025-11-22 23:59:59"),
+        ("javascript:gs.beginningOfLast15Minutes()", "2025-11-22 11:45:00"),
+        ("javascript:gs.beginningOfLast3Months()", "2025-08-01 00:00:00"),
+        ("javascript:gs.beginningOfLast9999Years()", "1000-01-01 00:00:00"),
+        ("javascript:gs.endOfLastHour()", "2025-11-22 11:59:59"),
+        ("javascript:gs.beginningOfCurrentMinute()", "2025-11-22 12:00:00"),
         ("javascript:gs.daysAgoStart(2)", "2025-11-20 00:00:00"),
         ("javascript:gs.hoursAgo(3)", "2025-11-22 09:00:00"),
         ("javascript:gs.monthsAgo(9)", "2025-02-22 12:00:00"),
@@ -272,6 +288,16 @@ def test_queries_over_time_fields_and_related_records(api):
     assert len(found("sys_created_onRELATIVEGE@hour@ago@1")) == 3 and found("sys_created_onRELATIVELT@hour@ago@1") == []
     assert found("sys_created_onBETWEENjavascript:gs.daysAgo(3)@javascript:gs.daysAgo(1)") == []
     assert found("impactGT_FIELDurgency") == [child] and found("urgencyLT_FIELDimpact") == [child]
+    year = "Y@javascript:gs.datePart('year','{}','{}')"
+    assert len(found("sys_created_onDATEPART" + year.format(2020, "GE"))) == 3
+    assert found("sys_created_onDATEPART" + year.format(2020, "EE")) == []
+    assert len(found("sys_created_onDATEPART@javascript:gs.datePart('quarter','5','LT')")) == 3
+    assert found("sys_created_onDATEPART@javascript:gs.datePart('month','nonsense','EE')^sys_id=" + child) == [child]
+    api.patch(f"{TABLE}/{child}", json={"due_date": "2020-01-01 00:00:00"})
+    assert found("due_dateMORETHANsys_created_on@week@before@1") == [child]
+    assert found("due_dateMORETHANsys_created_on@hour@after@1") == []
+    mine = "opened_byDYNAMIC90d1921e5f510100a9ad2572f2b477fe"
+    assert len(found(mine)) == 3 and len(found("opened_byDYNAMICnone^" + mine)) == 3
     assert found("RLQUERYincident.parent_incident,>=1^urgency=1^ENDRLQUERY") == [parent]
     assert found("RLQUERYincident.parent_incident,>=1^urgency=3^ENDRLQUERY^ORsys_id=" + child) == [child]
     assert found("JOINincident.sys_id=sys_journal_field.element_id!element=work_notes") == [child]
