@@ -53,7 +53,8 @@ def routes(installation: Installation, worker: Worker) -> APIRouter:
         running = counts.get("RUNNING", 0)
         # What a failed execution holds stays unprocessed until it is redriven: nothing to wait for.
         idle = worker.idle and running == 0 and (processed >= accepted or counts.get("FAILED", 0) > 0)
-        return {"accepted": accepted, "processed": processed, "running": running, "lag": worker.lag(), "idle": idle}
+        return {"accepted": accepted, "processed": processed, "running": running, "lag": worker.lag(),
+                "lag_seconds": worker.late(), "idle": idle}  # fmt: skip
 
     @router.get("/result/{part}.jsonl")
     def result(part: Part) -> StreamingResponse:

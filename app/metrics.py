@@ -37,6 +37,10 @@ class Metrics:
         )
         self.outbox_depth = Gauge("tieout_outbox_depth", "Ticket rows waiting for the ticket system", registry=registry)
         self.lag = Gauge("tieout_lane_behind_messages", "Durable messages not yet planned", ["lane"], registry=registry)
+        self.late = Gauge(
+            "tieout_lane_behind_seconds", "Age of what was read last against the newest of the lane (Kinesis)",
+            ["lane"], registry=registry,
+        )  # fmt: skip
         self.executions_now = Gauge(
             "tieout_executions_now", "Executions on record, by status", ["status"], registry=registry
         )

@@ -11,6 +11,8 @@ from domain.errors import TransientError
 
 # A lease is renewed this many times before it may be taken away.
 RENEWALS = 3
+# A record of this name says that the lane after it has ended.
+_END = "~ended "
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class LeaseKeeper:
     _seen: dict[str, _Seen] = field(default_factory=dict)
     _renewed: float = float("-inf")
     _looked: float = float("-inf")
+    _ended: frozenset[str] = frozenset()
 
     def lanes(self, known: Sequence[str]) -> Mapping[str, int]:
         """Lane to token of what this worker drives now, out of the lanes the stream has; cheap to call often.
@@ -90,6 +93,16 @@ class LeaseKeeper:
         """The token this worker drives the lane with, None where it does not; for any thread."""
         return self._mine.get(lane)
 
+    def ended(self) -> frozenset[str]:
+        """Lanes that some worker read to their end, as of the last look at the records."""
+        return self._ended
+
+    def end(self, lane: str) -> None:
+        """Tell every worker that this lane was read to its end; harmless when told again."""
+        if lane not in self._ended:
+            self.records.take(f"{_END}{lane}", self.owner, None)
+            self._ended |= {lane}
+
     def lost(self, lane: str) -> None:
         """The ledger refused our token: somebody else drives the lane."""
         self._mine.pop(lane, None)
@@ -113,6 +126,7 @@ class LeaseKeeper:
 
     def _acquire(self, known: Sequence[str], now: float) -> None:
         found = self.records.leases()
+        self._ended |= {name.removeprefix(_END) for name in found if name.startswith(_END)}
         for lane, lease in found.items():
             before = self._seen.get(lane)
             if before is None or before.lease != lease:

@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from domain.clock import Clock
 from domain.errors import PermanentError, TransientError
 from ingest.streams.cursor import Place, RecordCursor
-from ingest.streams.port import Batch, Envelope
+from ingest.streams.port import ENDED, Batch, Envelope
 from ingest.streams.record import MAX_RECORD_BYTES, records
 
 _RETRYABLE = frozenset({
@@ -49,6 +49,7 @@ class _Reader:
         self.iterator: str | None = None
         self.behind = True
         self.ended = False
+        self.late_seconds: float | None = None
 
 
 class KinesisStream:
@@ -96,7 +97,7 @@ class KinesisStream:
                 self._back_off(failures)
 
     def lanes(self) -> list[str]:
-        """Shard ids; a shard made by a split or merge appears once this reader has drained its parents."""
+        """Shard ids; a shard made by a split or merge appears once its parents are drained, by whomever (`hint`)."""
         shards = self._shards()
         known = {shard["ShardId"] for shard in shards}
         ready = []
@@ -123,10 +124,15 @@ class KinesisStream:
                 self._ended.add(lane)
                 self._listed = None
             behind = reader.cursor.waiting or int(reader.behind)
-            return Batch(lane, tuple(taken), reader.cursor.position, behind)
+            ended = reader.ended and not reader.cursor.waiting
+            late = 0.0 if ended else reader.late_seconds
+            return Batch(lane, tuple(taken), reader.cursor.position, behind, late, ended)
 
     def hint(self, lane: str, position: str) -> None:
-        """Nothing: Kinesis measures its readers by themselves."""
+        """Kinesis measures its readers by themselves; a shard that another one drained lets its children appear."""
+        if position == ENDED and lane not in self._ended:
+            self._ended.add(lane)
+            self._listed = None
 
     def close(self) -> None:
         self._readers.clear()
@@ -224,7 +230,8 @@ class KinesisStream:
         for record in page:
             reader.cursor.add(int(record["SequenceNumber"]), record["Data"])
         reader.iterator = answer.get("NextShardIterator")
-        reader.behind = reader.iterator is not None and answer.get("MillisBehindLatest", 0) > 0
+        reader.late_seconds = answer.get("MillisBehindLatest", 0) / 1000
+        reader.behind = reader.iterator is not None and reader.late_seconds > 0
         if reader.iterator is None or (not page and not reader.behind and self._closed(lane)):
             reader.ended = True
 

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+# A position that is none: the lane was read to its end.
+ENDED = "ended"
+
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
@@ -42,12 +45,16 @@ class Batch:
     `next` is the position after the last message returned (the one passed in when nothing was read; "" is the start of
     the lane). `behind_messages` counts durable messages after `next`; an adapter that cannot count answers at least 1
     for "more is there" and 0 for "at the end" (a remote one: at its last look, which is under a second ago).
+    `behind_seconds` is the age of what was read last against the newest there is, where the service tells it. `ended`:
+    nothing will ever follow `next` in this lane.
     """
 
     lane: str
     envelopes: tuple[Envelope, ...]
     next: str
     behind_messages: int
+    behind_seconds: float | None = field(default=None, compare=False)
+    ended: bool = field(default=False, compare=False)
 
     @property
     def count(self) -> int:
@@ -84,7 +91,10 @@ class Stream(Protocol):
         ...
 
     def hint(self, lane: str, position: str) -> None:
-        """Tell the broker how far the reader came, for tools that watch lag; it decides nothing and never raises."""
+        """Tell the broker how far the reader came, for tools that watch lag; it decides nothing and never raises.
+
+        `ENDED`: another reader came to the end of the lane, which may open lanes that had to wait for it.
+        """
         ...
 
     def close(self) -> None:

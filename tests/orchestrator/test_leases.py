@@ -144,3 +144,16 @@ def test_whatever_stops_and_wakes_two_newest_tokens_of_a_lane_never_meet(seed: i
         assert len(newest) == len(set(newest))
     rounds(workers, 60)
     assert driven(workers) == LANES
+
+
+def test_the_end_of_a_lane_is_known_to_all() -> None:
+    records, clocks = Records(), [ManualClock(0), ManualClock(0)]
+    one, other = (LeaseKeeper(records, name, clock, 9.0) for name, clock in zip("ab", clocks, strict=True))
+    for keeper in (one, other):
+        keeper.lanes(LANES)
+    one.end("lane-1")
+    one.end("lane-1")
+    assert one.ended() == {"lane-1"} and other.ended() == frozenset()
+    clocks[1].advance(5)
+    mine = other.lanes(LANES)
+    assert other.ended() == {"lane-1"} and set(mine) <= set(LANES)

@@ -9,7 +9,7 @@ import pytest
 from domain.clock import SystemClock
 from ingest.streams.kinesis import KinesisLimits, KinesisStream
 from ingest.streams.marks import accept
-from ingest.streams.port import Envelope
+from ingest.streams.port import ENDED, Envelope
 from tests.ingest.streams.brokers import node_kinesis
 
 QUICK = KinesisLimits(read_interval_seconds=0, list_shards_seconds=0.1)
@@ -84,3 +84,26 @@ def test_sessions_keep_their_order_over_splits_and_merges(kind: str, request: py
         read(reader.lanes())
     assert got == {session: [f"{session} {n}".encode() for n in range(1, first)] for session in SESSIONS}
     assert len(after) >= 7
+
+
+def test_a_merged_shard_appears_when_its_parents_were_drained_by_two_readers(request: pytest.FixtureRequest) -> None:
+    client, name = node_kinesis(request, "kinesalite"), f"shared-{secrets.token_hex(3)}"
+    client.create_stream(StreamName=name, ShardCount=2)
+    active(client, name)
+    writer, one, other = (KinesisStream(client, name, SystemClock(), QUICK) for _ in range(3))
+    writer.append([envelope(session, 1, 5) for session in SESSIONS])
+    parents = one.lanes()
+    merge(client, name)
+    writer.append([envelope(session, 6, 5) for session in SESSIONS])
+    for lane, reader in zip(parents, (one, other), strict=True):
+        position, deadline = "", time.monotonic() + 20
+        while not (batch := reader.read(lane, position, 25)).ended or batch.envelopes:
+            assert time.monotonic() < deadline
+            position = batch.next
+        assert batch.behind_seconds == 0
+    assert one.lanes() == other.lanes() == parents, "each knows of one parent only"
+    for lane, reader in zip(reversed(parents), (one, other), strict=True):
+        reader.hint(lane, ENDED)
+        (child,) = set(reader.lanes()) - set(parents)
+        read = reader.read(child, None, 1_000)
+        assert {part.first for part in read.envelopes} == {6} and not read.ended
