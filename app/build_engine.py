@@ -37,24 +37,29 @@ def _step_functions(
 ) -> RemoteEngine:
     """The state machine `stepfunctions://NAME` and its two task queues; with `?role=` (and in local-aws) they are made.
 
-    Tasks named in `serial` come through a FIFO queue in one group, so that one runs at a time over all workers.
+    Tasks named in `serial` come through a FIFO queue in one group, so that one runs at a time over all workers. With
+    `?tasks=lambda` the machine calls Lambda functions (app/handlers.py) and there are no queues.
     """
     address = settings.address("engine")
     name = address.host or address.path.lstrip("/")
     if not name:
         raise SettingsError("engine: stepfunctions:// needs a name, as in stepfunctions://tieout?role=ARN")
     role = address.query.get("role", _LOCAL_ROLE if settings.profile == "local-aws" else "")
+    by = address.query.get("tasks", "queues")
+    if by not in ("queues", "lambda"):
+        raise SettingsError(f"engine: tasks={by}: the tasks come by queues or by lambda")
     sqs, states = client(settings, "sqs"), client(settings, "stepfunctions")
-    plain = name.rpartition(":")[2]
+    plain, urls = name.rpartition(":")[2], ["", ""]
     try:
-        urls = [_queue(sqs, f"{plain}-tasks", bool(role)), _queue(sqs, f"{plain}-serial.fifo", bool(role))]
-        queued = over_queues(definition, lambda function: (urls[function in serial], function in serial))
-        arn = put_machine(states, name, queued, role) if role else machine_named(states, name)
+        if by == "queues":
+            urls = [_queue(sqs, f"{plain}-tasks", bool(role)), _queue(sqs, f"{plain}-serial.fifo", bool(role))]
+            definition = over_queues(definition, lambda function: (urls[function in serial], function in serial))
+        arn = put_machine(states, name, definition, role) if role else machine_named(states, name)
     except Exception as error:
         raise SettingsError(f"engine: {settings.engine}: {error}") from None
     if arn is None:
         raise SettingsError(f"engine: there is no state machine {name!r}; with ?role=ARN it is made")
-    queues = [Queue(urls[0], _PARALLEL_THREADS), Queue(urls[1], 1)]
+    queues = [Queue(urls[0], _PARALLEL_THREADS), Queue(urls[1], 1)] if by == "queues" else []
     server = TaskServer(sqs, states, Caller(functions, clock), queues, _POLL_SECONDS)
     return RemoteEngine(states, arn, server, clock)
 

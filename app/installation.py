@@ -1,9 +1,9 @@
 """One installation's stores opened together: what the worker, the API and the command line work on."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -77,6 +77,8 @@ class Installation:
     leases: LeaseKeeper | None = None
     # Traces; None: nobody collects them.
     telemetry: Telemetry | None = None
+    # What the states call, by FunctionName.
+    functions: Mapping[str, Callable[[Json], Json]] = field(default_factory=dict)
 
     @property
     def originals(self) -> Originals:
@@ -251,7 +253,7 @@ def open_installation(settings: Settings, clock: Clock | None = None) -> Iterato
         yield Installation(
             settings, clock, warehouse, stream, rules, scorer, policy, tickets, engine,
             ledger_of(shared, engine), definition, reference, auditor, playbooks,
-            shared.leases if shared else None, telemetry,
+            shared.leases if shared else None, telemetry, functions,
         )  # fmt: skip
     finally:
         if engine is not None:
