@@ -1,7 +1,7 @@
 """Stores a normalised batch once: the same messages, or the same events told again, change nothing."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -54,12 +54,14 @@ def store(
     """
     warehouse.execute(_STAGE_DDL)
     with warehouse.transaction():
-        messages = _without(normalised.messages, "message_id", _stored_messages(warehouse, normalised.messages))
-        fresh = messages["message_id"]
-        messages = _effective(messages, _append_facts(warehouse, normalised, fresh, execution))
+        known = _stored_messages(warehouse, normalised.messages)
+        messages = _without(normalised.messages, "message_id", known)
+        if len(known):
+            normalised = _told_by(normalised, messages["message_id"])
+        messages = _effective(messages, _append_facts(warehouse, normalised, execution))
         for table, rows in (
             ("raw_message", _executed(messages, execution)),
-            ("quarantine", _executed(_with(normalised.quarantine, "message_id", fresh), execution)),
+            ("quarantine", _executed(normalised.quarantine, execution)),
             *(beside or {}).items(),
         ):
             if rows.num_rows:
@@ -72,10 +74,8 @@ def store_again(warehouse: Warehouse, normalised: Normalised, execution: str) ->
 
     Returns `message_id` and `outcome` of each message now, DUPLICATE where it brought nothing new.
     """
-    ids = normalised.messages["message_id"]
-    return _effective(normalised.messages, _append_facts(warehouse, normalised, ids, execution)).select(
-        ["message_id", "outcome"]
-    )
+    mine = _told_by(normalised, normalised.messages["message_id"])
+    return _effective(normalised.messages, _append_facts(warehouse, mine, execution)).select(["message_id", "outcome"])
 
 
 def prepare(warehouse: Warehouse) -> None:
@@ -83,17 +83,21 @@ def prepare(warehouse: Warehouse) -> None:
     warehouse.execute(_STAGE_DDL)
 
 
-def _append_facts(
-    warehouse: Warehouse, normalised: Normalised, messages: pa.ChunkedArray, execution: str
-) -> pa.ChunkedArray:
-    """Store what is new of the given messages' facts; returns the ids of the messages that brought something."""
-    trades = _with(normalised.trades, "message_id", messages)
-    trades = _kept(trades, _first_seen(warehouse, trades, execution))
+def _told_by(normalised: Normalised, messages: pa.ChunkedArray) -> Normalised:
+    """What came of some of the messages."""
+    return replace(
+        normalised,
+        trades=_with(normalised.trades, "message_id", messages),
+        quarantine=_with(normalised.quarantine, "message_id", messages),
+        facts={table: _with(rows, "message_id", messages) for table, rows in normalised.facts.items()},
+    )
+
+
+def _append_facts(warehouse: Warehouse, normalised: Normalised, execution: str) -> pa.ChunkedArray:
+    """Store what is new of the facts; returns the ids of the messages that brought something."""
+    trades = _kept(normalised.trades, _first_seen(warehouse, normalised.trades, execution))
     trades = with_increments(warehouse, trades, execution)
-    others = {
-        table: _new_records(warehouse, table, _with(rows, "message_id", messages), execution)
-        for table, rows in normalised.facts.items()
-    }
+    others = {table: _new_records(warehouse, table, rows, execution) for table, rows in normalised.facts.items()}
     for table, rows in (
         ("trade_event", _executed(trades, execution)),
         ("trade_fee", _with(normalised.fees, "record_id", trades["record_id"])),
