@@ -15,7 +15,7 @@ from ingest.normalise_reference import Reference
 from ingest.normalise_trades import FEE_SCHEMA, IDENTIFIER_SCHEMA, TRADE_SCHEMA
 from ingest.quarantine import MALFORMED, READER_FAILED, quarantine_id
 from ingest.store import Counts, counts_of, store
-from ingest.suspects import DEATHS_MAX, Suspects
+from ingest.suspects import LONE_DEATHS_MAX, Suspects
 from warehouse.port import Warehouse
 
 logger = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _SHOWN_CHARS = 300
 _TAKEN = "SELECT message_id FROM raw_message WHERE execution = :e"
-_DEADLY = f"The process ended {DEATHS_MAX} times while it read this message."
+_DEADLY = f"The process ended {LONE_DEATHS_MAX} times while it read this message."
 # The world, the settings or the machine, not a message: splitting would only blame the innocent.
 _NOT_THE_MESSAGE = (TransientError, MemoryError)
 
@@ -49,7 +49,7 @@ def take(
 ) -> Counts:
     """Normalise and store a batch; what no message of it may prevent, none prevents.
 
-    A message that makes reading or storing fail, or under which the process died twice, becomes a quarantine row
+    A message that makes reading or storing fail, or under which the process kept dying, becomes a quarantine row
     (`reader_failed`) with its bytes; the others are stored as if it had never been there. Running it again changes
     nothing. Raises TransientError as store and stream do, PermanentError for settings that are wrong, for a warehouse
     that takes nothing, and when more than `limit` messages of the batch would have to be set aside.

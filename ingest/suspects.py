@@ -7,6 +7,9 @@ from pathlib import Path
 
 # A death may have come from elsewhere (kill -9, power): only the second one in the same place is held against it.
 DEATHS_MAX = 2
+# A process that is killed again and again by somebody else is often killed while it reads, with few messages at hand
+# every time over the same one. A message is blamed for more than that takes to happen by chance.
+LONE_DEATHS_MAX = 6
 # 5,000 messages come down to one in three rounds, few enough for the supervisor's patience with a child that dies.
 SPLIT = 32
 
@@ -22,7 +25,7 @@ class Part:
     @property
     def deadly(self) -> bool:
         """True for the single message under which the process died too often."""
-        return self.last - self.first == 1 and self.deaths >= DEATHS_MAX
+        return self.last - self.first == 1 and self.deaths >= LONE_DEATHS_MAX
 
 
 @dataclass(frozen=True, slots=True)
