@@ -7,6 +7,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
 from app import as_known_verbs, day_verbs, pilot_verbs, quarantine, resolution_verbs
+from app.file_poller import FilePoller
 from app.installation import Installation
 from app.result import Part, lines
 from app.worker import Worker
@@ -38,7 +39,7 @@ class FaultRequest(_Body):
     mode: Literal["503", "off"]
 
 
-def routes(installation: Installation, worker: Worker) -> APIRouter:
+def routes(installation: Installation, worker: Worker, files: FilePoller | None = None) -> APIRouter:
     """The routes; the console's access rules guard them."""
     router = APIRouter(prefix="/api")
 
@@ -52,7 +53,8 @@ def routes(installation: Installation, worker: Worker) -> APIRouter:
         accepted, counts = installation.accepted(), installation.engine.counts()
         running = counts.get("RUNNING", 0)
         # What a failed execution holds stays unprocessed until it is redriven: nothing to wait for.
-        idle = worker.idle and running == 0 and (processed >= accepted or counts.get("FAILED", 0) > 0)
+        read = files is None or not worker.leads or files.idle
+        idle = worker.idle and read and running == 0 and (processed >= accepted or counts.get("FAILED", 0) > 0)
         return {"accepted": accepted, "processed": processed, "running": running, "lag": worker.lag(),
                 "lag_seconds": worker.late(), "idle": idle}  # fmt: skip
 
@@ -81,7 +83,10 @@ def routes(installation: Installation, worker: Worker) -> APIRouter:
 
     @router.post("/sweep")
     def sweep(_request: SweepRequest) -> Json:
-        worker.request_final_sweep()
+        if files is not None and worker.leads:
+            files.then(worker.request_final_sweep)
+        else:
+            worker.request_final_sweep()
         return {"requested": True}
 
     @router.post("/redrive")

@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from app.file_status import last_files
 from app.paths import DataDir
 from app.settings import Settings
 from domain.clock import Clock
-from ingest.feeds import Feed
+from ingest.feeds import Feed, FeedSlot
 from ingest.session.status import read_status
 from warehouse.port import Warehouse
 
@@ -32,8 +33,10 @@ class FeedsStatus:
             row["feed"]: row["n"]
             for row in self.warehouse.query("SELECT feed, count(*) AS n FROM raw_message GROUP BY feed").to_pylist()
         }
+        files = last_files(self.settings, self.warehouse)
         rows = []
         for feed in self.settings.feeds:
+            file = files.get(feed.name)
             session = sessions.get(feed.session.name) if feed.session else None
             rows.append(
                 {
@@ -42,24 +45,28 @@ class FeedsStatus:
                     "party": feed.party,
                     "dialect": feed.dialect,
                     "session": feed.session.name if feed.session else feed.path_glob,
-                    "connected": bool(session and session.connected),
-                    "last_recv_ts": (session.last_recv_ts or None) if session else None,
+                    # A folder is no connection.
+                    "connected": None if feed.session is None else bool(session and session.connected),
+                    "last_recv_ts": (session.last_recv_ts or None) if session else file["at"] if file else None,
                     "received": session.received if session else 0,
                     "stored": stored.get(feed.name, 0),
-                    "late": self.late(feed, (session.last_recv_ts if session else 0)),
+                    "late": self.late(feed, session.last_recv_ts if session else file["at"] if file else 0),
+                    "file": file,
                 }
             )
         return rows
 
     def late(self, feed: Feed, last_recv_ns: int) -> bool:
-        """Whether a slot of today has passed, with its allowance, on an open day without anything since midnight."""
+        """Whether a slot of today has passed, with its allowance, on an open day, and nothing came for it.
+
+        What comes by session came for it since midnight, a file since the slot before it.
+        """
         for slot in feed.slots:
             zone = ZoneInfo(slot.zone)
             now = datetime.fromtimestamp(self.clock.now_ns() / _NANOSECONDS, zone)
-            hour, minute = map(int, slot.at.split(":"))
-            due = now.replace(hour=hour, minute=minute, second=0, microsecond=0) + SLOT_ALLOWANCE
-            midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-            if now > due and self._open(feed.calendar, now) and last_recv_ns < midnight.timestamp() * _NANOSECONDS:
+            due = _at(slot, now) + SLOT_ALLOWANCE
+            since = _before(feed, slot, now) if feed.session is None else _midnight(now)
+            if now > due and self._open(feed.calendar, now) and last_recv_ns < since.timestamp() * _NANOSECONDS:
                 return True
         return False
 
@@ -68,3 +75,18 @@ class FeedsStatus:
             "SELECT is_open FROM calendar_day WHERE calendar = :c AND day = :d", {"c": calendar, "d": now.date()}
         )
         return bool(found["is_open"][0].as_py()) if found.num_rows else now.weekday() < 5
+
+
+def _at(slot: FeedSlot, day: datetime) -> datetime:
+    hour, minute = map(int, slot.at.split(":"))
+    return day.astimezone(ZoneInfo(slot.zone)).replace(hour=hour, minute=minute, second=0, microsecond=0)
+
+
+def _midnight(day: datetime) -> datetime:
+    return day.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _before(feed: Feed, slot: FeedSlot, day: datetime) -> datetime:
+    """When the slot before this one was late: today's, else the last of yesterday."""
+    found = [_at(other, day - timedelta(days=back)) for other in feed.slots for back in (0, 1)]
+    return max(at for at in found if at < _at(slot, day)) + SLOT_ALLOWANCE

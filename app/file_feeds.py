@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 KIND = "file"
 # The lane of rows that came in files; no stream has one of such a name.
 LANE = "file:"
+_DAY_NS = 86_400 * 1_000_000_000
 _KNOWN = "SELECT name, status FROM file_manifest WHERE feed = :feed AND file_id = :file ORDER BY name"
 
 
@@ -46,6 +47,20 @@ def unread(settings: Settings, warehouse: Warehouse) -> Mapping[str, int]:
         for feed in archive.feeds()
     }
     return {feed: n for feed, n in left.items() if n}
+
+
+def let_files_go(settings: Settings, warehouse: Warehouse, now_ns: int) -> int:
+    """Delete the bytes of files that were read, where their feed's retention class says so; returns how many.
+
+    That they came stays known, and what they told stays in the warehouse.
+    """
+    archive, gone = archive_of(settings), 0
+    for feed in archive.feeds() if settings.archive.keep_days else []:
+        days = settings.archive.days(feed)
+        if days is not None:
+            read = warehouse.query("SELECT file_id FROM file_manifest WHERE feed = :feed", {"feed": feed})
+            gone += archive.let_go(feed, now_ns - days * _DAY_NS, set(read["file_id"].to_pylist()))
+    return gone
 
 
 def take_file(

@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,6 +61,7 @@ class FilePoller:
         }
         self._pool: ThreadPoolExecutor | None = None
         self._recovered = False
+        self._then: list[tuple[int, Callable[[], None]]] = []
 
     @property
     def archive(self) -> FileArchive:
@@ -70,7 +71,7 @@ class FilePoller:
     @property
     def idle(self) -> bool:
         """True when every folder was looked at and all that came is reconciled."""
-        return all(watched.quiet for watched in self._watched.values())
+        return not self._then and all(watched.quiet for watched in self._watched.values())
 
     @property
     def looks(self) -> int:
@@ -83,6 +84,16 @@ class FilePoller:
             name: watched.waiting + len(watched.pending) + (watched.running is not None)
             for name, watched in self._watched.items()
         }
+
+    def then(self, action: Callable[[], None]) -> None:
+        """Do something once all that is in the folders by now is reconciled; at once where no feed has files."""
+        if not self._watched:
+            action()
+            return
+        # The look that is under way may be of before now.
+        self._then.append((self.looks + 2, action))
+        for watched in self._watched.values():
+            watched.due = float("-inf")
 
     def step(self) -> bool:
         """One round over the feeds; True when an execution was started or ended."""
@@ -97,6 +108,8 @@ class FilePoller:
         for watched in self._ready():
             self._start(watched, watched.pending.popleft())
             moved = True
+        if self._then and self.looks >= self._then[0][0] and all(watched.quiet for watched in self._watched.values()):
+            self._then.pop(0)[1]()
         return moved
 
     def close(self) -> None:
@@ -132,7 +145,8 @@ class FilePoller:
             if not watched.look.done():
                 return
             look, watched.look = watched.look, None
-            watched.due = self._here.clock.monotonic() + self._here.settings.files.poll_seconds
+            pause = 0.0 if self._then and watched.looks < self._then[-1][0] else self._here.settings.files.poll_seconds
+            watched.due = self._here.clock.monotonic() + pause
             self._take_in(watched, look)
         elif self._here.clock.monotonic() >= watched.due:
             if self._pool is None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from app.archive import Keeper
+from app.file_feeds import let_files_go
 from app.installation import Installation
 
 EVERY_SECONDS = 600.0
@@ -31,6 +32,7 @@ class Housekeeping:
         days = here.settings.archive.warehouse_days
         if days is not None:
             here.originals.let_go(here.warehouse, here.clock.now_ns() - days * _DAY_NS)
+        let_files_go(here.settings, here.warehouse, here.clock.now_ns())
         here.engine.prune(here.clock.now_ns() - here.settings.worker.execution_retention_days * _DAY_NS)
         here.auditor.follow()
         here.warehouse.checkpoint()

@@ -60,6 +60,7 @@ def feeds(deps: ConsoleDeps) -> list[dict[str, Any]]:
                 "ago": span_words((now - seen).total_seconds()) + " ago" if seen else "never",
                 "received": int(status.get("received") or sum(counted.get(name, {}).values())),
                 "outcomes": counted.pop(name, {}),
+                "file": status.get("file"),
             }
         )
     for name, numbers in sorted(counted.items()):
