@@ -201,6 +201,10 @@ class EmbeddedEngine:
         if not self._wake.is_set():
             self._wake.set()
 
+    def call_now(self, command: RunTask) -> TaskResult | TaskFailure:
+        """What a task's function answers, called here and now for no execution."""
+        return self._caller.call("", command)[0]
+
     def _call(self, name: str, command: RunTask) -> None:
         """Runs in a worker's thread: call the function and hand its outcome to the engine's thread."""
         result, milliseconds = self._caller.call(name, command)

@@ -16,9 +16,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from domain.clock import Clock
 from domain.errors import PermanentError, TransientError
+from orchestrator.service import requests as asked
 from orchestrator.service.operations import Operations, table
 from orchestrator.service.refusal import Refusal, refused
 from orchestrator.service.sigv4 import Call, Keys
+from orchestrator.service.trials import Trials
 
 TARGET = "AWSStepFunctions."
 _MAX_BODY_BYTES = 2 * 1024 * 1024
@@ -33,7 +35,12 @@ def create_api(operations: Operations, keys: Keys, clock: Clock) -> Starlette:
 
     Callers sign with one of `keys` (boto3 and the AWS CLI do) or send its secret as a bearer token.
     """
-    known = table(operations)
+    trials = Trials(operations, clock, operations.may_change)
+    known: dict[str, tuple[type[asked.Body], Callable[[Any], dict[str, Any]]]] = {
+        **table(operations),
+        "StartSyncExecution": (asked.StartExecution, trials.start_sync_execution),
+        "TestState": (asked.TestState, trials.test_state),
+    }
 
     def answer(call: Call) -> dict[str, Any]:
         keys.admit(call, clock.now_ns())

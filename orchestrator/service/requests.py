@@ -116,6 +116,42 @@ class SendTaskHeartbeat(Body):
     task_token: Token
 
 
+class MockError(Body):
+    """The failure a mocked call ends with."""
+
+    error: Annotated[str, Field(max_length=256)] = ""
+    cause: Annotated[str, Field(max_length=32_768)] = ""
+
+
+class Mock(Body):
+    """What the call of a tried state answers: a result as JSON text, or a failure."""
+
+    result: str | None = None
+    error_output: MockError | None = None
+
+
+class StateConfiguration(Body):
+    """How far a tried state came before."""
+
+    retrier_retry_count: Annotated[int, Field(ge=0)] = 0
+
+
+class TestState(Body):
+    """One state, or a definition and the name of one; context and variables are JSON objects as text."""
+
+    # No test, whatever its name looks like to pytest.
+    __test__ = False
+
+    definition: str
+    input: str = "{}"
+    state_name: str | None = None
+    inspection_level: Literal["INFO", "DEBUG", "TRACE"] = "INFO"
+    context: str | None = None
+    variables: str | None = None
+    mock: Mock | None = None
+    state_configuration: StateConfiguration | None = None
+
+
 class Anything(Body):
     """A request whose fields do not matter."""
 
