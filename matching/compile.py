@@ -30,6 +30,7 @@ from matching.rules import (
 )
 from matching.suggest import only, policy_of, score, several
 from matching.units import order_members, order_pairs
+from matching.variants import variants
 
 _AGREEMENT = ("account", "instrument", "direction", "qty", "price")
 # Keys a feed may not know at all: a pass on one that no free record has is skipped.
@@ -204,6 +205,14 @@ def _exact(rule: ExactPass) -> tuple[str, str]:
     """Candidates, and by what they are ordered. What a crowd of either side says is no id, it tells nobody apart."""
     agreed = " + ".join(f"case when l.{name} = r.{name} then 1 else 0 end" for name in _AGREEMENT)
     own, other = sides_of(rule.keys)[0]
+    if rule.variants:
+        alike = variants(own, other)
+        source = (
+            f"  select distinct l.record_id as left_id, r.record_id as right_id, {_NUMBERS}, {agreed} as agreed\n"
+            f"  from {alike.left} l join {alike.right} r on {_SAME_PB} and {alike.met}"
+            f" and {equal(rule.keys[1:])}\n  where {agreed} >= {rule.agree_at_least}"
+        )
+        return source, "c.agreed desc"
     crowd = (
         f"select b.{other} from work_r b where b.{other} in (select a.{own} from work_l a group by a.{own}"
         f" having count(*) > {CROWD}) group by b.{other} having count(*) > {CROWD}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import yaml
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
@@ -48,13 +48,24 @@ Ambiguity = Literal["mutual-best", "reject", "suggest"]
 
 
 class ExactPass(_Strict):
-    """Pairs one record with one record on ids; the rest may differ, but `agree_at_least` economics must not."""
+    """Pairs one record with one record on ids; the rest may differ, but `agree_at_least` economics must not.
+
+    With `variants` the first key's ids are equal but for case, separators, zeros in front, or what one of them has
+    before its first separator or first digit, or behind its last separator.
+    """
 
     id: str
     kind: Literal["exact"]
     keys: Keys
     agree_at_least: int = Field(default=0, ge=0, le=5)
+    variants: bool = False
     ambiguity: Ambiguity = "mutual-best"
+
+    @model_validator(mode="after")
+    def _of_ids(self) -> Self:
+        if self.variants and not set(self.keys[0].split("=")) <= {"uid", "cross_uid"}:
+            raise ValueError("variants are of ids: the first key is uid=cross_uid, cross_uid=uid or uid")
+        return self
 
 
 class EconomicsPass(_Strict):

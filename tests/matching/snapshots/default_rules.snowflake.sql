@@ -466,6 +466,42 @@ select left_id, 'L', left_id, 'P13-exec-id-other-date', null, null from work_pai
 union all
 select right_id, 'R', left_id, 'P13-exec-id-other-date', null, null from work_pair;
 
+-- P14-exec-id-variant
+insert into work_pair (left_id, right_id)
+select c.left_id, c.right_id from (
+  select distinct l.record_id as left_id, r.record_id as right_id, l.nr as left_nr, r.nr as right_nr, case when l.account = r.account then 1 else 0 end + case when l.instrument = r.instrument then 1 else 0 end + case when l.direction = r.direction then 1 else 0 end + case when l.qty = r.qty then 1 else 0 end + case when l.price = r.price then 1 else 0 end as agreed
+  from (
+  select f.* from (
+    select i.*, true as id_whole, ltrim(replace(i.id_told, '-', ''), '0') as id_form from (select x.*, translate(upper(x.uid), '._/:|# ', '-------') as id_told from work_l x where x.uid is not null) i where true
+    union all
+    select i.*, false as id_whole, ltrim(replace(substr(i.id_told, position('-' in i.id_told) + 1), '-', ''), '0') as id_form from (select x.*, translate(upper(x.uid), '._/:|# ', '-------') as id_told from work_l x where x.uid is not null) i where position('-' in i.id_told) > 0
+    union all
+    select i.*, false as id_whole, ltrim(replace(reverse(substr(reverse(i.id_told), position('-' in reverse(i.id_told)) + 1)), '-', ''), '0') as id_form from (select x.*, translate(upper(x.uid), '._/:|# ', '-------') as id_told from work_l x where x.uid is not null) i where position('-' in i.id_told) > 0
+    union all
+    select i.*, false as id_whole, ltrim(replace(ltrim(i.id_told, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'), '-', ''), '0') as id_form from (select x.*, translate(upper(x.uid), '._/:|# ', '-------') as id_told from work_l x where x.uid is not null) i where true
+  ) f where f.id_form like '___%'
+) l join (
+  select f.* from (
+    select i.*, true as id_whole, ltrim(replace(i.id_told, '-', ''), '0') as id_form from (select x.*, translate(upper(x.cross_uid), '._/:|# ', '-------') as id_told from work_r x where x.cross_uid is not null) i where true
+    union all
+    select i.*, false as id_whole, ltrim(replace(substr(i.id_told, position('-' in i.id_told) + 1), '-', ''), '0') as id_form from (select x.*, translate(upper(x.cross_uid), '._/:|# ', '-------') as id_told from work_r x where x.cross_uid is not null) i where position('-' in i.id_told) > 0
+    union all
+    select i.*, false as id_whole, ltrim(replace(reverse(substr(reverse(i.id_told), position('-' in reverse(i.id_told)) + 1)), '-', ''), '0') as id_form from (select x.*, translate(upper(x.cross_uid), '._/:|# ', '-------') as id_told from work_r x where x.cross_uid is not null) i where position('-' in i.id_told) > 0
+    union all
+    select i.*, false as id_whole, ltrim(replace(ltrim(i.id_told, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'), '-', ''), '0') as id_form from (select x.*, translate(upper(x.cross_uid), '._/:|# ', '-------') as id_told from work_r x where x.cross_uid is not null) i where true
+  ) f where f.id_form like '___%'
+) r on l.component = r.component and (l.pb = r.pb or l.pb is null) and l.id_form = r.id_form and (l.id_whole or r.id_whole) and l.trade_date = r.trade_date and l.instrument = r.instrument and l.direction = r.direction
+  where case when l.account = r.account then 1 else 0 end + case when l.instrument = r.instrument then 1 else 0 end + case when l.direction = r.direction then 1 else 0 end + case when l.qty = r.qty then 1 else 0 end + case when l.price = r.price then 1 else 0 end >= 4
+) c
+qualify row_number() over (partition by c.left_nr order by c.agreed desc, c.right_nr) = 1
+  and row_number() over (partition by c.right_nr order by c.agreed desc, c.left_nr) = 1;
+
+-- P14-exec-id-variant/file
+insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
+select left_id, 'L', left_id, 'P14-exec-id-variant', null, null from work_pair
+union all
+select right_id, 'R', left_id, 'P14-exec-id-variant', null, null from work_pair;
+
 -- P15-crossed-cancels
 insert into work_member (record_id, leg, group_key, pass_id, code, other_id)
 select a.record_id, 'R', 'S|' || a.record_id, 'P15-crossed-cancels', 'T22', min(d.record_id)
