@@ -108,8 +108,6 @@ def _by_settings(options: ReconcileOptions, config: Path) -> Report:
     size = bytes_of(settings, config.resolve().parent)
     with TemporaryDirectory(prefix="tieout-") as aside, readers(size) as ahead, _in_memory() as warehouse:
         waiting = [given_by(settings, config, warehouse, as_of_ns, known_ns, Shelf(Path(aside)), ahead)]
-        if ahead is not None:
-            ahead.end()
         return tie_out(warehouse, waiting.pop(), rules, as_of_ns)
 
 

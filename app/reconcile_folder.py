@@ -114,6 +114,8 @@ def read_feeds(
                 reference = extended(reference, told.facts)
         else:
             _leave_unread(feed, base, found)
+    if found.ahead is not None:
+        found.ahead.end()
     if not found.files:
         raise ReconcileError(f"feeds: no file matches any path_glob, looked in {base}")
     digest = sha256("".join(note.sha256 for note in found.files).encode()).hexdigest()[:40]
