@@ -23,7 +23,7 @@ from alerting.rows import ASSIGN, NOTE, OPEN, REISSUE, REOPEN, RESOLVE, UPDATE
 from domain.ids import digest128
 
 _LOG = logging.getLogger(__name__)
-_EDITABLE = ("short_description", "description", "impact", "urgency")
+_EDITABLE = ("short_description", "description", "impact", "urgency", "due")
 _REF_DIGITS = 12
 _LEFT_TO_YOU = "\nYou or a colleague worked on this ticket, so it is left open for you to close."
 

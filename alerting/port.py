@@ -75,6 +75,7 @@ class TicketChange:
     assignee: str | None = None
     close_code: str | None = None
     close_notes: str | None = None
+    due: str | None = None
     note: str = ""
     note_ref: str = ""
 
@@ -104,6 +105,7 @@ class Ticket:
     hold_reason: str = ""
     ended_by: str = ""
     group: str = ""
+    due: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,7 @@ class ServiceNow:
             "state": None if change.state is None else self._shape.state_value(change.state),
             "close_code": change.close_code,
             "close_notes": change.close_notes,
+            "due_date": change.due,
         }
         body = {name: value for name, value in fields.items() if value is not None}
         if change.assignee is not None:
@@ -286,6 +287,7 @@ class ServiceNow:
             hold_reason=value("hold_reason"),
             ended_by=value("closed_by", ".user_name") or value("resolved_by", ".user_name"),
             group=_display(row, self._shape.name("assignment_group")),
+            due=value("due_date"),
         )
 
     def _reference(self, table: str, field: str, value: str, known: dict[str, str]) -> str:

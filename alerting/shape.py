@@ -83,7 +83,7 @@ class Shape:
     def asked(self) -> str:
         """The sysparm_fields that tell a ticket."""
         people = [f"{self.name(name)}.user_name" for name in ("assigned_to", "resolved_by", "closed_by")]
-        ours = [self.name(name) for name in FIELDS if name != "due_date"]
+        ours = [self.name(name) for name in FIELDS]
         stamps = ["sys_id", "number", "sys_updated_by", "sys_updated_on", "sys_mod_count"]
         wanted = [*stamps, *ours, *(name for name in people if not name.startswith("."))]
         return ",".join(dict.fromkeys(name for name in wanted if name))

@@ -214,6 +214,7 @@ def _texts(there: Sequence[Mapping[str, Any]], ever: int, policy: TriagePolicy) 
         "impact": impact,
         "urgency": urgency,
         "group": policy.group(worst["code"], worst["pb_id"] or ""),
+        "due": timestamp(min(deadlines))[:19] if deadlines else "",
         "facts": facts,
     }
 

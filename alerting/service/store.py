@@ -22,14 +22,15 @@ _ELAPSED = "max(0, strftime('%s', :now) - strftime('%s', start_time) - coalesce(
 _ALLOWED = (
     "(strftime('%s', planned_end_time) - strftime('%s', start_time) - coalesce(strftime('%s', pause_duration), 0))"
 )
+# A due date that had passed when the incident was opened leaves no time at all.
+_PERCENTAGE = f"CASE WHEN {_ALLOWED} <= 0 THEN '100.00' ELSE printf('%.2f', 100.0 * {_ELAPSED} / {_ALLOWED}) END"
+_LEFT = "datetime(max(0, strftime('%s', planned_end_time) - strftime('%s', :now)), 'unixepoch')"
 _RUN_CLOCKS = f"""
 UPDATE task_sla SET
   has_breached = CASE WHEN planned_end_time <= :now THEN 'true' ELSE has_breached END,
   duration = datetime({_ELAPSED}, 'unixepoch'), business_duration = datetime({_ELAPSED}, 'unixepoch'),
-  time_left = datetime(max(0, strftime('%s', planned_end_time) - strftime('%s', :now)), 'unixepoch'),
-  business_time_left = datetime(max(0, strftime('%s', planned_end_time) - strftime('%s', :now)), 'unixepoch'),
-  percentage = printf('%.2f', 100.0 * {_ELAPSED} / max({_ALLOWED}, 1)),
-  business_percentage = printf('%.2f', 100.0 * {_ELAPSED} / max({_ALLOWED}, 1))
+  time_left = {_LEFT}, business_time_left = {_LEFT},
+  percentage = {_PERCENTAGE}, business_percentage = {_PERCENTAGE}
 WHERE active = 'true' AND stage = 'in_progress' AND start_time <> '' AND planned_end_time <> ''
 """
 

@@ -133,6 +133,22 @@ def test_fields_a_person_edited_are_left_alone(book, service, send):
     assert "ALPHA booked 300" in incident["description"]
 
 
+def test_the_due_date_follows_the_deadline_until_a_person_sets_another(book, service, send):
+    hour = 3_600_000_000_000
+    start = book.clock.now_ns() // hour * hour
+    book.opened("b1")
+    send()
+    book.changed("b1", deadline_at=start + 24 * hour)
+    send()
+    (incident,) = service.incidents()
+    assert incident["due_date"] == "2026-02-03 02:00:00"
+    place = f"/api/now/table/incident/{incident['sys_id']}"
+    service.person.patch(place, json={"due_date": "2026-03-01 12:00:00"}).raise_for_status()
+    book.changed("b1", deadline_at=start + 48 * hour)
+    send()
+    assert service.incidents()[0]["due_date"] == "2026-03-01 12:00:00"
+
+
 def test_outage_is_reported_and_then_recovered(book, service, send):
     book.many(30)
     service.fault("503")

@@ -5,6 +5,7 @@ import pytest
 
 from alerting.service.api import create_service
 from alerting.service.auth import Credentials
+from alerting.service.moments import duration
 from alerting.service.server import running
 from domain.clock import ManualClock
 
@@ -63,10 +64,8 @@ def test_a_clock_runs_by_priority_breaches_and_completes(desk):
 
 def test_a_hold_stops_the_clock_but_not_the_due_date(desk):
     api, clock = desk
-    due = f"{clock.now_ns() // 10**9 + 5_400}"
-    from alerting.service.moments import duration
-
-    incident = opened(api, impact="1", urgency="1", due_date=duration(int(due)))
+    due = duration(clock.now_ns() // 10**9 + 5_400)
+    incident = opened(api, impact="1", urgency="1", due_date=due)
     clock.advance(600)
     api.patch(f"{TABLE}/{incident['sys_id']}", json={"state": "3", "hold_reason": "4"})
     clock.advance(3_600)
@@ -80,6 +79,15 @@ def test_a_hold_stops_the_clock_but_not_the_due_date(desk):
     priority, deadline = by_name["Priority 1 resolution (1 h)"], by_name["Due date"]
     assert (priority["pause_duration"], priority["has_breached"]) == ("1970-01-01 01:00:00", "false")
     assert deadline["has_breached"] == "true"
+
+
+def test_a_due_date_that_has_passed_is_a_breach_from_the_start(desk):
+    api, clock = desk
+    incident = opened(api, impact="3", urgency="3", due_date="2020-01-01 00:00:00")
+    clock.advance(60)
+    (due, _) = clocks(api, incident["sys_id"])
+    assert (due["sla.name"], due["has_breached"], due["percentage"]) == ("Due date", "true", "100.00")
+    assert due["time_left"] == "1970-01-01 00:00:00"
 
 
 def test_another_priority_is_another_clock_from_the_same_start(desk):

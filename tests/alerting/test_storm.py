@@ -67,8 +67,11 @@ def test_the_parent_follows_its_breaks_and_resolves_with_the_last(book, service,
     send()
     (parent,) = service.incidents()
     assert parent["short_description"].startswith("6 breaks"), "an update waits for the next refresh"
+    book.replace("break-00002", deadline_at=book.clock.now_ns() // 3_600_000_000_000 * 3_600_000_000_000)
+    assert parent["due_date"] == "2026-02-02 03:40:00", "the earliest of their deadlines"
     send(refresh=True)
     (parent,) = service.incidents()
+    assert parent["due_date"] == "2026-02-02 02:00:00"
     assert parent["short_description"].startswith("4 breaks") and len(attached(service, parent["sys_id"])) == 2
     assert "4 breaks are open now, of 6" in service.journal(parent["sys_id"])[0]
     assert send(refresh=True).delivered == 0, "nothing changed"
