@@ -114,7 +114,8 @@ def check_tickets(service: Service, summary: dict[str, Any]) -> None:
 
 
 # The model is away in the everyday runs: training it anew after each kill would take most of their time.
-MODELS = [(11, "http://127.0.0.1:1"), (12, "http://127.0.0.1:1")]
+AWAY = "http://127.0.0.1:1"
+MODELS = [(11, AWAY), pytest.param(12, AWAY, marks=pytest.mark.heavy)]
 HEAVY = [pytest.param(seed, "inprocess://", marks=pytest.mark.heavy) for seed in range(13, 23)]
 
 
@@ -147,4 +148,4 @@ def test_a_day_survives_ten_kills(tmp_path: Path, undisturbed: dict[str, Any], s
 @pytest.mark.timeout(1_200)
 @pytest.mark.parametrize("seed", range(100, 120))
 def test_a_thousand_kills_over_twenty_days(tmp_path: Path, undisturbed: dict[str, Any], seed: int) -> None:
-    check_a_day(tmp_path, undisturbed, seed, "http://127.0.0.1:1", MANY_KILLS)
+    check_a_day(tmp_path, undisturbed, seed, AWAY, MANY_KILLS)

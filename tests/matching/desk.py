@@ -30,6 +30,7 @@ FEEDS = (
 PARTY = {feed.feed: feed.party for feed in FEEDS}
 SCHEMA = arrow_schema(TABLES["trade_event"])
 Row = dict[str, Any]
+_OWN_WORLD = ("trade_uid", "prev_uid", "cross_uid", "client_order_id", "instrument_id")
 
 
 def row(feed: str, uid: str | None, **changes: Any) -> Row:
@@ -78,6 +79,12 @@ def ours(uid: str, **changes: Any) -> Row:
 def theirs(uid: str, cross: str | None = None, *, feed: str = "alpha", **changes: Any) -> Row:
     """A prime broker's booking; `cross` is our execution id as it knows it."""
     return row(feed, uid, cross_uid=cross, **changes)
+
+
+def own_world(rows: Iterable[Row], name: str) -> list[Row]:
+    """The rows with ids and instruments of their own, so that many cases can be matched in one run."""
+    renamed = [{**item, **{k: f"{name}-{item[k]}" for k in _OWN_WORLD if item.get(k)}} for item in rows]
+    return [{**item, "record_id": digest128(name, item["record_id"])} for item in renamed]
 
 
 def new_warehouse() -> DuckDbWarehouse:

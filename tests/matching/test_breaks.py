@@ -8,7 +8,7 @@ import pytest
 from domain.ids import digest128
 from matching.completeness import completeness
 from matching.rules import RuleSet
-from tests.matching.desk import DAY, LATE, T0, Desk, Row, ours, theirs
+from tests.matching.desk import DAY, LATE, T0, Desk, Row, ours, own_world, theirs
 
 NEXT = DAY + timedelta(days=1)
 BLOCK = {"feed": "charlie", "pb_id": "CHARLIE"}
@@ -238,15 +238,6 @@ CASES: list[tuple[str, list[Row], list[str]]] = [
         ["T01", "T02"],
     ),
 ]
-
-
-_OWN_WORLD = ("trade_uid", "prev_uid", "cross_uid", "client_order_id", "instrument_id")
-
-
-def own_world(rows: list[Row], name: str) -> list[Row]:
-    """The rows with ids and instruments of their own, so that all cases can be matched in one run."""
-    renamed = [{**item, **{k: f"{name}-{item[k]}" for k in _OWN_WORLD if item.get(k)}} for item in rows]
-    return [{**item, "record_id": digest128(name, item["record_id"])} for item in renamed]
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import yaml
 
 from matching.rules import RuleSet, load_rules
 from matching.settle_dates import SettleCalendar
-from tests.matching.desk import LATE, Desk, Row, ours, theirs
+from tests.matching.desk import LATE, Desk, Row, ours, own_world, theirs
 
 
 def fees(desk: Desk, row: Row, *lines: tuple[str, str]) -> Row:
@@ -112,10 +112,21 @@ VERDICTS: list[tuple[str, Row, Row, list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("left", "right", "codes"), [case[1:] for case in VERDICTS], ids=[c[0] for c in VERDICTS])
-def test_verdict(desk: Desk, left: Row, right: Row, codes: list[str]) -> None:
-    desk.match([left, right], as_of=LATE)
-    assert desk.breaks() == codes
+@pytest.fixture(scope="module")
+def verdicts(rules: RuleSet) -> dict[str, list[str]]:
+    """Codes of the open breaks of every case, all matched together."""
+    desk = Desk(rules)
+    cases = [own_world(case[1:3], f"c{index:02d}") for index, case in enumerate(VERDICTS)]
+    desk.match([item for case in cases for item in case], as_of=LATE)
+    found: dict[str, list[str]] = {}
+    for item in desk.table("select instrument_id, code from recon_break where state = 'OPEN' order by code"):
+        found.setdefault(item["instrument_id"][:3], []).append(item["code"])
+    return found
+
+
+@pytest.mark.parametrize("index", range(len(VERDICTS)), ids=[case[0] for case in VERDICTS])
+def test_verdict(verdicts: dict[str, list[str]], index: int) -> None:
+    assert verdicts.get(f"c{index:02d}", []) == VERDICTS[index][3]
 
 
 def _costs(net: str, **changes: Any) -> tuple[Row, Row]:
@@ -213,24 +224,16 @@ PROFILES = yaml.safe_load("""
 """)
 
 
-@pytest.mark.parametrize(
-    ("feed", "shown", "codes", "profile"),
-    [
-        ("alpha", "1.30", [], None),
-        ("alpha", "1.31", ["T16"], "alpha"),
-        ("bravo", "5.90", [], None),
-        ("bravo", "0.80", ["T16"], "bravo"),
-        ("charlie", "9.00", [], None),
-        ("charlie", None, ["T16"], "charlie"),
-    ],
-)
-def test_profiles_named_before_currency_before_default(
-    feed: str, shown: str | None, codes: list[str], profile: str | None
-) -> None:
+def test_profiles_named_before_currency_before_default() -> None:
+    cases = [("alpha", "1.30"), ("alpha", "1.31"), ("bravo", "5.90"), ("bravo", "0.80"), ("charlie", "9.00"),
+             ("charlie", None)]  # fmt: skip
     desk = Desk(with_rules(profiles=PROFILES))
-    desk.match([ours("E1", pb_id=feed.upper()), theirs("A1", "E1", feed=feed, commission=shown)], as_of=LATE)
-    assert desk.breaks() == codes
-    assert [row["profile"] for row in desk.table("select profile from recon_break")] == [profile] * len(codes)
+    pairs = [(ours("E1", pb_id=feed.upper()), theirs("A1", "E1", feed=feed, commission=said)) for feed, said in cases]
+    desk.match([row for n, pair in enumerate(pairs) for row in own_world(pair, f"c{n}")], as_of=LATE)
+    found = desk.table("select instrument_id, code, profile from recon_break order by 1")
+    assert [(row["instrument_id"][:2], row["code"], row["profile"]) for row in found] == [
+        ("c1", "T16", "alpha"), ("c3", "T16", "bravo"), ("c5", "T16", "charlie"),
+    ]  # fmt: skip
 
 
 def _accepting(cap: str) -> RuleSet:

@@ -4,7 +4,6 @@ import itertools
 from typing import Any
 
 import pyarrow as pa
-import pytest
 
 from domain.schema import TABLES, arrow_schema
 from matching.levels.port import FeedTerms
@@ -135,22 +134,31 @@ def test_a_refusal_to_affirm_is_told_at_once_and_becomes_unaffirmed_at_the_cut_o
     assert row == {"code": "T27", "generation": 1}, "the same break under another name"
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
-def test_the_order_of_arrival_does_not_matter(desk: Desk, order: tuple[int, ...]) -> None:
+def test_the_order_of_arrival_does_not_matter(desk: Desk) -> None:
+    """Every order at once, each with ids and an instrument of its own."""
     feeds = (*FEEDS, SAYS)
-    parts: list[tuple[list[Row], list[Row]]] = [
-        ([ours("E1"), ours("E2", qty="7")], []),
-        ([theirs("A1", "E1"), theirs("A2", "E2", qty="7", status="REJECT")], []),
-        ([theirs("A9", status="CORRECT", prev_uid="A8", version=2)], [said("A1", "PENDING")]),
-    ]
-    for n in order:
-        rows, words = parts[n]
-        affirm(desk, f"p{n}", *words)
-        desk.match(rows, feeds=feeds, execution=f"p{n}")
+    orders = list(itertools.permutations(range(3)))
+    for step in range(3):
+        rows, words = [], []
+        for name, order in enumerate(orders):
+            own: Row = {"instrument_id": f"I{name}", "client_order_id": f"C{name}"}
+            e1, e2, a1, a2, a9 = (f"{uid}-{name}" for uid in ("E1", "E2", "A1", "A2", "A9"))
+            parts: list[tuple[list[Row], list[Row]]] = [
+                ([ours(e1, **own), ours(e2, qty="7", **own)], []),
+                ([theirs(a1, e1, **own), theirs(a2, e2, qty="7", status="REJECT", **own)], []),
+                ([theirs(a9, status="CORRECT", prev_uid=f"A8-{name}", version=2, **own)], [said(a1, "PENDING")]),
+            ]
+            told, affirmed = parts[order[step]]
+            rows += told
+            words += affirmed
+        affirm(desk, f"p{step}", *words)
+        desk.match(rows, feeds=feeds, execution=f"p{step}")
     desk.match(as_of=CUT_OFF + 600 * SECOND, feeds=feeds, execution="sweep")
-    assert desk.breaks() == ["T24", "T25", "T27"]
-    members = desk.table(
-        "select b.code, m.side, m.record_id from recon_break_member m join recon_break b on b.break_id = m.break_id"
-        " order by 1, 2, 3"
+    found = desk.table(
+        "select b.instrument_id as name, b.code, count(*) as n from recon_break_member m"
+        " join recon_break b on b.break_id = m.break_id where b.state = 'OPEN' group by 1, 2 order by 1, 2"
     )
-    assert len(members) == 5
+    members = {"T24": 1, "T25": 2, "T27": 2}
+    assert [(row["name"], row["code"], row["n"]) for row in found] == [
+        (f"I{name}", code, n) for name in range(len(orders)) for code, n in members.items()
+    ]
