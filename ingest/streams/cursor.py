@@ -1,11 +1,12 @@
 """A reader's place in a stream of records: positions inside records, and what was fetched but not yet returned."""
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from domain.errors import PermanentError
-from ingest.streams.port import Envelope
+from ingest.streams.port import READ_BYTES, Envelope
 from ingest.streams.record import unpack
 
 
@@ -85,7 +86,9 @@ class RecordCursor:
         PermanentError for a record that is none of ours; what was before it has been returned by then.
         """
         taken: list[Envelope] = []
-        while room > 0 and (self._opened or self._waiting) and not self.reached(stop):
+        # A planned range is no larger than what was taken when it was planned.
+        left: float = READ_BYTES if stop is None else math.inf
+        while room > 0 and left > 0 and (self._opened or self._waiting) and not self.reached(stop):
             if self._opened is None:
                 sequence, data = self._waiting[0]
                 try:
@@ -97,6 +100,7 @@ class RecordCursor:
                 self._waiting.popleft()
             found = self._from_opened(*self._opened, room, stop)
             room -= sum(len(envelope.messages) for envelope in found)
+            left -= sum(map(len, (message for envelope in found for message in envelope.messages)))
             taken += found
         return taken
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+# A read returns no more bytes of messages than this, but always one record: memory is bounded whatever their size.
+READ_BYTES = 32 * 1024 * 1024
 # A position that is none: the lane was read to its end.
 ENDED = "ended"
 
@@ -83,6 +85,8 @@ class Stream(Protocol):
 
     def read(self, lane: str, after: str | None, limit_messages: int, until: str | None = None) -> Batch:
         """At most `limit_messages` durable messages after position `after` (None or "": from the start).
+
+        Fewer where they are large (`READ_BYTES`), but always one where there is one.
 
         With `until` (the `next` of an earlier batch) nothing past that position is returned, so a range that was
         planned once reads identically for ever; TransientError when the stream does not reach `until` (yet).

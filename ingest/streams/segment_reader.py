@@ -1,13 +1,14 @@
 """Reading a segment log lane: from a position, within the durable end, cut at message limits."""
 
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from domain.errors import PermanentError, TransientError
 from ingest.streams.frame import FrameError, decode, frame_size
-from ingest.streams.port import Batch, Envelope
+from ingest.streams.port import READ_BYTES, Batch, Envelope
 from ingest.streams.segment_files import (
     Mark,
     Position,
@@ -36,11 +37,13 @@ def read_lane(directory: Path, lane: str, after: str | None, limit_messages: int
             f"lane {lane}: message {max(position.number, high)} is beyond the durable end {mark.number}"
         )
     envelopes: list[Envelope] = []
-    low = position.number
-    high = min(high, low + limit_messages)
-    while position.number < high:
-        position, found = _read_segment(directory, lane, position, high, mark)
+    high = min(high, position.number + limit_messages)
+    # A planned range is no larger than what was read when it was planned.
+    room: float = READ_BYTES if until is None else math.inf
+    while position.number < high and room > 0:
+        position, found = _read_segment(directory, lane, position, high, mark, room)
         envelopes += found
+        room -= _size(found)
     return Batch(lane, tuple(envelopes), str(position), mark.number - position.number)
 
 
@@ -105,7 +108,7 @@ def _opened(directory: Path, first: int) -> Iterator[_Plain | SealedSegment]:
 
 
 def _read_segment(
-    directory: Path, lane: str, position: Position, high: int, mark: Mark
+    directory: Path, lane: str, position: Position, high: int, mark: Mark, room: float
 ) -> tuple[Position, list[Envelope]]:
     """Messages after `position` up to number `high` from its segment, or the position in the following segment."""
     name = segment_path(directory, position.segment).name
@@ -116,7 +119,7 @@ def _read_segment(
                 if position.number + 1 not in segment_files(directory):
                     raise PermanentError(f"lane {lane}: no segment starts at message {position.number + 1}")
                 return Position(position.number + 1, 0, position.number), []
-            return _take(segment, lane, name, position, high, end)
+            return _take(segment, lane, name, position, high, end, room)
     except FileNotFoundError:
         raise PermanentError(f"lane {lane}: segment {name} is gone") from None
     except FrameError as error:
@@ -126,7 +129,7 @@ def _read_segment(
 
 
 def _take(
-    segment: _Plain | SealedSegment, lane: str, name: str, position: Position, high: int, end: int
+    segment: _Plain | SealedSegment, lane: str, name: str, position: Position, high: int, end: int, room: float
 ) -> tuple[Position, list[Envelope]]:
     found: list[Envelope] = []
     for offset, envelope, size in _frames(segment, position.offset, end):
@@ -139,9 +142,15 @@ def _take(
             offset + size if envelope.last <= high else offset,
             max(position.number, min(envelope.last, high)),
         )
-        if position.number >= high:
+        room -= size
+        if position.number >= high or room <= 0:
             break
     return position, found
+
+
+def _size(envelopes: Sequence[Envelope]) -> int:
+    """Bytes of their messages."""
+    return sum(map(len, (message for envelope in envelopes for message in envelope.messages)))
 
 
 def _frames(segment: _Plain | SealedSegment, offset: int, end: int) -> Iterator[tuple[int, Envelope, int]]:
