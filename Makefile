@@ -23,7 +23,7 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	@$(BIN)/mypy --no-error-summary && echo "types: ok"
 
-# Folders of tests/ beside each other, two at a time (tests/beside.py).
+# Folders of tests/ beside each other, three at a time (tests/beside.py).
 unit: $(VENV)/.dev
 	@$(BIN)/python -m tests.beside -m "not heavy" $(PYTEST_ARGS)
 

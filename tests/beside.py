@@ -1,4 +1,4 @@
-"""Runs the folders of tests/ beside each other, two at a time and the longest first: `python -m tests.beside [ARGS]`.
+"""Runs the folders of tests/ beside each other, three at a time and the longest first: `python -m tests.beside [ARGS]`.
 
 Arguments are pytest's. One that names something below tests/ is run alone. The status is pytest's, 0 where all passed.
 """
@@ -11,17 +11,26 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-AT_A_TIME = 2
+# One more than the cores this is meant for: who starts services waits much of the time.
+AT_A_TIME = 3
 # The longest first; what is not named here comes last, in one run of its own.
-LONGEST = ("journeys", "app", "matching", "ingest", "contracts", "console", "house", "alerting")
+LONGEST = ("app", "matching", "ingest", "contracts", "console", "house", "alerting")
 NO_TEST_CHOSEN = 5
 
 
-def runs() -> list[list[str]]:
-    """The folders of each run, in the order they are started; together all there are."""
+def runs() -> dict[str, list[str]]:
+    """What each run is given, by its name and in the order they are started; together all there are."""
     folders = sorted(path.name for path in (ROOT / "tests").iterdir() if any(path.glob("**/test_*.py")))
-    rest = [name for name in folders if name not in LONGEST]
-    return [[f"tests/{name}" for name in names] for names in (*([name] for name in LONGEST), rest)]
+    shared: dict[bool, list[str]] = {True: [], False: []}
+    for path in sorted((ROOT / "tests" / "journeys").glob("test_*.py")):
+        shared["office" in path.read_text(encoding="utf-8")].append(f"tests/journeys/{path.name}")
+    rest = [name for name in folders if name not in (*LONGEST, "journeys")]
+    return {
+        "tests/journeys, alone": shared[False],
+        **{f"tests/{name}": [f"tests/{name}"] for name in LONGEST},
+        "tests/journeys, one service": shared[True],
+        " ".join(rest): [f"tests/{name}" for name in rest],
+    }
 
 
 def run(folders: Sequence[str], arguments: Sequence[str]) -> tuple[int, str, float]:
@@ -39,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
         return subprocess.run([sys.executable, "-m", "pytest", "-q", *arguments], cwd=ROOT).returncode
     begun, spent, failed = time.monotonic(), {}, 0
     with ThreadPoolExecutor(AT_A_TIME) as pool:
-        waiting = {pool.submit(run, folders, arguments): " ".join(folders) for folders in runs()}
+        waiting = {pool.submit(run, folders, arguments): name for name, folders in runs().items()}
         for one in as_completed(waiting):
             status, text, seconds = one.result()
             print(f"{waiting[one]}\n{text}", flush=True)
