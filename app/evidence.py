@@ -6,6 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from app.file_feeds import LANE
 from domain.errors import PermanentError
 from ingest.originals import Originals
 from warehouse.port import Warehouse
@@ -21,20 +22,20 @@ _RAW_SQL = """
 WITH member AS (
   SELECT side, record_id FROM recon_break_member WHERE break_id = :b
 ), told AS (
-  SELECT record_id, feed, raw_sha256 FROM position_snapshot
-  UNION ALL SELECT record_id, feed, raw_sha256 FROM cash_entry
-  UNION ALL SELECT record_id, feed, raw_sha256 FROM settlement_status
-  UNION ALL SELECT record_id, feed, raw_sha256 FROM affirmation
-  UNION ALL SELECT record_id, feed, raw_sha256 FROM acknowledgement
+  SELECT record_id, feed, raw_sha256, line FROM position_snapshot
+  UNION ALL SELECT record_id, feed, raw_sha256, line FROM cash_entry
+  UNION ALL SELECT record_id, feed, raw_sha256, line FROM settlement_status
+  UNION ALL SELECT record_id, feed, raw_sha256, CAST(NULL AS BIGINT) FROM affirmation
+  UNION ALL SELECT record_id, feed, raw_sha256, CAST(NULL AS BIGINT) FROM acknowledgement
 ), of_member AS (
-  SELECT m.side, e.message_id FROM member m JOIN trade_event e ON e.record_id = m.record_id
-  UNION SELECT m.side, q.message_id FROM member m JOIN quarantine q ON q.quarantine_id = m.record_id
+  SELECT m.side, e.message_id, e.line FROM member m JOIN trade_event e ON e.record_id = m.record_id
+  UNION SELECT m.side, q.message_id, q.line FROM member m JOIN quarantine q ON q.quarantine_id = m.record_id
   UNION
-  SELECT m.side, min(r.message_id) FROM member m JOIN told t ON t.record_id = m.record_id
+  SELECT m.side, min(r.message_id), min(t.line) FROM member m JOIN told t ON t.record_id = m.record_id
     JOIN raw_message r ON r.sha256 = t.raw_sha256 AND r.feed = t.feed
   GROUP BY m.side, m.record_id
 )
-SELECT m.side, r.message_id, r.feed, r.recv_ts, r.sha256, r.raw
+SELECT m.side, r.message_id, r.feed, r.recv_ts, r.sha256, r.raw, r.session, r.lane, m.line
 FROM of_member m JOIN raw_message r ON r.message_id = m.message_id
 ORDER BY m.side, r.message_id
 """
@@ -103,7 +104,8 @@ def _lines(item: Json) -> Iterator[str]:
     yield from (f"  {row['at']}  {row['what']}" for row in item["history"])
     yield "\nraw messages"
     for row in item["raw"]:
-        yield f"  {row['side']}  {row['feed']}  {row['message_id']}  received {row['recv_ts']}"
+        where = f"{row['file']} line {row['line'] or '?'}" if row["file"] else row["message_id"]
+        yield f"  {row['side']}  {row['feed']}  {where}  received {row['recv_ts']}"
         yield f"     sha256 {row['sha256']}"
         yield f"     {row['text']}"
 
@@ -132,7 +134,9 @@ def _words(*parts: str | None) -> str:
 
 
 def _raw(row: Json, originals: Originals) -> Json:
-    shown = {name: value for name, value in row.items() if name != "raw"}
+    shown = {name: value for name, value in row.items() if name not in ("raw", "session", "lane")}
+    # What came in a file is found there: its name below the settings' folder, and the line from 1.
+    shown["file"] = row["session"].removeprefix(f"{row['feed']}/") if row["lane"].startswith(LANE) else None
     try:
         raw = originals.of(row)
     except PermanentError as error:

@@ -96,7 +96,7 @@ class Installation:
         if received != accounted:
             problems.append(f"{received - accounted} messages of the raw log have no outcome yet{self._parked()}")
         if left := sum(unread(self.settings, self.warehouse).values()):
-            problems.append(f"{left} files were received and not read yet{self._parked()}")
+            problems.append(f"{left} file{' was' if left == 1 else 's were'} received and not read yet{self._parked()}")
         if not placed.holds:
             problems.append(f"{len(placed.offenders)} live facts misplaced, {len(placed.unmatched)} not matched yet")
         if not told.complete:

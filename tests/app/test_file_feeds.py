@@ -11,14 +11,21 @@ from typing import Any
 import pytest
 import yaml
 
+from app.evidence import explain_text
 from app.file_feeds import archive_of
 from app.file_poller import FilePoller
 from app.installation import Installation, open_installation
 from app.quarantine import retry
+from app.reconcile import given_by
+from app.reconcile_match import tie_out
 from app.settings import load
+from app.simulate import SimulateOptions, run_simulate
 from domain.errors import PermanentError
 from ingest.files.archive import FileArchive
 from ingest.retry import Selection
+from matching.rules import load_rules
+from warehouse.duckdb import DuckDbWarehouse
+from warehouse.migrations import migrate
 
 OURS = "trade id,account,symbol,side,quantity,price,currency,execution time,prime broker\n"
 THEIRS = "Ref,Acct,Ticker,BS,Shares,Px,Ccy,Time,Client Ref\n"
@@ -28,13 +35,16 @@ columns: {trade_uid: Ref, account: Acct, symbol: Ticker, side: BS, qty: Shares, 
 sides: {B: BUY, S: SELL}
 zone: UTC
 """
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "files": {"poll_seconds": 0.001, "settled_seconds": 0, "max_mb": 1},
     "feeds": [
         {"name": "OMS", "role": "INTERNAL", "party": "FUND", "path_glob": "ours/*.csv"},
         {"name": "ECHO", "role": "PB", "party": "ECHO", "path_glob": "echo/*.csv", "map": "echo.map.yaml"},
     ],
 }
+
+
+OPEN = "SELECT break_id, code, left_value, right_value FROM recon_break WHERE state = 'OPEN' ORDER BY break_id, code"
 
 
 def ours(*numbers: int) -> str:
@@ -106,7 +116,7 @@ def test_a_day_of_files_dropped_one_by_one(config: Path) -> None:
         (root / "echo" / "again.csv").write_text(theirs(1, 2))
         (root / "echo" / "a.csv").touch()
         here.settle()
-        (root / "echo" / "a.csv").write_text(theirs(1, 3))
+        (root / "echo" / "a.csv").write_text(theirs(1) + theirs(3, shares=50).removeprefix(THEIRS))
         (root / "echo" / "broken.csv").write_text("nothing,of,use\n1,2,3\n")
         (root / "echo" / "empty.csv").write_text("")
         here.settle()
@@ -121,6 +131,9 @@ def test_a_day_of_files_dropped_one_by_one(config: Path) -> None:
         assert [(row["code"], row["file"], bytes(row["raw"])) for row in bad] == [
             ("I07", "echo/broken.csv", b"nothing,of,use\n1,2,3\n"), ("I06", "echo/empty.csv", b""),
         ]  # fmt: skip
+        (differs,) = here.rows("SELECT break_id FROM recon_break WHERE code = 'T05'")
+        text = explain_text(here.here.explain(differs["break_id"]))
+        assert f"ECHO  {changed} line 3  received" in text and "P3,F-1,NVDA,B,53" in text
         groups = here.rows("SELECT count(*) AS n FROM match_group")
         assert groups == [{"n": 3}]
         assert here.here.completeness().problems == () or "ticket" in str(here.here.completeness().problems)
@@ -138,7 +151,7 @@ def test_what_is_no_whole_file_of_this_folder_is_not_read(config: Path) -> None:
     os.mkfifo(echo / "pipe.csv")
     (echo / ".hidden.csv").write_text(theirs(8))
     (echo / "big.csv").write_text(theirs(1) + "x" * 1_100_000)
-    settings = {**SETTINGS, "feeds": [dict(SETTINGS["feeds"][0]), {**SETTINGS["feeds"][1], "path_glob": "echo/*"}]}  # type: ignore[index]
+    settings = {**SETTINGS, "feeds": [dict(SETTINGS["feeds"][0]), {**SETTINGS["feeds"][1], "path_glob": "echo/*"}]}
     config.write_text(yaml.safe_dump(settings))
     (echo / "half.csv.part").write_text(theirs(7))
     (root / "ours").rmdir()
@@ -200,6 +213,61 @@ def test_rows_are_read_again_from_the_archive_once_they_can_be_read(config: Path
         assert uids == ["P1", "P2", "P3"]
         with pytest.raises(PermanentError, match="nothing in quarantine fits"):
             retry(here.here, Selection())
+
+
+def ended(config: Path) -> list[dict[str, Any]]:
+    """Open breaks once the service has read every file of the settings and all grace has passed."""
+    with served(config) as here:
+        here.settle()
+        last = here.here.due()[1] or 0
+        name = f"sweep-{max(last, here.here.clock.now_ns())}"
+        task: dict[str, Any] = {"execution": name, "tenant": "main", "kind": "sweep", "lane": "", "after": None, "until": None,
+                "count": 0, "as_of": int(name.removeprefix("sweep-")), "marks": {}}  # fmt: skip
+        here.here.engine.start(name, task)
+        assert here.here.engine.wait(name, 60).status == "SUCCEEDED"
+        check = here.here.completeness()
+        assert check.received == check.accounted and check.placed == check.live
+        before = here.here.rebuild()
+        assert before["before"] == before["after"]
+        return here.rows(OPEN)
+
+
+def tied_out(config: Path) -> list[dict[str, Any]]:
+    """Open breaks as `tieout reconcile --config` has them."""
+    with contextlib.closing(DuckDbWarehouse()) as warehouse:
+        migrate(warehouse)
+        given = given_by(load(config), config, warehouse, None)
+        tie_out(warehouse, given, load_rules(None), None)
+        found: list[dict[str, Any]] = warehouse.query(OPEN).to_pylist()
+        return found
+
+
+def test_files_in_a_folder_end_as_the_tie_out_of_the_folder_does(config: Path) -> None:
+    root = config.parent
+    config.write_text(yaml.safe_dump({**SETTINGS, "tenant": "main"}))
+    (root / "ours" / "a.csv").write_text(ours(1, 2, 3, 4))
+    (root / "ours" / "b.csv").write_text(ours(2, 5))
+    (root / "echo" / "a.csv").write_text(theirs(1) + theirs(2, shares=50).removeprefix(THEIRS))
+    (root / "echo" / "again.csv").write_text((root / "echo" / "a.csv").read_text())
+    (root / "echo" / "bad.csv").write_text(theirs(4, side="?") + theirs(9).removeprefix(THEIRS))
+    (root / "echo" / "cut.csv").write_text("Ref,Ac")
+    there = tied_out(config)
+    assert {row["code"] for row in there} >= {"T01", "T05", "I01", "I07"}
+    assert ended(config) == there
+
+
+@pytest.mark.heavy
+@pytest.mark.timeout(600)
+def test_a_simulated_day_of_files_ends_as_its_tie_out_does(tmp_path: Path) -> None:
+    run_simulate(SimulateOptions(out=tmp_path / "day", profile="smoke", date="2026-11-20"), lambda _text: None)
+    settings = yaml.safe_load((tmp_path / "day" / "tieout.yaml").read_text())
+    feeds = [{name: value for name, value in feed.items() if name != "session"} for feed in settings["feeds"]]
+    config = tmp_path / "day" / "files.yaml"
+    config.write_text(
+        yaml.safe_dump({**settings, "tenant": "main", "feeds": feeds, "files": {**SETTINGS["files"], "max_mb": 64}})
+    )
+    there = tied_out(config)
+    assert len(there) > 300 and ended(config) == there
 
 
 class Died(BaseException):
