@@ -1,7 +1,6 @@
 """The shipped machine with task tokens over SQS: the embedded engine against moto's interpreter, or LocalStack's."""
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,69 +9,24 @@ from typing import Any
 import pytest
 
 from domain.clock import SystemClock
-from domain.errors import PermanentError
 from ingest.streams.kinesis import KinesisStream
 from ingest.streams.port import Envelope
+from orchestrator.calls import Caller
 from orchestrator.definition import load_shipped
 from orchestrator.embedded import EmbeddedEngine
 from orchestrator.port import Engine
-from orchestrator.portable import INVOKE, QUEUE, problems
+from orchestrator.portable import QUEUE, problems
+from orchestrator.queued import over_queues
 from orchestrator.stepfunctions import StepFunctionsEngine
+from orchestrator.task_server import Queue, TaskServer
 from tests.contracts.aws_sessions import Client, aws, is_localstack
 from tests.contracts.test_engine_contract import FUNCTIONS, ROLE, broken, finished
 
 Json = dict[str, Any]
 
 
-def over_sqs(definition: Json, url: str) -> Json:
-    """The machine with every function called through a queue: its workers return the task's token."""
-    states = {}
-    for name, state in definition["States"].items():
-        states[name] = state
-        if state.get("Resource") == INVOKE:
-            asked = state["Parameters"]
-            body = {
-                "token.$": "$$.Task.Token",
-                "function": asked["FunctionName"],
-                "payload.$": asked["Payload.$"],
-            }
-            parameters = {"QueueUrl": url, "MessageBody": body}
-            states[name] = {**state, "Resource": f"{QUEUE}.waitForTaskToken", "Parameters": parameters}
-    return {**definition, "States": states}
-
-
-class Workers:
-    """A worker behind a queue: takes a message, calls its function, returns the token to whoever runs the machine."""
-
-    def __init__(self, sqs: Any, url: str, functions: dict[str, Any], api: Any) -> None:
-        self.sqs, self.url, self.functions, self.api = sqs, url, functions, api
-        self.stop = threading.Event()
-        self.thread = threading.Thread(target=self._work, daemon=True)
-        self.thread.start()
-
-    def close(self) -> None:
-        self.stop.set()
-        self.thread.join(10)
-
-    def _work(self) -> None:
-        while not self.stop.is_set():
-            found = self.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=1, WaitTimeSeconds=0)
-            for message in found.get("Messages", []):
-                self._serve(json.loads(message["Body"]))
-                self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
-            time.sleep(0.02)
-
-    def _serve(self, body: Json) -> None:
-        try:
-            answer = self.functions[body["function"]](body["payload"])
-        except PermanentError as error:
-            self.api.send_task_failure(taskToken=body["token"], error="PermanentError", cause=str(error))
-            return
-        self.api.send_task_success(taskToken=body["token"], output=json.dumps({"Payload": answer}))
-
-
 class EmbeddedApi:
-    """The two calls a worker makes, in process."""
+    """The calls a worker makes, in process."""
 
     def __init__(self, engine: EmbeddedEngine) -> None:
         self._engine = engine
@@ -82,6 +36,9 @@ class EmbeddedApi:
 
     def send_task_failure(self, taskToken: str, error: str, cause: str) -> None:
         self._engine.task_failed(taskToken, error, cause)
+
+    def send_task_heartbeat(self, taskToken: str) -> None:
+        self._engine.task_heartbeat(taskToken)
 
 
 @pytest.fixture(scope="module")
@@ -106,13 +63,13 @@ def test_the_shipped_machine_with_task_tokens_runs_the_same(failing: str, client
     found = []
     for kind in ("aws", "embedded"):
         url = sqs.create_queue(QueueName=f"tasks-{kind}-{failing or 'none'}")["QueueUrl"]
-        definition = over_sqs(load_shipped(), url)
+        definition = over_queues(load_shipped(), lambda _, url=url: (url, False))  # type: ignore[misc]
         assert problems(definition) == []
         if kind == "aws":
             name = f"shipped-{failing or 'none'}"
             made = sfn.create_state_machine(name=name, definition=json.dumps(definition), roleArn=ROLE)
             engine: Engine = StepFunctionsEngine(sfn, made["stateMachineArn"])
-            workers = Workers(sqs, url, functions, sfn)
+            workers = TaskServer(sqs, sfn, Caller(functions, SystemClock()), [Queue(url, 1)], 1)
         else:
 
             def send(given: Json) -> Json:
@@ -120,7 +77,8 @@ def test_the_shipped_machine_with_task_tokens_runs_the_same(failing: str, client
                 return {"MessageId": sent["MessageId"]}
 
             ours = EmbeddedEngine(tmp_path / "e.sqlite", definition, {QUEUE: send}, SystemClock())
-            engine, workers = ours, Workers(sqs, url, functions, EmbeddedApi(ours))
+            api, called = EmbeddedApi(ours), Caller(functions, SystemClock())
+            engine, workers = ours, TaskServer(sqs, api, called, [Queue(url, 1)], 1)
         try:
             found.append(told(engine))
         finally:

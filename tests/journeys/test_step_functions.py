@@ -47,16 +47,18 @@ def fed(here: Inside, streams: dict[str, Any]) -> list[dict[str, Any]]:
     return here.rows(BREAKS)
 
 
+# Its small sibling is tests/contracts/test_parity.py: the same definition and server, functions that do nothing.
+@pytest.mark.heavy
 @pytest.mark.usefixtures("moto")
 def test_a_day_ends_as_on_the_embedded_engine(tmp_path: Path) -> None:
     found = []
+    day, config = settings_file(tmp_path, 10, 7, {})
+    streams = dict(raw_streams(day))
     for name in ("embedded", "aws"):
-        (tmp_path / name).mkdir()
-        day, config = settings_file(tmp_path / name, 10, 7, {})
         if name == "aws":
-            on_aws(config)
+            on_aws(config, data_dir=str(tmp_path / "on-aws"))
         with inside(config) as here:
-            found.append(fed(here, dict(raw_streams(day))))
+            found.append(fed(here, streams))
             runs = here.installation.engine.list("SUCCEEDED", 100)
             assert runs and not here.installation.engine.list("FAILED", 10)
             if name == "aws":
@@ -72,10 +74,14 @@ def test_a_day_ends_as_on_the_embedded_engine(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("moto")
 def test_what_cannot_work_is_said_by_its_key(tmp_path: Path) -> None:
-    _, config = settings_file(tmp_path, 5, 7, {})
-    on_aws(config, ledger="sqlite://")
+    config = tmp_path / "tieout.yaml"
+    config.write_text("{}")
+    on_aws(config, ledger="sqlite://", data_dir=str(tmp_path / "data"))
     with pytest.raises(SettingsError, match=r"^ledger: "), inside(config):
         pass
     on_aws(config, engine="stepfunctions://")
     with pytest.raises(SettingsError, match=r"^engine: "):
+        open_engine(load(config), {}, {}, SystemClock(), ())
+    on_aws(config, engine="stepfunctions://tieout?tasks=carrier-pigeon")
+    with pytest.raises(SettingsError, match=r"^engine: tasks=carrier-pigeon"):
         open_engine(load(config), {}, {}, SystemClock(), ())
