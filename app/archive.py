@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.archive_settings import ArchiveSettings
+from app.build_engine import ServiceEngine
 from app.paths import DataDir
 from app.settings import Settings
 from domain.errors import PermanentError
 from ingest.originals import Originals
 from ingest.streams.archive import Archive
-from orchestrator.embedded import EmbeddedEngine
 from orchestrator.ledger import Ledger
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class Keeper:
 
     settings: Settings
     ledger: Ledger
-    engine: EmbeddedEngine
+    engine: ServiceEngine
 
     def step(self, now_ns: int) -> bool:
         """Seal one segment, or let go what may go; True when a segment was sealed and there may be more to do.
