@@ -43,7 +43,7 @@ _KEYS = ("code", "pb_id", "account_id", "instrument_id")
 _PENDING = """
 WITH latest AS (
   SELECT change_id, break_id, as_of, code, severity FROM break_change
-  WHERE kind IN ('OPENED', 'CHANGED', 'REOPENED') AND as_of <= :as_of::timestamp_ntz(9)
+  WHERE kind IN ('OPENED', 'CHANGED', 'REOPENED') AND as_of <= cast(:as_of as timestamp_ntz(9))
   QUALIFY row_number() OVER (PARTITION BY break_id ORDER BY generation DESC, as_of DESC, change_id DESC) = 1
 )
 SELECT c.change_id, c.break_id, c.as_of, c.code, c.severity, b.generation, b.pb_id, b.account_id, b.instrument_id,
@@ -71,7 +71,7 @@ LIMIT {limit}
 _HISTORY = """
 SELECT h.code, b.pb_id, b.account_id, b.instrument_id, count(*) AS n
 FROM break_change h JOIN recon_break b ON b.break_id = h.break_id
-WHERE h.kind = 'OPENED' AND h.as_of < :as_of::timestamp_ntz(9)
+WHERE h.kind = 'OPENED' AND h.as_of < cast(:as_of as timestamp_ntz(9))
 GROUP BY h.code, b.pb_id, b.account_id, b.instrument_id
 """
 
