@@ -1,7 +1,7 @@
 """Decisions: who may, who may not alone, what they do to a break's state and to matching, and what the ticket hears."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -22,7 +22,7 @@ from domain.principal import NotAllowed, Principal
 from domain.schema import TABLES, arrow_schema
 from matching.engine import match
 from matching.rules import load_rules
-from tests.matching.desk import FEEDS, LATE, Desk, emptied, ours, theirs
+from tests.matching.desk import FEEDS, LATE, Desk, kept, ours, put_back, theirs
 from warehouse.audit_log import entries
 from warehouse.duckdb import DuckDbWarehouse
 
@@ -59,10 +59,10 @@ class Office:
         return self.decisions.answer(proposal, who, verdict, reason)
 
 
-@pytest.fixture
-def office(one_warehouse: DuckDbWarehouse) -> Office:
+@pytest.fixture(scope="module")
+def morning() -> Iterator[tuple[DuckDbWarehouse, dict[str, pa.Table]]]:
     """A side reversed (critical), a commission, a missing one on each side."""
-    desk = Desk(load_rules(), emptied(one_warehouse))
+    desk = Desk(load_rules())
     desk.match(
         [
             ours("A"), theirs("RA", "A", side="SELL"),
@@ -70,8 +70,16 @@ def office(one_warehouse: DuckDbWarehouse) -> Office:
             ours("C", qty="300", client_order_id="C3"),
             theirs("RD", account_id="OTHER", qty="301", price="99", client_order_id=None),
         ],
-        as_of=LATE,
+        as_of=LATE, execution="morning",
     )  # fmt: skip
+    yield desk.warehouse, kept(desk.warehouse)
+    desk.warehouse.close()
+
+
+@pytest.fixture
+def office(morning: tuple[DuckDbWarehouse, dict[str, pa.Table]]) -> Office:
+    """The breaks of the morning."""
+    desk = Desk(load_rules(), put_back(*morning))
     clock = ManualClock(LATE)
     return Office(desk, clock, Decisions(desk.warehouse, clock, lambda _break_id: None))
 

@@ -104,6 +104,23 @@ def emptied(warehouse: DuckDbWarehouse) -> DuckDbWarehouse:
     return warehouse
 
 
+def kept(warehouse: DuckDbWarehouse) -> dict[str, pa.Table]:
+    """Rows of every table that has any, for `put_back`."""
+    filled = warehouse.query(
+        "select t.table_name from duckdb_tables() t where t.estimated_size > 0 and not t.temporary"
+        " and t.table_name <> 'schema_version'"
+    )
+    return {name: warehouse.query(f"select * from {name}") for name in filled["table_name"].to_pylist()}
+
+
+def put_back(warehouse: DuckDbWarehouse, tables: Mapping[str, pa.Table]) -> DuckDbWarehouse:
+    """The warehouse as it was when `tables` were kept: as good as a run that made them, and much faster."""
+    emptied(warehouse)
+    for name, rows in tables.items():
+        warehouse.append(name, rows)
+    return warehouse
+
+
 class Desk:
     """A warehouse with the default rules and one short way to store and match rows."""
 
