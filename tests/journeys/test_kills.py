@@ -11,7 +11,7 @@ import pytest
 from ingest.session.wire import fields, header, split_header
 from simulator.simulate import Flow
 from tests.journeys.inside import inside
-from tests.journeys.service import PATIENCE_SECONDS, Service, raw_streams, settings_file, stored
+from tests.journeys.service import PATIENCE_SECONDS, Service, raw_streams, settings_file, stored, until
 
 FILLS, SEED = 60, 7
 ROLES = ("supervisor", "acceptor", "worker", "group")
@@ -127,6 +127,8 @@ def check_a_day(root: Path, undisturbed: dict[str, Any], seed: int, model: str, 
     with Service(root, fills=FILLS, seed=SEED, model=model) as service:
         torment(service, chance, roles, root / "stores")
         service.wait_ready()
+        # What fifty deaths left behind takes its time on a busy machine.
+        until(service.idle, "everything accepted is reconciled", kills * PATIENCE_SECONDS / 10)
         summary = service.end_of_input()
         assert summary["completeness"]["problems"] == []
         assert service.client.get("/api/runs", status="FAILED")["runs"] == []
