@@ -24,6 +24,7 @@ WHERE seq < :before AND (:actor = '' OR actor = :actor) AND (:action = '' OR act
 ORDER BY seq DESC LIMIT {SHOWN + 1}
 """
 _NEWEST = 2**62
+_DIGITS = 19
 _BREAK = re.compile(r"^[0-9a-f]{32}$")
 
 
@@ -81,10 +82,11 @@ def audit_page(
     deps: Deps,
     actor: Annotated[str, Query(max_length=200)] = "",
     action: Annotated[str, Query(max_length=100)] = "",
-    before: Annotated[int, Query(ge=1, le=_NEWEST)] = _NEWEST,
+    before: Annotated[str, Query(max_length=40)] = "",
 ) -> HTMLResponse:
-    """The trail, newest first, of one actor or one kind of deed where asked."""
-    found = load(deps.warehouse, actor, action, before)
+    """The trail, newest first, of one actor or one kind of deed where asked, below a sequence number."""
+    until = int(before) if before.isdecimal() and len(before) < _DIGITS else _NEWEST
+    found = load(deps.warehouse, actor, action, until)
     return page(request, "audit.html", "audit", trail=found, actor_filter=actor, action_filter=action)
 
 

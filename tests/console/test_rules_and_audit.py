@@ -41,7 +41,7 @@ def test_the_trail_newest_first_filtered_and_escaped(client: TestClient, warehou
     only = client.get("/audit", params={"actor": "tieout", "action": "ticket.open"}).text
     assert "INC1" in only and "look" not in only
     assert "Nothing is recorded that fits." in client.get("/audit", params={"actor": "eve"}).text
-    assert client.get("/audit?before=x").status_code == 422
+    assert "INC1" in client.get("/audit?before=x").text, "what is no number says nothing"
 
 
 def test_a_changed_entry_is_called_broken(client: TestClient, warehouse: DuckDbWarehouse) -> None:
