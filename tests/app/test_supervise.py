@@ -23,7 +23,7 @@ from domain.errors import TransientError
 from ingest.session.initiator import SenderLimits, SendReport, send_messages
 from ingest.session.status import read_status
 
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
 MEGABYTE = 1024 * 1024
 # Others write to the same disk meanwhile: the watermark is this far from what is free, on either side.
 MARGIN_MB = 1024

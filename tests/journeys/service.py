@@ -31,7 +31,8 @@ from warehouse.duckdb import DuckDbWarehouse
 COMMAND = (sys.executable, "-c", "from app.cli import main; main()")
 ROOT = Path(__file__).parents[2]
 TRADE_DATE = date(2026, 9, 18)
-PATIENCE_SECONDS = 60.0
+# Generous: a loaded machine takes half of it to start a service. What never happens still fails.
+PATIENCE_SECONDS = 90.0
 CHILDREN = ("acceptor", "worker")
 # A sender that never gives up: the service may be gone for a while.
 STUBBORN = SenderLimits(attempts=2_000, reconnect_seconds=0.1, logon_seconds=3.0, ask_again_seconds=0.5)
