@@ -36,6 +36,10 @@ select b.break_id from recon_break b
 where (b.state <> 'CURED' and b.component in (select c.component from work_component c))
   or b.break_id in (select f.break_id from work_finding f)
 """
+KNOWN_NAMES = """
+insert into work_known
+select b.break_id from recon_break b where b.break_id in (select f.break_id from work_finding f)
+"""
 WAS = "insert into work_was select b.* from recon_break b where b.break_id in (select k.break_id from work_known k)"
 
 # A break stays OPEN while its finding lasts, even if a correction moved its due time; it never falls back to EXPECTED.
@@ -201,4 +205,5 @@ group by date_trunc('second', b.due_at)
 """
 
 FORGET_STEPS = (FORGET_BREAKS, FORGET_MEMBERS)
-GROUP_STEPS = (NEW_GROUPS, FORGET_GROUP_MEMBERS, FORGET_GROUPS, WRITE_GROUP_MEMBERS, WRITE_GROUPS)
+FORGET_GROUP_STEPS = (FORGET_GROUP_MEMBERS, FORGET_GROUPS)
+GROUP_STEPS = (NEW_GROUPS, *FORGET_GROUP_STEPS, WRITE_GROUP_MEMBERS, WRITE_GROUPS)

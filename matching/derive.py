@@ -1,12 +1,24 @@
 """Touched components derived again: items, passes, comparison, findings, breaks and groups."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from matching import orders, renames
 from matching.accept import accept
 from matching.asked import execute, found
 from matching.blocks import find
-from matching.changes import DIFF, EXPECTED_CHANGES, FORGET_STEPS, GROUP_STEPS, KNOWN, WAS, WRITE_BREAKS, WRITE_MEMBERS
+from matching.changes import (
+    DIFF,
+    EXPECTED_CHANGES,
+    FORGET_GROUP_STEPS,
+    FORGET_STEPS,
+    GROUP_STEPS,
+    KNOWN,
+    KNOWN_NAMES,
+    WAS,
+    WRITE_BREAKS,
+    WRITE_MEMBERS,
+)
 from matching.compare import SINGLES
 from matching.compile import ALLOCATIONS, FORGET_PAIRS, OPTIONAL_KEYS, TAKE_LEFT, TAKE_RIGHT, Statement
 from matching.compiled import Compiled
@@ -14,7 +26,7 @@ from matching.decided import seat
 from matching.finish import finish
 from matching.items import ANY_BLOCK, FREE_LEFT, FREE_RIGHT
 from matching.levels.all import LEVELS
-from matching.levels.port import Run
+from matching.levels.port import KINDS, Run
 from matching.pairing import MOST_ROUNDS, pair
 from matching.rules import RollupPass, RuleSet
 from matching.sides import SIDES
@@ -36,8 +48,13 @@ def _load_items(warehouse: Warehouse, compiled: Compiled, terms: Mapping[str, ob
     return blocks
 
 
-def derive(seen: Run, compiled: Compiled, terms: Mapping[str, object], given: Mapping[str, object]) -> int:
-    """Derive every touched component, and what waits, again; returns how many breaks on record that concerned."""
+def derive(
+    seen: Run, compiled: Compiled, terms: Mapping[str, object], given: Mapping[str, object], *, fresh: bool
+) -> int:
+    """Derive every touched component, and what waits, again; returns how many breaks on record that concerned.
+
+    `fresh`: nothing but new duos was touched, about which nothing is on record but by the names of breaks.
+    """
     warehouse = seen.warehouse
     params: dict[str, object] = {**given}
     rollup = None
@@ -57,12 +74,16 @@ def derive(seen: Run, compiled: Compiled, terms: Mapping[str, object], given: Ma
         params |= {"grace": rollup.grace_seconds, "pass_id": rollup.id}
         for step in orders.STEPS:
             execute(warehouse, step, params)
+    kinds = frozenset(warehouse.query(KINDS)["kind"].to_pylist())
     for level in LEVELS:
-        level.find(seen)
-    known = _write_breaks(seen, compiled, params)
+        level.find(replace(seen, kinds=kinds))
+    known = _write_breaks(seen, compiled, params, fresh=fresh)
     # Before WRITE_GROUPS: a group that is known has its members.
-    steps = GROUP_STEPS if rollup is None else (*GROUP_STEPS[:-1], orders.GROUP_MEMBERS, *GROUP_STEPS[-1:])
-    if suggests(compiled.rules):
+    members = () if rollup is None else (orders.GROUP_MEMBERS,)
+    steps: tuple[str, ...] = (*GROUP_STEPS[:-1], *members, *GROUP_STEPS[-1:])
+    if fresh:
+        steps = tuple(step for step in steps if step not in FORGET_GROUP_STEPS)
+    elif suggests(compiled.rules):
         params["last_pass"] = compiled.rules.passes[-1].id
         steps = (*steps, *SUGGESTION_STEPS)
     for step in steps:
@@ -70,10 +91,10 @@ def derive(seen: Run, compiled: Compiled, terms: Mapping[str, object], given: Ma
     return known
 
 
-def _write_breaks(seen: Run, compiled: Compiled, params: Mapping[str, object]) -> int:
+def _write_breaks(seen: Run, compiled: Compiled, params: Mapping[str, object], *, fresh: bool) -> int:
     """Hold the findings against the breaks on record and write what that changes; returns how many were on record."""
     warehouse = seen.warehouse
-    known = warehouse.execute(KNOWN)
+    known = warehouse.execute(KNOWN_NAMES if fresh else KNOWN)
     if known:
         warehouse.execute(WAS)
         warehouse.execute(renames.SUPERSEDED)

@@ -18,9 +18,11 @@ from matching.derive import derive
 from matching.finish import rows_of
 from matching.levels.all import LEVELS
 from matching.levels.port import FeedTerms, Run
+from matching.news import news
 from matching.rules import RuleSet
+from matching.scratch import cleared
 from matching.state import refresh_state
-from matching.tables import OWN_TABLES, clear_scratch, note_used, prepare
+from matching.tables import OWN_TABLES, note_used, prepare
 from matching.terms import load_terms
 from warehouse.port import Warehouse
 from warehouse.sql import timestamp
@@ -117,7 +119,7 @@ def run(
     tenant: str,
 ) -> MatchResult:
     """The run itself, inside the caller's transaction; `joined` are further executions whose facts become visible."""
-    clear_scratch(warehouse)
+    warehouse = cleared(warehouse)
     names = [*joined, execution]
     if scope == "all":
         names += _column(warehouse, "select distinct execution from execution_log")
@@ -125,11 +127,12 @@ def run(
     warehouse.append("work_execution", pa.table({"execution": sorted(set(names))}))
     load_terms(warehouse, compiled, feeds)
     terms = item_terms(compiled, feeds)
-    note_used(warehouse, refresh_state(warehouse, terms))
+    told = news(warehouse)
+    note_used(warehouse, refresh_state(warehouse, terms, told))
     _add_due(warehouse, as_of_ns)
     if found(warehouse, orders.ANY_UNALLOCATED):
         warehouse.execute(orders.TOUCH_HEARD)
-    seen = Run(warehouse, compiled.rules, feeds, execution, as_of_ns, tenant)
+    seen = Run(warehouse, compiled.rules, feeds, execution, as_of_ns, tenant, told)
     changed = duos.refresh(warehouse, timestamp(as_of_ns), tenant, possible=compiled.duo_pass is not None)
     for level in LEVELS:
         level.touch(seen)
@@ -146,10 +149,10 @@ def run(
     # Who derives everything again looks at everything.
     if scope == "incremental":
         waiting -= _file_quiet(warehouse, compiled, params, waiting=waiting, duos_found=changed.found)
-    if changed.found:
-        warehouse.execute(duos.TOUCH_FOUND)
-    if waiting or found(warehouse, "work_component"):
-        ended += derive(seen, compiled, terms, params)
+    touched = found(warehouse, "work_component")
+    new = warehouse.execute(duos.TOUCH_FOUND) if changed.found else 0
+    if waiting or touched or new:
+        ended += derive(seen, compiled, terms, params, fresh=not touched)
     if ended:
         warehouse.execute(WAITS)
         warehouse.execute(FORGET_TIMERS)

@@ -22,7 +22,7 @@ _TERMS = (
     "case when e.side = 'SELL_SHORT_EXEMPT' then 'SELL_SHORT' else e.side end", "e.qty", "e.price", "e.trade_date",
     "e.settle_date", "e.trade_ccy", "coalesce(e.settle_ccy, e.trade_ccy)", "coalesce(e.multiplier, 1)",
     "e.commission", NET, "abs(e.gross_money)", "e.price_type", "e.accrued_interest", "e.fx_rate", "e.uti", "e.coupon",
-    "upper(trim(e.exec_broker_id))", "e.asset_class", "n.fees",
+    "upper(trim(e.exec_broker_id))", "e.asset_class",
 )  # fmt: skip
 # Fees of the new records, each line for what it counts as.
 FEES = """fee as (
@@ -45,12 +45,12 @@ _PLAIN_ENOUGH = (
 )
 
 
-def terms() -> str:
-    """A digest of all terms that are compared of the trade event `e` with its fees `n`; NULL where it must be compared.
+def terms(fees: str = "n.fees") -> str:
+    """A digest of all terms that are compared of the trade event `e` with its `fees`; NULL where it must be compared.
 
     Independent of the rules, so that it may be kept.
     """
-    said = digest(*(f"coalesce(cast({term} as varchar), {_NOTHING})" for term in _TERMS))
+    said = digest(*(f"coalesce(cast({term} as varchar), {_NOTHING})" for term in (*_TERMS, fees)))
     return f"case when {_PLAIN_ENOUGH} then {said} end"
 
 

@@ -4,6 +4,8 @@ Both are pure functions of the set of records, so the order of arrival never mat
 its new records belong to and the components those chains were or now are in.
 """
 
+from functools import lru_cache
+
 import pyarrow as pa
 
 from matching import duos
@@ -11,6 +13,7 @@ from matching.asked import found
 from matching.decided import DECIDED_EDGES, take_up
 from matching.items import GRACE
 from matching.links import EDGES, KEEP_LINKS, LINKS, NEAR, PLAIN_LINKS
+from matching.news import News
 from matching.quiet import FEES, terms
 from matching.tables import VERSION_COLUMNS, key
 from warehouse.port import Params, Warehouse
@@ -28,11 +31,22 @@ _DIRECTION = (
     " when e.side in ('SELL', 'SELL_SHORT', 'SELL_SHORT_EXEMPT') then 'SELL' else e.side end"
 )
 _OWN = ", ".join(VERSION_COLUMNS)
+_NO_FEES = "cast(null as varchar)"
 
 # Rows of one message that share an id (an allocation per account) are siblings, not versions of each other.
-NEW_VERSIONS = f"""
+_SIBLING = (
+    "case when count(*) over (partition by e.feed, e.message_id, e.trade_uid) > 1 then '/' || e.account_id else '' end"
+)
+
+
+@lru_cache(maxsize=4)
+def new_versions(*, siblings: bool, fees: bool) -> str:
+    """New versions into work_version; siblings and fees are looked for where there may be any."""
+    suffix, fee = _SIBLING if siblings else "''", f", {FEES}" if fees else ""
+    join, said = ("left join fee n on n.record_id = e.record_id", terms()) if fees else ("", terms(fees=_NO_FEES))
+    return f"""
 insert into work_version ({_OWN})
-with {GRACE}, {FEES}
+with {GRACE}{fee}
 select s.record_id, s.feed, s.leg, s.trade_uid || s.suffix,
   case when s.status <> 'NEW' then coalesce(s.prev_uid, s.trade_uid) || s.suffix end,
   s.trade_date, s.status, s.version, s.event_time_utc, s.sent_time_utc, s.recv_time_utc,
@@ -54,12 +68,14 @@ from (
     coalesce(e.account_id, e.account_raw) as account, {_DIRECTION} as direction, e.side, e.qty, e.cross_uid,
     case when e.source_role = 'INTERNAL' and e.level = 'ALLOCATION' then e.alloc_id end as alloc_id,
     e.order_id, e.client_order_id,
-    case when count(*) over (partition by e.feed, e.message_id, e.trade_uid) > 1 then '/' || e.account_id else '' end
-      as suffix, {terms()} as terms
-  from trade_event e left join work_feed f on f.feed = e.feed left join fee n on n.record_id = e.record_id
+    {suffix} as suffix, {said} as terms
+  from trade_event e left join work_feed f on f.feed = e.feed {join}
   where e.execution in (select x.execution from work_execution x) and {_MATCHABLE}
 ) s cross join longest n left join grace g on s.leg = 'L' and g.party = s.pb
 """
+
+
+NEW_VERSIONS = new_versions(siblings=True, fees=True)
 # Facts told again are known already.
 SOME_KNOWN = "match_version v where v.record_key in (select w.record_key from work_version w)"
 FORGET_KNOWN = (
@@ -258,13 +274,13 @@ VERSION_STEPS = (
 )  # fmt: skip
 
 
-def refresh_state(warehouse: Warehouse, terms: Params) -> int:
+def refresh_state(warehouse: Warehouse, terms: Params, told: News) -> int:
     """Bring versions, links, blocks, duos and trade_state up to the executions in work_execution.
 
     Returns how many new records there were; fills work_component with every component whose chains changed, work_plain
     with the new records that are chains by themselves, and work_key with every id whose meaning may have changed.
     """
-    new = warehouse.execute(NEW_VERSIONS, terms)
+    new = warehouse.execute(new_versions(siblings=told.siblings, fees="trade_fee" in told.present), terms)
     if new and found(warehouse, SOME_KNOWN):
         new -= warehouse.execute(FORGET_KNOWN)
     decided = take_up(warehouse)

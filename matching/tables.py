@@ -294,7 +294,8 @@ LASTING_SCRATCH = ("work_feed", "work_code", "work_pass", "work_terms")
 # tables are made anew.
 _MOST_USED_RECORDS = 25_000
 _WORN = f"delete from work_used where (select sum(u.records) from work_used u) > {_MOST_USED_RECORDS}"
-_USED = "work_used"
+USED = "work_used"
+SCRATCH_NAMES = frozenset(_SCRATCH)
 
 
 def prepare(warehouse: Warehouse) -> bool:
@@ -309,34 +310,39 @@ def prepare(warehouse: Warehouse) -> bool:
                 if name not in LASTING_SCRATCH:
                     warehouse.execute(f"create or replace temporary table {name} ({body})")
     except PermanentError:
-        for table in OWN_TABLES:
-            warehouse.execute(ddl(table))
-            try:
-                warehouse.query(f"select {', '.join(table.columns)} from {table.name} limit 1")
-            except PermanentError:
-                warehouse.execute(f"drop table {table.name}")
-                warehouse.execute(ddl(table))
+        renewed = [table for table in OWN_TABLES if _renewed(warehouse, table)]
         for name, body in _SCRATCH.items():
             warehouse.execute(f"create temporary table if not exists {name} ({body})")
+        if renewed:
+            _forget(warehouse)
         return _lost(warehouse)
     return False
+
+
+def _renewed(warehouse: Warehouse, table: Table) -> bool:
+    """Create it where absent; whether it was there in another shape and had to be made anew."""
+    warehouse.execute(ddl(table))
+    try:
+        warehouse.query(f"select {', '.join(table.columns)} from {table.name} limit 1")
+    except PermanentError:
+        warehouse.execute(f"drop table {table.name}")
+        warehouse.execute(ddl(table))
+        return True
+    return False
+
+
+def _forget(warehouse: Warehouse) -> None:
+    for table in OWN_TABLES:
+        warehouse.execute(f"delete from {table.name}")
 
 
 def _lost(warehouse: Warehouse) -> bool:
     """Whether what was derived before is gone, or was filed under hashes that the store computes otherwise by now."""
     kept = warehouse.query(f"select record_key = {key('record_id')} as same from match_version limit 1")
     if kept.num_rows and not kept["same"][0].as_py():
-        for table in OWN_TABLES:
-            warehouse.execute(f"delete from {table.name}")
+        _forget(warehouse)
         return True
     return not kept.num_rows and warehouse.query("select 1 as found from trade_state limit 1").num_rows > 0
-
-
-def clear_scratch(warehouse: Warehouse) -> None:
-    """Empty the scratch tables: a run starts from nothing, whatever a previous one left behind."""
-    for name in _SCRATCH:
-        if name not in (*LASTING_SCRATCH, _USED):
-            warehouse.execute(f"delete from {name}")
 
 
 def note_used(warehouse: Warehouse, records: int) -> None:

@@ -22,14 +22,15 @@ class IngestLevel:
 
     def touch(self, run: Run) -> None:
         """What new facts, or the time, say about feeds."""
-        _execute(run, sql.NEW_MARKS)
-        if _any(run, "match_mark"):
+        present = run.told.present
+        marked = _execute(run, sql.NEW_MARKS) if run.told.flagged else 0
+        if marked or "match_mark" in present:
             _execute(run, sql.TOUCH_MARKS)
-        if _any(run, "quarantine"):
+        if "quarantine" in present:
             _execute(run, sql.TOUCH_QUARANTINE)
-        if _any(run, "sequence_gap"):
+        if "sequence_gap" in present:
             _execute(run, sql.TOUCH_GAPS)
-        if _any(run, "session_state"):
+        if "session_state" in present:
             _execute(run, sql.TOUCH_FILLED)
             sessions.touch(run)
         silent.touch(run)
@@ -37,9 +38,9 @@ class IngestLevel:
     def find(self, run: Run) -> None:
         """The breaks of this level's components."""
         silent.find(run)
-        if _any(run, "session_state"):
+        if "session_state" in run.told.present:
             sessions.find(run)
-        if not _any(run, "work_component where component like 'I|%'"):
+        if not run.touched("I|"):
             return
         _load_sources(run)
         kinds = {
@@ -47,7 +48,7 @@ class IngestLevel:
             "g": sql.LOST,
         }  # fmt: skip
         for letter, told in kinds.items():
-            if _any(run, f"work_component where component like 'I|{letter}|%'"):
+            if run.touched(f"I|{letter}|"):
                 _each(run, told.statements())
 
 
@@ -58,10 +59,6 @@ def _load_sources(run: Run) -> None:
         "work_source",
         pa.table({name: pa.array([getattr(f, name) for f in run.feeds], pa.string()) for name in columns}),
     )
-
-
-def _any(run: Run, what: str) -> bool:
-    return bool(run.warehouse.query(f"select 1 as found from {what} limit 1").num_rows)
 
 
 def _each(run: Run, statements: Sequence[str]) -> None:

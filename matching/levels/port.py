@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from matching.news import News
 from matching.rules import RuleSet
 from warehouse.port import Warehouse
 
@@ -26,7 +27,10 @@ class FeedTerms:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One Match run as a level sees it. Times are UTC nanoseconds; the run's executions are in work_execution."""
+    """One Match run as a level sees it. Times are UTC nanoseconds; the run's executions are in work_execution.
+
+    `told`: what facts there are. `kinds`: how the components in work_component begin, once they are all known.
+    """
 
     warehouse: Warehouse
     rules: RuleSet
@@ -34,6 +38,15 @@ class Run:
     execution: str
     as_of_ns: int
     tenant: str
+    told: News
+    kinds: frozenset[str] | None = None
+
+    def touched(self, prefix: str) -> bool:
+        """Whether any component to be derived begins with `prefix`, of up to four letters."""
+        return self.kinds is None or any(kind.startswith(prefix) for kind in self.kinds)
+
+
+KINDS = "select distinct left(component, 4) as kind from work_component"
 
 
 class Level(Protocol):

@@ -31,18 +31,18 @@ class StatusLevel:
             _execute(run, sql.TOUCH_HELD)
         if _any(run.warehouse, "recon_break where code = 'T24' and state <> 'CURED'"):
             _execute(run, sql.TOUCH_CAME)
-        _execute(run, sql.NEW_REFUSALS)
-        if _any(run.warehouse, "acknowledgement"):
-            _execute(run, sql.NEW_ANSWERS)
-        if _any(run.warehouse, "match_refusal"):
+        refused = _execute(run, sql.NEW_REFUSALS) if run.told.refused else 0
+        if "acknowledgement" in run.told.present:
+            refused += _execute(run, sql.NEW_ANSWERS)
+        if refused or "match_refusal" in run.told.present:
             for statement in (sql.REFUSAL_PLACES, sql.TOUCH_REFUSED, sql.TOUCH_REFUSALS):
                 _execute(run, statement)
-        if _any(run.warehouse, "affirmation"):
+        if "affirmation" in run.told.present:
             _touch_affirmations(run)
 
     def find(self, run: Run) -> None:
         """The breaks of this level's components, and missing bookings that were refused under their own code."""
-        touched = {kind: _any(run.warehouse, f"work_component where component like 'A|{kind}|%'") for kind in "hrf"}
+        touched = {kind: run.touched(f"A|{kind}|") for kind in "hrf"}
         if touched["h"]:
             _each(run, (sql.FIND_HELD, sql.FIND_HELD_MEMBERS))
         if touched["r"]:
