@@ -49,14 +49,7 @@ def routes(installation: Installation, worker: Worker, files: FilePoller | None 
 
     @router.get("/progress")
     def progress() -> Json:
-        processed = installation.warehouse.query("SELECT count(*) AS n FROM raw_message")["n"][0].as_py()
-        accepted, counts = installation.accepted(), installation.engine.counts()
-        running = counts.get("RUNNING", 0)
-        # What a failed execution holds stays unprocessed until it is redriven: nothing to wait for.
-        read = files is None or not worker.leads or files.idle
-        idle = worker.idle and read and running == 0 and (processed >= accepted or counts.get("FAILED", 0) > 0)
-        return {"accepted": accepted, "processed": processed, "running": running, "lag": worker.lag(),
-                "lag_seconds": worker.late(), "idle": idle}  # fmt: skip
+        return _progress(installation, worker, files)
 
     @router.get("/result/{part}.jsonl")
     def result(part: Part) -> StreamingResponse:
@@ -105,6 +98,18 @@ def routes(installation: Installation, worker: Worker, files: FilePoller | None 
     for verbs in (day_verbs, as_known_verbs, resolution_verbs, pilot_verbs):
         router.include_router(verbs.routes(installation))
     return router
+
+
+def _progress(installation: Installation, worker: Worker, files: FilePoller | None) -> Json:
+    """How far the work has come; `idle` when all that came in is reconciled."""
+    processed = installation.warehouse.query("SELECT count(*) AS n FROM raw_message")["n"][0].as_py()
+    accepted, counts = installation.accepted(), installation.engine.counts()
+    running = counts.get("RUNNING", 0)
+    read = files is None or not worker.leads or files.idle
+    # What a failed execution holds stays unprocessed until it is redriven: nothing to wait for.
+    idle = worker.idle and read and running == 0 and (processed >= accepted or counts.get("FAILED", 0) > 0)
+    return {"accepted": accepted, "processed": processed, "running": running, "lag": worker.lag(),
+            "lag_seconds": worker.late(), "idle": idle}  # fmt: skip
 
 
 def _or_404(action: Any) -> Any:
