@@ -24,6 +24,9 @@ from alerting.triage import TriagePolicy
 from warehouse.port import Warehouse
 
 _MAX_PAGES = 1_000
+# From so many on, when they are more than half of all, tickets that cannot be found are more likely hidden than
+# deleted: an instance answers 404 for both.
+_MANY_GONE = 20
 _OURS = f"""
 WITH {STANDING_TICKETS}, waiting AS (
   SELECT DISTINCT o.sys_id FROM ticket_outbox o WHERE NOT EXISTS (
@@ -52,6 +55,8 @@ class Repairs:
     resolved: list[str] = field(default_factory=list)
     # Left as they are: people worked on them, or ended them (reading back tells the break).
     left_to_people: list[str] = field(default_factory=list)
+    # Not found there, but so many that our user's rights are in question: nothing is opened again.
+    withheld: list[str] = field(default_factory=list)
     # Tickets under our name that no break knows.
     strangers: list[str] = field(default_factory=list)
 
@@ -62,7 +67,7 @@ class Repairs:
 
     def as_dict(self) -> dict[str, Any]:
         """Names by kind."""
-        kinds = ("compared", "reissued", "reopened", "resolved", "left_to_people", "strangers")
+        kinds = ("compared", "reissued", "reopened", "resolved", "left_to_people", "withheld", "strangers")
         return {name: getattr(self, name) for name in kinds}
 
 
@@ -80,8 +85,11 @@ class Reconciler:
         self._warehouse, self._ticketing, self._feed = warehouse, ticketing, feed
         self._policy, self._page = policy, page
 
-    def run(self, now_ns: int, *, repair: bool = True) -> Repairs:
-        """Compare, and with `repair` write what has to be done to the outbox. Raises TicketBusy or TicketRefused."""
+    def run(self, now_ns: int, *, repair: bool = True, gone_for_sure: bool = False) -> Repairs:
+        """Compare, and with `repair` write what has to be done to the outbox. Raises TicketBusy or TicketRefused.
+
+        `gone_for_sure`: somebody looked, tickets that cannot be found were deleted, however many.
+        """
         found = Repairs()
         theirs = self._theirs()
         # Ours is read after theirs: a ticket opened in between would look like one that is gone.
@@ -98,6 +106,9 @@ class Reconciler:
             if repair_row is not None:
                 rows.append(repair_row)
         self._strangers(by_identity, found)
+        if len(found.reissued) >= _MANY_GONE and 2 * len(found.reissued) > found.compared and not gone_for_sure:
+            found.withheld, found.reissued = found.reissued, []
+            rows = [row for row in rows if row.operation != REISSUE]
         if repair and rows:
             with self._warehouse.transaction():
                 append_outbox(self._warehouse, rows)

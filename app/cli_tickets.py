@@ -44,12 +44,15 @@ def resend(
 
 
 @tickets_app.command("sync")
-def sync(config: ConfigOption = None) -> None:
+def sync(
+    gone: Annotated[bool, typer.Option("--gone", help="What cannot be found there was deleted, however many.")] = False,
+    config: ConfigOption = None,
+) -> None:
     """One round now: deliver what waits, take over what people did there, compare both sides and repair.
 
     Example: tieout tickets sync --config tieout.yaml
     """
-    typer.echo(_call("run_sync", config))
+    typer.echo(_call("run_sync", config, gone))
 
 
 @tickets_app.command("check")
@@ -92,7 +95,7 @@ def emulate(
         _fail(error)
 
 
-def _call(verb: str, config: Path | None, *options: str) -> Any:
+def _call(verb: str, config: Path | None, *options: object) -> Any:
     from app import ticket_verbs
     from app.settings import SettingsError
     from app.verbs import VerbError

@@ -80,8 +80,11 @@ class TicketSync:
         """Since the last round that came through, or since the start."""
         return self._here.clock.monotonic() - self._reached_at
 
-    def once(self, *, compare: bool = True) -> SyncReport:
-        """One round now. Raises TransientError or PermanentError from the ticket system."""
+    def once(self, *, compare: bool = True, gone_for_sure: bool = False) -> SyncReport:
+        """One round now. Raises TransientError or PermanentError from the ticket system.
+
+        `gone_for_sure`: tickets that cannot be found there are opened again, however many.
+        """
         with self._lock:
             report = SyncReport()
             self._deliver(report)
@@ -89,7 +92,7 @@ class TicketSync:
                 self._read_back(report)
                 report.reopened = self._reopen()
             if compare:
-                report.repairs = self._compare()
+                report.repairs = self._compare(gone_for_sure)
             if report.reopened or (report.repairs and report.repairs.made):
                 self._deliver(report)
             self._reached_at = self._here.clock.monotonic()
@@ -104,6 +107,11 @@ class TicketSync:
                 self._compared_at = now if due else self._compared_at
                 if report.repairs and report.repairs.made:
                     logger.warning("tickets repaired: %s", report.repairs.as_dict())
+                if report.repairs and report.repairs.withheld:
+                    gone = len(report.repairs.withheld)
+                    logger.error(
+                        "%d tickets cannot be found: may our user still read them? nothing is opened again", gone
+                    )
             except (TransientError, PermanentError) as error:
                 logger.warning("tickets wait: %s", error)
             except Exception:
@@ -160,8 +168,8 @@ class TicketSync:
             decisions.record(row["break_id"], who, "reopen", reason, {})
         return len(rows)
 
-    def _compare(self) -> Repairs:
+    def _compare(self, gone_for_sure: bool) -> Repairs:
         here = self._here
         tickets = here.tickets.tickets
         reconciler = Reconciler(here.warehouse, tickets, tickets, here.policy, self._given.sync.page)
-        return reconciler.run(here.clock.now_ns())
+        return reconciler.run(here.clock.now_ns(), gone_for_sure=gone_for_sure)

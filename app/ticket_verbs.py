@@ -35,6 +35,14 @@ class ResendRequest(BaseModel):
     key: str
 
 
+class SyncRequest(BaseModel):
+    """How a round is to be: `gone` says that tickets that cannot be found were deleted, however many."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    gone: bool = False
+
+
 def ticket_routes(installation: "Installation", sync: TicketSync) -> APIRouter:
     """The routes; the console's access rules guard them."""
     router = APIRouter(prefix="/api/tickets")
@@ -48,9 +56,9 @@ def ticket_routes(installation: "Installation", sync: TicketSync) -> APIRouter:
         return {"sent_again": resend(installation, request)}
 
     @router.post("/sync")
-    def once() -> Json:
+    def once(request: SyncRequest | None = None) -> Json:
         try:
-            return sync.once().as_dict()
+            return sync.once(gone_for_sure=request is not None and request.gone).as_dict()
         except (TransientError, PermanentError) as error:
             raise HTTPException(503, str(error)) from None
 
@@ -112,13 +120,13 @@ def run_resend(key: str, config: Path | None) -> str:
     return f"{count:,} will be sent again; `tieout tickets sync` sends them now"
 
 
-def run_sync(config: Path | None) -> str:
+def run_sync(gone: bool, config: Path | None) -> str:
     """One round now, as text."""
     with _either(config) as (client, local):
         if client is not None:
-            return as_text(client.post("/api/tickets/sync"))
+            return as_text(client.post("/api/tickets/sync", {"gone": gone}))
         try:
-            return as_text(TicketSync(_there(local)).once().as_dict())
+            return as_text(TicketSync(_there(local)).once(gone_for_sure=gone).as_dict())
         except (TransientError, PermanentError) as error:
             raise VerbError(str(error)) from None
 
@@ -133,6 +141,11 @@ def as_text(report: Json) -> str:
     repairs = report["repairs"]
     if repairs:
         lines.append(f"compared      {repairs['compared']:,} tickets")
+        if repairs["withheld"]:
+            lines.append(
+                f"  {len(repairs['withheld']):,} cannot be found: may our user still read them? Nothing is opened again;"
+                " if they were deleted, say --gone"
+            )
         for kind, words in (("reissued", "another ticket for"), ("reopened", "opened again"), ("resolved", "resolved"),
                             ("left_to_people", "left to people"), ("strangers", "known to no break")):  # fmt: skip
             if repairs[kind]:

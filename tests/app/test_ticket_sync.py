@@ -232,6 +232,20 @@ def test_a_deleted_ticket_whose_break_changes_is_no_dead_letter_and_comes_back(d
     assert desk.incident()["correlation_id"].endswith("b1:1.1") and "900" in desk.incident()["description"]
 
 
+def test_tickets_hidden_from_us_are_not_opened_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("alerting.reconciler._MANY_GONE", 2)
+    for number, code in enumerate(("T05", "T06", "T07")):
+        desk.book.opened(f"b{number}", code=code)
+    desk.told()
+    for row in desk.incidents():
+        desk.admin.delete(f"{TABLE}/{row['sys_id']}")
+    report = desk.sync.once()
+    assert report.repairs is not None and len(report.repairs.withheld) == 3 and report.repairs.made == 0
+    assert "3 cannot be found" in as_text(report.as_dict()) and desk.incidents() == []
+    desk.sync.once(gone_for_sure=True)
+    assert len(desk.incidents()) == 3
+
+
 def test_a_storm_ended_there_ends_all_its_breaks_however_many(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.ticket_sync._DEEDS_A_ROUND", 4)
     for number in range(6):
