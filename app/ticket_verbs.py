@@ -143,8 +143,8 @@ def as_text(report: Json) -> str:
         lines.append(f"compared      {repairs['compared']:,} tickets")
         if repairs["withheld"]:
             lines.append(
-                f"  {len(repairs['withheld']):,} cannot be found: may our user still read them? Nothing is opened again;"
-                " if they were deleted, say --gone"
+                f"  {len(repairs['withheld']):,} cannot be found: may our user still read them? Nothing is opened"
+                " again; if they were deleted, say --gone"
             )
         for kind, words in (("reissued", "another ticket for"), ("reopened", "opened again"), ("resolved", "resolved"),
                             ("left_to_people", "left to people"), ("strangers", "known to no break")):  # fmt: skip
