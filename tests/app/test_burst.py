@@ -78,7 +78,7 @@ def test_memory_stays_where_it_is_whatever_waits(tmp_path: Path) -> None:
 @pytest.mark.heavy
 @pytest.mark.timeout(900)
 def test_ten_times_the_rate_through_the_service(tmp_path: Path) -> None:
-    with Service(tmp_path, fills=4_000, seed=7, model="http://127.0.0.1:1") as service:
+    with Service(tmp_path, fills=1_500, seed=7, model="http://127.0.0.1:1") as service:
         streams = raw_streams(service.day)
         some = {session: messages[: len(messages) // 10] for session, messages in streams.items()}
         rest = {session: messages[len(messages) // 10 :] for session, messages in streams.items()}
