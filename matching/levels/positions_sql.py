@@ -1,5 +1,10 @@
 """What the position level asks the warehouse: lines that differ, yesterday's splits, unsettled trades, names."""
 
+# A replay sees what the run saw: positions of runs up to its own, none that came later.
+_TOLD = """(select p.* from position_snapshot p where p.execution in (
+  select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+    where y.execution in (select w.execution from work_execution w))))"""
+
 _BOTH = """max(case when source_role = 'PB' and snapshot_type = '{theirs}' then 1 else 0 end)
   + max(case when source_role = 'INTERNAL' and snapshot_type = '{ours}' then 1 else 0 end) = 2"""
 _CLOSED = _BOTH.format(theirs="EOD", ours="EOD")
@@ -10,17 +15,17 @@ _OPENED = _BOTH.format(theirs="SOD", ours="SOD")
 _DATED = f"""
 select pb_id, as_of_date, case when {_CLOSED} or {_ROLLED} then 'EOD' else 'SOD' end as theirs,
   case when {_CLOSED} then 'EOD' else 'SOD' end as ours
-from position_snapshot where snapshot_type in ('SOD', 'EOD') and pb_id is not null
+from {_TOLD} told where snapshot_type in ('SOD', 'EOD') and pb_id is not null
 group by pb_id, as_of_date
 having {_CLOSED} or {_ROLLED} or {_OPENED}
 qualify row_number() over (partition by pb_id order by as_of_date desc) = 1
 """
 
 # A file sent again replaces what it said of an account; a line told by messages is told anew by the newest one.
-_SNAPSHOTS = """
+_SNAPSHOTS = f"""
 select s.record_id, s.source_role, s.pb_id, s.account_id, s.instrument_id, s.as_of_date, s.long_qty, s.short_qty,
   s.market_value, s.price, s.price_ccy, s.basis, case when d.theirs <> d.ours then 1 else 0 end as rolled
-from position_snapshot s join dated d on d.pb_id = s.pb_id and d.as_of_date = s.as_of_date
+from {_TOLD} s join dated d on d.pb_id = s.pb_id and d.as_of_date = s.as_of_date
   and s.snapshot_type = case when s.source_role = 'PB' then d.theirs else d.ours end
 where s.source_role in ('PB', 'INTERNAL')
 qualify rank() over (
@@ -100,7 +105,7 @@ with dated as ({_DATED}), split as (
     and c.ex_date >= dateadd('day', -:days, d.as_of_date)
   qualify row_number() over (partition by d.pb_id, c.instrument_id order by c.ex_date desc, c.action_id) = 1
 ), opening as (
-  select s.* from position_snapshot s
+  select s.* from {_TOLD} s
     join split p on p.pb_id = s.pb_id and p.instrument_id = s.instrument_id and p.ex_date = s.as_of_date
   where s.snapshot_type = 'SOD' and s.source_role = 'INTERNAL'
   qualify rank() over (
@@ -158,7 +163,7 @@ select 1 as found from position_snapshot p
 where p.execution in (select x.execution from work_execution x) limit 1
 """
 # Trades of a day whose positions are here already: they may explain what is off, or no longer.
-LATE_TRADES = """
+LATE_TRADES = f"""
 select 1 as found from work_version v
-where v.trade_date <= (select max(p.as_of_date) from position_snapshot p where p.source_role = 'PB') limit 1
+where v.trade_date <= (select max(p.as_of_date) from {_TOLD} p where p.source_role = 'PB') limit 1
 """
