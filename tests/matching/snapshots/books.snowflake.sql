@@ -23,7 +23,9 @@ select pb_id, as_of_date, case when max(case when source_role = 'PB' and snapsho
   + max(case when source_role = 'INTERNAL' and snapshot_type = 'SOD' then 1 else 0 end) = 2 then 'EOD' else 'SOD' end as theirs,
   case when max(case when source_role = 'PB' and snapshot_type = 'EOD' then 1 else 0 end)
   + max(case when source_role = 'INTERNAL' and snapshot_type = 'EOD' then 1 else 0 end) = 2 then 'EOD' else 'SOD' end as ours
-from position_snapshot where snapshot_type in ('SOD', 'EOD') and pb_id is not null
+from (select p.* from position_snapshot p where p.execution in (
+  select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+    where y.execution in (select w.execution from work_execution w)))) told where snapshot_type in ('SOD', 'EOD') and pb_id is not null
 group by pb_id, as_of_date
 having max(case when source_role = 'PB' and snapshot_type = 'EOD' then 1 else 0 end)
   + max(case when source_role = 'INTERNAL' and snapshot_type = 'EOD' then 1 else 0 end) = 2 or max(case when source_role = 'PB' and snapshot_type = 'EOD' then 1 else 0 end)
@@ -33,7 +35,9 @@ qualify row_number() over (partition by pb_id order by as_of_date desc) = 1
 ), snapshots as (
 select s.record_id, s.source_role, s.pb_id, s.account_id, s.instrument_id, s.as_of_date, s.long_qty, s.short_qty,
   s.market_value, s.price, s.price_ccy, s.basis, case when d.theirs <> d.ours then 1 else 0 end as rolled
-from position_snapshot s join dated d on d.pb_id = s.pb_id and d.as_of_date = s.as_of_date
+from (select p.* from position_snapshot p where p.execution in (
+  select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+    where y.execution in (select w.execution from work_execution w)))) s join dated d on d.pb_id = s.pb_id and d.as_of_date = s.as_of_date
   and s.snapshot_type = case when s.source_role = 'PB' then d.theirs else d.ours end
 where s.source_role in ('PB', 'INTERNAL')
 qualify rank() over (
@@ -78,7 +82,9 @@ select pb_id, as_of_date, case when max(case when source_role = 'PB' and snapsho
   + max(case when source_role = 'INTERNAL' and snapshot_type = 'SOD' then 1 else 0 end) = 2 then 'EOD' else 'SOD' end as theirs,
   case when max(case when source_role = 'PB' and snapshot_type = 'EOD' then 1 else 0 end)
   + max(case when source_role = 'INTERNAL' and snapshot_type = 'EOD' then 1 else 0 end) = 2 then 'EOD' else 'SOD' end as ours
-from position_snapshot where snapshot_type in ('SOD', 'EOD') and pb_id is not null
+from (select p.* from position_snapshot p where p.execution in (
+  select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+    where y.execution in (select w.execution from work_execution w)))) told where snapshot_type in ('SOD', 'EOD') and pb_id is not null
 group by pb_id, as_of_date
 having max(case when source_role = 'PB' and snapshot_type = 'EOD' then 1 else 0 end)
   + max(case when source_role = 'INTERNAL' and snapshot_type = 'EOD' then 1 else 0 end) = 2 or max(case when source_role = 'PB' and snapshot_type = 'EOD' then 1 else 0 end)
@@ -91,7 +97,9 @@ qualify row_number() over (partition by pb_id order by as_of_date desc) = 1
     and c.ex_date >= dateadd('day', -:days, d.as_of_date)
   qualify row_number() over (partition by d.pb_id, c.instrument_id order by c.ex_date desc, c.action_id) = 1
 ), opening as (
-  select s.* from position_snapshot s
+  select s.* from (select p.* from position_snapshot p where p.execution in (
+  select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+    where y.execution in (select w.execution from work_execution w)))) s
     join split p on p.pb_id = s.pb_id and p.instrument_id = s.instrument_id and p.ex_date = s.as_of_date
   where s.snapshot_type = 'SOD' and s.source_role = 'INTERNAL'
   qualify rank() over (
@@ -117,7 +125,9 @@ select pb_id, as_of_date, case when max(case when source_role = 'PB' and snapsho
   + max(case when source_role = 'INTERNAL' and snapshot_type = 'SOD' then 1 else 0 end) = 2 then 'EOD' else 'SOD' end as theirs,
   case when max(case when source_role = 'PB' and snapshot_type = 'EOD' then 1 else 0 end)
   + max(case when source_role = 'INTERNAL' and snapshot_type = 'EOD' then 1 else 0 end) = 2 then 'EOD' else 'SOD' end as ours
-from position_snapshot where snapshot_type in ('SOD', 'EOD') and pb_id is not null
+from (select p.* from position_snapshot p where p.execution in (
+  select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+    where y.execution in (select w.execution from work_execution w)))) told where snapshot_type in ('SOD', 'EOD') and pb_id is not null
 group by pb_id, as_of_date
 having max(case when source_role = 'PB' and snapshot_type = 'EOD' then 1 else 0 end)
   + max(case when source_role = 'INTERNAL' and snapshot_type = 'EOD' then 1 else 0 end) = 2 or max(case when source_role = 'PB' and snapshot_type = 'EOD' then 1 else 0 end)
@@ -156,7 +166,9 @@ where p.execution in (select x.execution from work_execution x) limit 1;
 
 -- positions_sql/late_trades
 select 1 as found from work_version v
-where v.trade_date <= (select max(p.as_of_date) from position_snapshot p where p.source_role = 'PB') limit 1;
+where v.trade_date <= (select max(p.as_of_date) from (select p.* from position_snapshot p where p.execution in (
+  select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+    where y.execution in (select w.execution from work_execution w)))) p where p.source_role = 'PB') limit 1;
 
 -- cash_sql/touch
 insert into work_component
