@@ -140,11 +140,17 @@ class _Trials:
         self.aside[message] = _said(error)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class _Inside:
-    """The warehouse inside a transaction that is open already."""
+    """The warehouse inside a transaction that is open already; what is known of the one is known of the other."""
 
     warehouse: Warehouse
+
+    def __eq__(self, other: object) -> bool:
+        return other is self.warehouse or (isinstance(other, _Inside) and other.warehouse is self.warehouse)
+
+    def __hash__(self) -> int:
+        return hash(self.warehouse)
 
     def query(self, sql: str, params: Params | None = None) -> pa.Table:
         return self.warehouse.query(sql, params)
