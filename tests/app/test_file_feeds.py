@@ -221,8 +221,10 @@ def ended(config: Path) -> list[dict[str, Any]]:
         here.settle()
         last = here.here.due()[1] or 0
         name = f"sweep-{max(last, here.here.clock.now_ns())}"
-        task: dict[str, Any] = {"execution": name, "tenant": "main", "kind": "sweep", "lane": "", "after": None, "until": None,
-                "count": 0, "as_of": int(name.removeprefix("sweep-")), "marks": {}}  # fmt: skip
+        task: dict[str, Any] = {
+            "execution": name, "tenant": "main", "kind": "sweep", "lane": "", "after": None, "until": None, "count": 0,
+            "as_of": int(name.removeprefix("sweep-")), "marks": {},
+        }  # fmt: skip
         here.here.engine.start(name, task)
         assert here.here.engine.wait(name, 60).status == "SUCCEEDED"
         check = here.here.completeness()
