@@ -48,6 +48,8 @@ select cast(null as varchar), c.kind, count(*) from break_change c
 where c.execution = :execution and c.kind = 'EXPECTED' group by c.kind
 order by 2, 1
 """
+_LOGGED = "select as_of, count as messages from execution_log where execution = :execution order by seq desc limit 1"
+_STORED = "select count(*) as messages from raw_message where execution = :execution"
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,10 +192,14 @@ def _unmatched(warehouse: Warehouse, execution: str) -> list[str]:
 
 
 def _logged(warehouse: Warehouse, execution: str) -> int | None:
-    """The time the execution was matched as of (UTC ns), None when it was not."""
-    sql = "select as_of from execution_log where execution = :execution limit 1"
-    found = rows_of(warehouse.query(sql, {"execution": execution}))
-    return int(found[0]["as_of"]) if found else None
+    """The time the execution was matched as of (UTC ns), None when it was not, or not all that was stored since.
+
+    A range that is stored in parts, as after the process died in it, may have been joined by another run in between.
+    """
+    found = rows_of(warehouse.query(_LOGGED, {"execution": execution}))
+    if not found or rows_of(warehouse.query(_STORED, {"execution": execution}))[0]["messages"] > found[0]["messages"]:
+        return None
+    return int(found[0]["as_of"])
 
 
 def _record(warehouse: Warehouse, execution: str, joined: Iterable[str], as_of: int) -> int:

@@ -4,10 +4,13 @@ import itertools
 from datetime import timedelta
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from domain.facts import RAW_MESSAGE
+from domain.schema import arrow_schema
 from matching.completeness import completeness
 from matching.rebuild import rebuild
 from matching.rules import RuleSet
@@ -113,6 +116,31 @@ def test_a_repeated_run_changes_nothing_and_reports_the_same(desk: Desk) -> None
     again = desk.match([], execution="one")
     assert desk.dump(*DERIVED, "execution_log") == before
     assert again == first
+
+
+def told(desk: Desk, execution: str, numbers: range) -> None:
+    """The messages a range is stored with, without their bytes."""
+    rows = [
+        {"message_id": f"oms:{n}", "lane": "oms", "session": "oms", "number": n, "feed": "oms", "recv_ts": T0,
+         "sha256": "", "length": 0, "outcome": "FACT", "raw": b"", "execution": execution}
+        for n in numbers
+    ]  # fmt: skip
+    desk.warehouse.append("raw_message", pa.Table.from_pylist(rows, schema=arrow_schema(RAW_MESSAGE)))
+
+
+def test_what_a_range_stored_after_another_run_took_its_beginning_along_is_matched_too(desk: Desk) -> None:
+    rows = [ours(f"E{n}", qty=str(n)) for n in range(1, 5)]
+    desk.store(rows[:2], "torn")
+    told(desk, "torn", range(1, 3))
+    desk.match([theirs(f"A{n}", f"E{n}", qty=str(n)) for n in range(1, 5)], execution="other")
+    desk.store(rows[2:], "torn")
+    told(desk, "torn", range(3, 5))
+    desk.match([], execution="torn")
+    assert len(desk.table("select group_id from match_group")) == 4
+    assert completeness(desk.warehouse).holds
+    before = desk.dump(*DERIVED, "execution_log")
+    desk.match([], execution="torn")
+    assert desk.dump(*DERIVED, "execution_log") == before
 
 
 def test_facts_nobody_matched_are_taken_along_once(desk: Desk) -> None:
