@@ -48,7 +48,7 @@ def settle(workers: list[Inside], total: int, failures: list[BaseException]) -> 
 @pytest.fixture
 def day(tmp_path: Path) -> tuple[Flow, Path]:
     shared = {"ledger": f"sqlite://{tmp_path}/ledger.sqlite", "warehouse": f"duckdb://{tmp_path}/shared.duckdb"}
-    limits = {"batch_max_messages": 40, "lease_seconds": 1}
+    limits = {"batch_max_messages": 40, "lease_seconds": 4}
     return settings_file(tmp_path, FILLS, SEED, {**shared, "worker": limits, "model": "http://127.0.0.1:1"})
 
 

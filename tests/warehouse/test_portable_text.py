@@ -23,8 +23,9 @@ FUNCTIONS = {
     "abs", "bitand", "cast", "ceil", "chr", "coalesce", "concat", "count", "date_trunc", "dateadd", "datediff",
     "decode", "dense_rank", "equal_null", "first_value", "floor", "greatest", "hash", "iff", "ifnull", "lag",
     "last_value", "lead", "least", "left", "length", "listagg", "lower", "lpad", "ltrim", "max", "max_by", "min",
-    "min_by", "mod", "nullif", "nvl", "percentile_cont", "rank", "replace", "right", "round", "row_number", "rtrim",
-    "sha2", "sign", "split_part", "startswith", "substr", "sum", "to_date", "trim", "upper",
+    "min_by", "mod", "nullif", "nvl", "percentile_cont", "position", "rank", "replace", "reverse", "right", "round",
+    "row_number", "rtrim", "sha2", "sign", "split_part", "startswith", "substr", "sum", "to_date", "translate", "trim",
+    "upper",
 }  # fmt: skip
 _WORDS = {
     "in", "values", "and", "or", "as", "over", "exists", "with", "on", "from", "when", "then", "not", "where", "by",
