@@ -198,7 +198,8 @@ def _send(streams: Mapping[str, Sequence[bytes]], port: int, rate: int) -> tuple
 
 
 def _body(raw: bytes) -> bytes:
-    return split_header(raw)[1].rpartition(b"10=")[0]
+    """What a session sends along as it is: all but header and checksum."""
+    return split_header(raw)[1]
 
 
 def _latencies(file: Path, sent_at: Mapping[bytes, int]) -> list[float]:
