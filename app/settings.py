@@ -72,6 +72,7 @@ class WorkerSettings(_Section):
 
     batch_max_messages: Positive = 5_000
     batch_min_wait_ms: Positive = 20
+    batch_together_ms: Positive = 250
     poll_ms: Positive = 20
     execution_retention_days: Positive = 30
     executions_max: Positive = 64

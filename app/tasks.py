@@ -21,6 +21,7 @@ from app.feed_terms import feed_terms
 from app.file_feeds import KIND as FILE
 from app.file_feeds import take_file
 from app.file_retry import retry_files
+from app.intake import Intake
 from app.match_care import match_with_care
 from app.reference_cache import ReferenceCache
 from app.settings import Settings
@@ -68,6 +69,7 @@ class Tasks:
     clock: Clock
     suspects: Suspects
     _reading: threading.Lock = field(default_factory=threading.Lock)
+    _intake: Intake = field(default_factory=Intake)
 
     def functions(self) -> Mapping[str, Callable[[Json], Json]]:
         """FunctionName in the state machine → task."""
@@ -81,6 +83,10 @@ class Tasks:
 
     def normalize(self, task: Json) -> Json:
         """Decode the range of the raw log named in the input and store it; or a table, a file, the quarantine again."""
+        with self._intake.storing():
+            return self._normalized(task)
+
+    def _normalized(self, task: Json) -> Json:
         if task["kind"] == "retry":
             return asdict(self._retried(task))
         if task["kind"] == reference_held.KIND:
@@ -108,6 +114,7 @@ class Tasks:
 
     def match(self, task: Json) -> Json:
         """Match what is new or due, write groups and break changes; first, what a person named is read again."""
+        self._intake.settle()
         if renamed.mapped(self.warehouse):
             renamed.read_again(
                 self.warehouse, self.settings.feeds, self.reference.current(), execution=task["execution"],

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from app.build_engine import ServiceEngine
@@ -36,6 +37,7 @@ class _Lane:
     marks: dict[str, int]
     running: str | None = None
     started: float = float("-inf")
+    ready: float | None = None
     behind: int = 0
     late_seconds: float | None = None
 
@@ -48,7 +50,8 @@ class Worker:
     greatest receive time of the range, and never goes back. `due` gives the first and the last time (UTC ns) at which
     the grace of something expected ends. With `leases` it drives the lanes it holds a lease of and leaves the others
     to other workers; a lane whose token was refused is dropped, and its new owner goes on where the ledger stands.
-    Nothing is read ahead: what no execution takes yet stays in the stream.
+    Nothing is read ahead: what no execution takes yet stays in the stream. Lanes that are ready while others run wait a
+    moment for them, so that all start together and one Match run takes the facts of all: it costs much the same.
     """
 
     tenant: str
@@ -73,26 +76,35 @@ class Worker:
 
     def step(self) -> bool:
         """One round over the lanes; True when something was started or ended."""
-        moved = False
-        for name, token in self._driven():
-            if self.clock.monotonic() < self._waits.get(name, float("-inf")):
-                continue
-            try:
-                moved |= self._advance(name, token)
-                self._waits.pop(name, None)
-            except TransientError as error:
-                self._waits[name] = self.clock.monotonic() + _RETRY_SECONDS
-                logger.warning("lane waits: %s", error, extra={"lane": name})
-            except Fenced as error:
-                if self.leases is None and name in self.stream.lanes():
-                    raise
-                logger.warning("lane is left to its new owner: %s", error, extra={"lane": name})
-                if self.leases is not None:
-                    self.leases.lost(name)
-                self._lanes.pop(name, None)
+        driven, moved = self._driven(), False
+        for name, token in driven:
+            moved |= self._tried(name, partial(self._ended, name, token))
+        busy = any(lane.running is not None for lane in self._lanes.values())
+        for name, _ in driven:
+            moved |= self._tried(name, partial(self._advance, name, together=busy))
         if self._sweeps:
             moved |= self._sweep_if_due()
         return moved
+
+    def _tried(self, name: str, what: Callable[[], bool]) -> bool:
+        """Whether something moved; a lane in trouble waits or is left to others, and does not hold up the rest."""
+        if self.clock.monotonic() < self._waits.get(name, float("-inf")):
+            return False
+        try:
+            moved = what()
+            self._waits.pop(name, None)
+            return moved
+        except TransientError as error:
+            self._waits[name] = self.clock.monotonic() + _RETRY_SECONDS
+            logger.warning("lane waits: %s", error, extra={"lane": name})
+        except Fenced as error:
+            if self.leases is None and name in self.stream.lanes():
+                raise
+            logger.warning("lane is left to its new owner: %s", error, extra={"lane": name})
+            if self.leases is not None:
+                self.leases.lost(name)
+            self._lanes.pop(name, None)
+        return False
 
     def close(self) -> None:
         """Let go of the lanes, so that another worker takes them over at once; what runs goes on or is found again."""
@@ -150,16 +162,28 @@ class Worker:
         """Seconds that what was read last of a lane is older than its newest, for lanes whose stream tells it."""
         return {name: lane.late_seconds for name, lane in self._lanes.items() if lane.late_seconds is not None}
 
-    def _advance(self, name: str, token: int | None) -> bool:
+    def _ended(self, name: str, token: int | None) -> bool:
+        """Book what ended of the lane; True when something did."""
         lane = self._lanes.get(name) or self._open(name, token)
-        if lane.running is not None:
-            status = self._status(lane.running)
-            if status not in ENDED:
-                return False
-            self.ledger.done(name, lane.token, lane.running)
-            self._book(lane.running, status)
-            lane.running = None
-        if self.clock.monotonic() - lane.started < self.limits.batch_min_wait_ms / 1000:
+        if lane.running is None:
+            return False
+        status = self._status(lane.running)
+        if status not in ENDED:
+            return False
+        self.ledger.done(name, lane.token, lane.running)
+        self._book(lane.running, status)
+        lane.running = None
+        return True
+
+    def _advance(self, name: str, *, together: bool) -> bool:
+        """Start the lane's next range, if there is one and it is time; `together` with what still runs."""
+        lane = self._lanes.get(name)
+        if lane is None or lane.running is not None:
+            return False
+        now = self.clock.monotonic()
+        if now - lane.started < self.limits.batch_min_wait_ms / 1000:
+            return False
+        if together and lane.ready is not None and now - lane.ready < self.limits.batch_together_ms / 1000:
             return False
         if sum(other.running is not None for other in self._lanes.values()) >= self.limits.executions_max:
             return False
@@ -168,6 +192,9 @@ class Worker:
         if batch.ended and not batch.envelopes and self.leases is not None:
             self.leases.end(name)
         if not batch.envelopes:
+            return False
+        if together and lane.ready is None:
+            lane.ready = now
             return False
         self._plan(name, lane, batch)
         return True
@@ -196,7 +223,7 @@ class Worker:
         self.ledger.plan(name, lane.token, plan)
         self.engine.start(execution, task)
         lane.position, lane.marks, lane.running = batch.next, dict(marks), execution
-        lane.started, lane.behind = self.clock.monotonic(), batch.behind_messages
+        lane.started, lane.ready, lane.behind = self.clock.monotonic(), None, batch.behind_messages
         self.stream.hint(name, batch.next)
 
     def _accept(self, lane: _Lane, batch: Batch) -> dict[str, int]:

@@ -136,6 +136,25 @@ def test_one_execution_of_a_lane_at_a_time_but_lanes_side_by_side(plant: Callabl
     assert here.engine.counts() == {"SUCCEEDED": 4}
 
 
+@pytest.mark.parametrize(("together_ms", "running"), [(60_000, 1), (1, 2)])
+def test_a_lane_that_is_ready_waits_a_moment_for_those_that_run(
+    plant: Callable[..., Plant], together_ms: int, running: int
+) -> None:
+    here = plant(batch_together_ms=together_ms)
+    here.gate.clear()
+    here.append("A", *texts(1))
+    here.worker.step()
+    here.append("B", *texts(2))
+    for _ in range(20):
+        here.worker.step()
+        time.sleep(0.002)
+    assert here.engine.counts() == {"RUNNING": running}
+    assert here.worker.lag()["B"] == 2 - running and not here.worker.idle
+    here.gate.set()
+    here.run()
+    assert here.engine.counts() == {"SUCCEEDED": 2}
+
+
 def test_as_of_is_the_latest_receipt_and_never_goes_back(plant: Callable[..., Plant]) -> None:
     here = plant()
     here.append("A", b"x", recv_ts=500)
