@@ -68,7 +68,7 @@ def consume(root: Path, _seed: int) -> None:
         stream=log,
         engine=engine,
         ledger=SqliteLedger(engine),
-        limits=WorkerSettings(batch_min_wait_ms=1, batch_max_messages=200),
+        limits=WorkerSettings(batch_min_wait_ms=1, batch_together_ms=1, batch_max_messages=200),
         clock=SystemClock(),
         due=lambda: (None, None),
         on_ended=lambda _name, _status: None,
