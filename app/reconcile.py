@@ -42,7 +42,7 @@ from warehouse.port import Warehouse
 FORMATS = ("table", "json", "csv", "html")
 TIED_OUT, HAS_BREAKS, UNUSABLE = 0, 1, 2
 # What the warehouse in memory may take before it goes to disk; reading and reporting need as much again.
-MEMORY_MB = 1536
+MEMORY_MB = 4096
 _SECOND_NS = 1_000_000_000
 
 
