@@ -34,10 +34,10 @@ class Victim:
         for line in self.process.stdout:
             self.lines.append(line.strip())
 
-    def until(self, said: int, seconds: float = 60) -> None:
-        """Wait until it said that many lines."""
+    def until(self, said: int, what: str = "", seconds: float = 60) -> None:
+        """Wait until it said that many lines, or that many of `what`."""
         deadline = time.monotonic() + seconds
-        while len(self.lines) < said:
+        while (self.lines.count(what) if what else len(self.lines)) < said:
             assert self.process.poll() is None and time.monotonic() < deadline, self.end()
             time.sleep(0.002)
 
@@ -86,7 +86,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_taken_twice(tmp_path: Path,
         acknowledged |= alive["producer"].acknowledged()
         alive["consumer"].end()
         alive["consumer"] = Victim("consumer", tmp_path, 0)
-        alive["consumer"].until(1, 120)
+        alive["consumer"].until(1, "idle", 120)
     rows = sqlite3.connect(tmp_path / "sink.sqlite").execute("SELECT * FROM taken ORDER BY rowid").fetchall()
     for lane in LANES:
         numbers = [number for name, number, _, _ in rows if name == lane]

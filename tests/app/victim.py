@@ -27,6 +27,12 @@ def message(lane: str, number: int) -> bytes:
     return b"35=8|17=%s%d|58=%s" % (lane.encode(), number, b"x" * (number * 31 % 300))
 
 
+def say(line: str) -> None:
+    """A whole line to the parent at once: a kill leaves a cut line or none."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def produce(root: Path, seed: int) -> None:
     """Append for ever, in groups of any size, to both lanes; a line "lane number" once they are durable."""
     chance, log, clock = random.Random(seed), SegmentStream(root / "log", segment_bytes=200_000), SystemClock()
@@ -39,13 +45,15 @@ def produce(root: Path, seed: int) -> None:
         log.append(envelopes)
         for envelope in envelopes:
             last[envelope.session] = envelope.last
-            sys.stdout.write(f"{envelope.session} {envelope.last}\n")
-        sys.stdout.flush()
+            say(f"{envelope.session} {envelope.last}")
         clock.sleep(0.002)
 
 
 def consume(root: Path, _seed: int) -> None:
-    """Work off what is durable: the task keeps each message under its execution's name, as a table keyed by message."""
+    """Work off what is durable: the task keeps each message under its execution's name, as a table keyed by message.
+
+    Says "ended" with each execution that ended and "idle" when nothing is left.
+    """
     sink = sqlite3.connect(root / "sink.sqlite", check_same_thread=False)
     sink.execute("CREATE TABLE IF NOT EXISTS taken (lane TEXT, number INT, body BLOB, execution TEXT)")
     sink.execute("CREATE UNIQUE INDEX IF NOT EXISTS once ON taken (execution, lane, number)")
@@ -71,14 +79,13 @@ def consume(root: Path, _seed: int) -> None:
         limits=WorkerSettings(batch_min_wait_ms=1, batch_together_ms=1, batch_max_messages=200),
         clock=SystemClock(),
         due=lambda: (None, None),
-        on_ended=lambda _name, _status: None,
+        on_ended=lambda _name, _status: say("ended"),
     )
     quiet = False
     while True:
         moved = worker.step()
         if not moved and worker.idle and not quiet:
-            sys.stdout.write("idle\n")
-            sys.stdout.flush()
+            say("idle")
         quiet = not moved and worker.idle
         if not moved:
             worker.clock.sleep(0.002)
