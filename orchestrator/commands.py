@@ -10,7 +10,8 @@ from typing import Any
 class RunTask:
     """Call a task. `key` is unique in the execution and the same on every replay: `visit#attempt`.
 
-    With a `token` the call's own result does not matter: the task ends when somebody returns the token.
+    With a `token` the call's own result does not matter: the task ends when somebody returns the token. A `stage` is
+    what comes before an activity's task (`orchestrator/activities_task.py`).
     """
 
     key: str
@@ -20,6 +21,7 @@ class RunTask:
     timeout_seconds: float | None = None
     heartbeat_seconds: float | None = None
     token: str | None = None
+    stage: str = ""
 
 
 @dataclass(frozen=True, slots=True)

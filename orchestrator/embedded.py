@@ -4,7 +4,7 @@ import logging
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -19,10 +19,10 @@ from orchestrator.journal import Journal
 from orchestrator.lanes import Lane
 from orchestrator.machine import RunTask, TaskFailure, TaskResult
 from orchestrator.machines import Machines
-from orchestrator.port import REDRIVABLE, Execution, HistoryEvent
+from orchestrator.port import REDRIVABLE, Execution
+from orchestrator.records import Records
 from orchestrator.replies import Replies
-from orchestrator.report import counts, definition_of, executions, history, is_over, statistics
-from orchestrator.retention import prune
+from orchestrator.report import is_over
 from orchestrator.starts import Starts, text_of
 from orchestrator.store import Store, Synchronous
 from orchestrator.timers import Timers
@@ -37,7 +37,7 @@ _ANY_RUNNING = "SELECT 1 FROM exec WHERE status = 'RUNNING' LIMIT 1"
 _Batch = list[tuple[str, Callable[[], Step | None]]]
 
 
-class EmbeddedEngine:
+class EmbeddedEngine(Records):
     """Runs its own machine and those in `machines`; barriers that meet are committed together, then acted on.
 
     Task functions run at least once and are keyed by FunctionName; those named in `serial` run one at a time over all
@@ -91,34 +91,6 @@ class EmbeddedEngine:
     def insert(self, name: str, input: Any) -> None:
         """Record an execution inside the caller's store transaction without running it yet (see `start`)."""
         self._starts.insert(name, text_of(input))
-
-    def describe(self, name: str) -> Execution:
-        """The execution as it stands; raises PermanentError when there is none."""
-        found = executions(self.store, "WHERE name = ?", (name,))
-        if not found:
-            raise PermanentError(f"ExecutionDoesNotExist: {name}")
-        return found[0]
-
-    def definition_of(self, name: str) -> Mapping[str, Any]:
-        """The definition an execution runs by, not to be changed; raises PermanentError when there is none."""
-        return definition_of(self.store, name)
-
-    def history(self, name: str) -> Sequence[HistoryEvent]:
-        """Its events in order."""
-        return history(self.store, name)
-
-    def list(self, status: str | None = None, limit: int = 100) -> Sequence[Execution]:
-        """The newest executions, newest first."""
-        where, params = ("WHERE status = ?", (status,)) if status else ("", ())
-        return executions(self.store, f"{where} ORDER BY started_at DESC, name LIMIT ?", (*params, limit))
-
-    def counts(self) -> Mapping[str, int]:
-        """How many executions have each status."""
-        return counts(self.store)
-
-    def statistics(self) -> Mapping[str, Mapping[str, Any]]:
-        """Per state: `count` entered, `succeeded`, `failed`, `p50_ms` and `p99_ms` of its tasks (None without any)."""
-        return statistics(self.store)
 
     def redrive(self, name: str) -> Execution:
         """As the port says; the task the execution ended on is forgotten, everything else is kept."""
@@ -174,13 +146,6 @@ class EmbeddedEngine:
         self._ask(verb, row["exec"], (row["key"], result, answer))
         if not self._replies.wait(answer):
             raise PermanentError("TaskTimedOut: Task Timed Out: 'Provided task does not exist anymore'")
-
-    def prune(self, older_than_ns: int) -> int:
-        """Forget executions that succeeded before a time (UTC ns); returns how many.
-
-        What failed stays: it may hold a parked batch that only a redrive brings back.
-        """
-        return prune(self.store, older_than_ns)
 
     def close(self) -> None:
         """Stop; running tasks finish, everything else goes on when the engine is opened again."""

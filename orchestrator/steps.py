@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+from orchestrator.activities_task import given_out, is_activity
 from orchestrator.choice import is_timestamp
 from orchestrator.commands import Emit, Program, RunTask, Sleep, TaskFailure, TaskResult
 from orchestrator.dataflow import check_size, forget, named, text
@@ -20,7 +21,7 @@ _LIMITS = ("TimeoutSeconds", "HeartbeatSeconds")
 
 def waits_for_token(resource: str) -> bool:
     """Whether a Task of this resource ends when somebody returns its token."""
-    return resource.endswith(_CALLBACK)
+    return resource.endswith(_CALLBACK) and not is_activity(resource)
 
 
 def task_token(context: Mapping[str, Any], key: str) -> str:
@@ -43,14 +44,18 @@ def task(name: str, flow: Flow, given: Any, context: Mapping[str, Any], key: str
     for limit, label in zip(limits, ("timeoutInSeconds", "heartbeatInSeconds"), strict=True):
         if limit is not None:
             details[label] = int(limit)
-    yield Emit(f"{family}Scheduled", details)
-    yield Emit(f"{family}Started", about)
     timeout, heartbeat = (None if limit is None else float(limit) for limit in limits)
     token = task_token(context, key) if waits_for_token(resource) else None
-    answer = yield RunTask(key, resource, given, name, timeout, heartbeat, token)
+    asked = RunTask(key, resource, given, name, timeout, heartbeat, token)
+    if family == "Activity":
+        answer = yield from given_out(asked, details)
+    else:
+        yield Emit(f"{family}Scheduled", details)
+        yield Emit(f"{family}Started", about)
+        answer = yield asked
     forget()
     submitted = answer.submitted
-    if submitted is None and ".sync" in resource and _is_of_job(answer):
+    if submitted is None and family == "Task" and ".sync" in resource and _is_of_job(answer):
         submitted = ""
     if submitted is not None:
         yield Emit(f"{family}Submitted", {**about, **({"output": submitted} if submitted else {})})
@@ -71,8 +76,8 @@ def task(name: str, flow: Flow, given: Any, context: Mapping[str, Any], key: str
 @lru_cache(maxsize=256)
 def _told(resource: str) -> tuple[str, Mapping[str, Any], str]:
     """The family of a task's events, what each of them says, and what its Scheduled calls the input."""
-    for mark, family in ((":activity:", "Activity"), ("arn:aws:lambda:", "LambdaFunction")):
-        if mark in resource:
+    for is_one, family in ((is_activity(resource), "Activity"), ("arn:aws:lambda:" in resource, "LambdaFunction")):
+        if is_one:
             return family, {}, "input"
     kind, _, action = resource.split(":::")[-1].partition(":")
     return "Task", {"resourceType": kind, "resource": action}, "parameters"
