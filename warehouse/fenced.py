@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 import pyarrow as pa
 
-from domain.errors import PermanentError
+from domain.errors import TransientError
 from warehouse.port import Params, Warehouse
 
 # Who may write what: the newest token of each right that was ever shown here.
@@ -26,7 +26,7 @@ class FencedWarehouse:
 
     `rights` gives, for the time of one write, the names and tokens of what the calling thread writes under. Each is
     compared inside the write's own transaction with the newest one ever shown, so a writer that was replaced (and does
-    not know) changes nothing: PermanentError. Reading is free.
+    not know) changes nothing: TransientError, since whoever tries again has newer rights or none. Reading is free.
     """
 
     def __init__(self, warehouse: Warehouse, rights: Rights) -> None:
@@ -67,9 +67,9 @@ class FencedWarehouse:
                     self._inside.now = False
 
     def show(self, name: str, token: int) -> None:
-        """Make `token` the newest of this right; PermanentError when a newer one was shown before."""
+        """Make `token` the newest of this right; TransientError when a newer one was shown before."""
         if not self._warehouse.execute(_SHOW, {"name": name, "token": token}):
-            raise PermanentError(f"fenced: {name} belongs to another worker by now")
+            raise TransientError(f"fenced: {name} belongs to another worker by now")
 
     def _is_inside(self) -> bool:
         """Whether the calling thread's transaction is open, and was let in."""

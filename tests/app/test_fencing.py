@@ -8,8 +8,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from app.fencing import SERIAL, Fencing
 from domain.clock import ManualClock, SystemClock
-from domain.errors import PermanentError, TransientError
+from domain.errors import TransientError
+from orchestrator.leases import LeaseKeeper
 from orchestrator.ledger_sqlite import SharedSqliteLedger
 from orchestrator.ledger_turns import Turns
 from warehouse.duckdb import DuckDbWarehouse
@@ -23,10 +25,10 @@ def turns(root: Path, owner: str, clock: ManualClock | SystemClock | None = None
     return Turns(ledger, owner, clock or SystemClock(), 9.0, pause_seconds=0.001, patience_seconds=20.0)
 
 
-def writer(warehouse: DuckDbWarehouse, token: int) -> FencedWarehouse:
+def writer(warehouse: DuckDbWarehouse, token: int, right: str = "it") -> FencedWarehouse:
     @contextmanager
     def rights() -> Iterator[Mapping[str, int]]:
-        yield {"it": token}
+        yield {right: token}
 
     return FencedWarehouse(warehouse, rights)
 
@@ -40,7 +42,7 @@ def test_a_writer_that_was_replaced_changes_nothing() -> None:
         new.append("kept", ROW)
         new.execute("DELETE FROM kept WHERE n > 1")
     for late in (lambda: old.append("kept", ROW), lambda: old.execute("DELETE FROM kept"), lambda: _both(old)):
-        with pytest.raises(PermanentError, match="fenced: it belongs to another worker"):
+        with pytest.raises(TransientError, match="fenced: it belongs to another worker"):
             late()
     assert old.query("SELECT count(*) AS n FROM kept")["n"].to_pylist() == [2], "reading is free"
     with pytest.raises(ValueError, match="half"), new.transaction():
@@ -88,7 +90,7 @@ def test_the_turn_of_a_worker_that_stands_still_is_taken_and_its_late_write_refu
     with waiting.turn("it") as newer:
         assert clock.monotonic() - began >= 9 and newer > token
         writer(store, newer).append("kept", ROW)
-        with pytest.raises(PermanentError, match="fenced"):
+        with pytest.raises(TransientError, match="fenced"):
             late.append("kept", ROW)
     assert not asleep.records.renew("it", token)
     store.close()
@@ -99,3 +101,27 @@ def test_waiting_for_a_turn_ends(tmp_path: Path) -> None:
     waiting.lease_seconds = 100.0
     with busy.turn("it"), pytest.raises(TransientError, match="busy did not end its turn"), waiting.turn("it"):
         pass
+
+
+def test_a_task_that_lost_its_turn_writes_nothing_and_goes_well_when_it_is_tried_again(tmp_path: Path) -> None:
+    store, mine = DuckDbWarehouse(), turns(tmp_path, "mine")
+    other, calls = turns(tmp_path, "other").records, list[int]()
+    fencing = Fencing(store, mine, LeaseKeeper(mine.records, "mine", mine.clock))
+    fencing.warehouse.execute("CREATE TABLE kept (n BIGINT)")
+
+    def match(task: dict[str, object]) -> dict[str, object]:
+        calls.append(1)
+        if len(calls) == 1:
+            newer = other.take(SERIAL, "other", other.leases()[SERIAL])
+            assert newer is not None
+            writer(store, newer, SERIAL).append("kept", ROW)
+            other.release(SERIAL, newer)
+        fencing.warehouse.append("kept", ROW)
+        return {}
+
+    fenced = fencing.tasks({"match": match}, ["match"])["match"]
+    with pytest.raises(TransientError, match="fenced: ~serial belongs to another worker"):
+        fenced({"kind": "sweep"})
+    assert store.query("SELECT n FROM kept").num_rows == 1
+    assert fenced({"kind": "sweep"}) == {} and store.query("SELECT n FROM kept").num_rows == 2
+    store.close()
