@@ -166,17 +166,16 @@ def _file_quiet(
     warehouse: Warehouse, compiled: Compiled, params: Mapping[str, object], *, waiting: int, duos_found: int
 ) -> int:
     """File what needs no comparison; returns how many of the waiting records that were."""
-    filed, refused = 0, found(warehouse, "match_refusal")
+    filed = 0
     # A refusal asks about what waits.
-    if waiting and not refused:
+    if waiting and not found(warehouse, "match_refusal"):
         last = quiet.one_sided(compiled.rules)
         named = {**params, "ours": last.left, "theirs": last.right, "pass_id": last.id}
         filed = execute(warehouse, quiet.EXPECTED, named)
         if filed:
             for step in quiet.EXPECTED_STEPS:
                 execute(warehouse, step, named)
-    agree = quiet.QUIET_BESIDE_REFUSALS if refused else quiet.QUIET
-    if duos_found and compiled.spares_equals and warehouse.execute(agree):
+    if duos_found and compiled.spares_equals and warehouse.execute(quiet.QUIET):
         for step in quiet.GROUP_STEPS:
             execute(warehouse, step, {**params, "duo_pass": compiled.duo_pass})
     return filed

@@ -191,15 +191,6 @@ where d.quiet and d.component not in (select c.component from work_component c)
   and (b.component not in (select c.component from work_component c)
     or (d.left_id in (select p.record_id from work_plain p) and d.right_id in (select p.record_id from work_plain p)))
 """
-# A refusal asks for the trades of ours it may be about, by id, by order or by what was traded: those are looked at.
-QUIET_BESIDE_REFUSALS = f"""{QUIET.rstrip()}
-  and d.uid not in (select r.uid from match_refusal r where r.uid is not null) and d.uid not like '%/%'
-  and d.left_id not in (
-    select v.record_id from match_version v join match_refusal r
-      on v.line = r.instrument || '|' || left(r.side, 1) and v.account = r.account where v.leg = 'L'
-    union
-    select v.record_id from match_version v where v.leg = 'L' and v.cross_uid is not null)
-"""
 GROUPS = f"""
 insert into match_group (group_id, level, pb_id, pass_id, rule_set_hash, cardinality, confidence, residual,
   interchangeable, component, as_of)
@@ -214,8 +205,4 @@ union all
 select q.group_id, 'R', q.right_id from work_quiet q
 """
 GROUP_STEPS = (GROUPS, MEMBERS)
-STATEMENTS = {
-    "quiet/expected": EXPECTED,
-    "quiet/duos": QUIET,
-    "quiet/duos-beside-refusals": QUIET_BESIDE_REFUSALS,
-}
+STATEMENTS = {"quiet/expected": EXPECTED, "quiet/duos": QUIET}

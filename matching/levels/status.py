@@ -35,8 +35,9 @@ class StatusLevel:
         if "acknowledgement" in run.told.present:
             refused += _execute(run, sql.NEW_ANSWERS)
         if refused or "match_refusal" in run.told.present:
-            for statement in (sql.REFUSAL_PLACES, sql.TOUCH_REFUSED, sql.TOUCH_REFUSALS):
-                _execute(run, statement)
+            _execute(run, sql.REFUSAL_PLACES)
+            while _execute(run, sql.TOUCH_REFUSALS) and _execute(run, sql.TOUCH_REFUSED):
+                pass
         if "affirmation" in run.told.present:
             _touch_affirmations(run)
 

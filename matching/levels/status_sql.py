@@ -80,18 +80,42 @@ select r.record_id, b.component from match_refusal r
   join match_block b on b.block = v.block
 where r.block is null
 """
-TOUCH_REFUSED = f"""
-insert into work_component
-select distinct p.component from work_place_of p join match_refusal r on r.record_id = p.record_id
-where {_RECENT} and p.component not in ({_NEW})
-"""
+
+
+def _about_duos(duos: str, refusals: str) -> str:
+    """Refusals about ours in `duos`, as `_ABOUT` has it of items: a join for each way, so that none is by pairs."""
+    traded = "v.line = r.instrument || '|' || left(r.side, 1) and v.account = r.account"
+    ways = (
+        f"{traded} and v.order_id = r.order_id", f"{traded} and v.client_order_id = r.client_order_id",
+        f"{traded} and v.qty = r.qty", "v.cross_uid = r.own_uid",
+        "split_part(v.root_uid, '/', 1) = split_part(r.uid, '/', 1) and v.root_uid like r.uid || '/%'",
+    )  # fmt: skip
+    by_terms = "".join(
+        f"\n  union\n  select r.record_id from match_version v join {refusals} r on {way}\n"
+        f"  where equal_null(v.pb, r.pb) and v.record_id in (select d.left_id from {duos} d)"
+        for way in ways
+    )
+    return f"select r.record_id from {refusals} r join {duos} d on d.uid = r.uid{by_terms}"
+
+
+# What is new, what is about a touched component, and what is about a duo that came or went.
 TOUCH_REFUSALS = f"""
 insert into work_component
+with changed as (
+  select d.uid, d.left_id from work_duo d union all select g.uid, g.left_id from work_gone g
+)
 select distinct 'A|r|' || r.record_id from match_refusal r
 where ({_RECENT}
     or r.record_id in (select p.record_id from work_place_of p where p.component in ({_NEW}))
-    or r.uid in (select d.uid from work_duo d union select g.uid from work_gone g))
+    or r.record_id in (
+  {_about_duos("changed", "match_refusal")}))
   and 'A|r|' || r.record_id not in ({_NEW})
+"""
+# Where they may meet ours; other refusals may be about that too.
+TOUCH_REFUSED = f"""
+insert into work_component
+select distinct p.component from work_place_of p
+where 'A|r|' || p.record_id in ({_NEW}) and p.component not in ({_NEW})
 """
 
 # Ours that a refusal is about: by id, by order, else by what was traded.
@@ -156,18 +180,22 @@ where code = 'T01' and break_id in (select w.break_id from work_refused w where 
 # A refusal nobody here knows the trade of: ours may be on its way. Of ours that is booked after all, it is history.
 FIND_REFUSED = f"""
 insert into work_finding ({_FINDING})
+with touched as (
+  select t.* from match_refusal t where 'A|r|' || t.record_id in ({_NEW})
+), booked as (
+  {_about_duos("match_duo", "touched")}
+)
 select {_key("r.record_id", "refusal")}, 'STATUS', r.pb, r.record_id, 'refusal', 'T25',
   dateadd('second', coalesce(g.seconds, 0), r.recv_at), r.instrument, r.symbol, r.account, r.side, r.trade_date,
   r.settle_date, r.ccy,
   {product("r.qty", "r.price", "r.multiplier")}, cast(null as varchar),
   'REJECTED' || coalesce(': ' || r.reason, ''), 'refused', 'status', {_key("r.record_id", "refusal")},
   'A|r|' || r.record_id, r.qty, r.price, k.severity
-from match_refusal r join work_code k on k.code = 'T25'
+from touched r join work_code k on k.code = 'T25'
   cross join (select max(f.grace_seconds) as seconds from work_feed f where f.role = 'INTERNAL') g
-where 'A|r|' || r.record_id in ({_NEW})
-  and not exists (select 1 from work_refused w where w.record_id = r.record_id)
+where not exists (select 1 from work_refused w where w.record_id = r.record_id)
   and not exists (select 1 from work_item i where {_ABOUT})
-  and not exists (select 1 from match_duo d where d.uid = r.uid)
+  and not exists (select 1 from booked b where b.record_id = r.record_id)
 """
 FIND_REFUSED_MEMBERS = f"""
 {_MEMBER}

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from domain.schema import TABLES, arrow_schema
 from matching.levels.port import FeedTerms
-from tests.matching.desk import FEEDS, SECOND, T0, Desk, ours, theirs
+from tests.matching.desk import FEEDS, LATE, SECOND, T0, Desk, ours, theirs
 
 CUT_OFF = 1_795_572_000 * SECOND  # 2026-11-25 02:00 UTC, 21:00 in New York on the trade date
 SAYS = FeedTerms("alpha_affirmations", "PB", "ALPHA", 600, contents="affirmations")
@@ -76,6 +76,24 @@ def test_a_refusal_ends_with_the_booking_that_follows(desk: Desk) -> None:
     desk.match([theirs("A2", "E1")], as_of=T0 + 60 * SECOND)
     assert desk.breaks() == []
     assert states(desk, "T25") == ["CURED"]
+
+
+def test_a_refusal_of_what_is_booked_by_its_id_is_history_in_any_order(desk: Desk) -> None:
+    """It knows ours by the order or by the terms alone; a pair by id is looked at by itself."""
+    orders = list(itertools.permutations(range(3)))
+    cases = [(order, quoted) for order in orders for quoted in ("ours", "another")]
+    for step in range(3):
+        rows = []
+        for name, (order, quoted) in enumerate(cases):
+            own: Row = {"instrument_id": f"I{name}", "client_order_id": f"C{name}"}
+            parts = [ours(f"E-{name}", **own), theirs(f"A-{name}", f"E-{name}", **own),
+                     theirs(f"X-{name}", status="REJECT", **own)]  # fmt: skip
+            parts[2] |= {"client_order_id": f"C{name}" if quoted == "ours" else f"D{name}"}
+            rows.append(parts[order[step]])
+        desk.match(rows, as_of=T0 + step * SECOND)
+    desk.match(as_of=LATE)
+    assert desk.breaks() == []
+    assert len(desk.table("select group_id from match_group")) == len(cases)
 
 
 def test_a_refusal_of_something_unknown_stands_alone(desk: Desk) -> None:

@@ -1668,21 +1668,6 @@ where d.quiet and d.component not in (select c.component from work_component c)
   and (b.component not in (select c.component from work_component c)
     or (d.left_id in (select p.record_id from work_plain p) and d.right_id in (select p.record_id from work_plain p)));
 
--- quiet/duos-beside-refusals
-insert into work_quiet (group_id, left_id, right_id, pb, level, component)
-select left(sha2('group' || chr(31) || least(d.left_id, d.right_id) || ',' || greatest(d.left_id, d.right_id), 256), 32), d.left_id,
-  d.right_id, d.pb, case when d.right_level = 'ALLOCATION' then 'BLOCK' else 'TRADE' end, d.component
-from work_duo d left join match_block b on b.block = d.block
-where d.quiet and d.component not in (select c.component from work_component c)
-  and (b.component not in (select c.component from work_component c)
-    or (d.left_id in (select p.record_id from work_plain p) and d.right_id in (select p.record_id from work_plain p)))
-  and d.uid not in (select r.uid from match_refusal r where r.uid is not null) and d.uid not like '%/%'
-  and d.left_id not in (
-    select v.record_id from match_version v join match_refusal r
-      on v.line = r.instrument || '|' || left(r.side, 1) and v.account = r.account where v.leg = 'L'
-    union
-    select v.record_id from match_version v where v.leg = 'L' and v.cross_uid is not null);
-
 -- comparison
 insert into work_comparison
 with named as (

@@ -54,18 +54,37 @@ select r.record_id, b.component from match_refusal r
   join match_block b on b.block = v.block
 where r.block is null;
 
--- status_sql/touch_refused
-insert into work_component
-select distinct p.component from work_place_of p join match_refusal r on r.record_id = p.record_id
-where r.execution in (select x.execution from work_execution x) and p.component not in (select c.component from work_component c);
-
 -- status_sql/touch_refusals
 insert into work_component
+with changed as (
+  select d.uid, d.left_id from work_duo d union all select g.uid, g.left_id from work_gone g
+)
 select distinct 'A|r|' || r.record_id from match_refusal r
 where (r.execution in (select x.execution from work_execution x)
     or r.record_id in (select p.record_id from work_place_of p where p.component in (select c.component from work_component c))
-    or r.uid in (select d.uid from work_duo d union select g.uid from work_gone g))
+    or r.record_id in (
+  select r.record_id from match_refusal r join changed d on d.uid = r.uid
+  union
+  select r.record_id from match_version v join match_refusal r on v.line = r.instrument || '|' || left(r.side, 1) and v.account = r.account and v.order_id = r.order_id
+  where equal_null(v.pb, r.pb) and v.record_id in (select d.left_id from changed d)
+  union
+  select r.record_id from match_version v join match_refusal r on v.line = r.instrument || '|' || left(r.side, 1) and v.account = r.account and v.client_order_id = r.client_order_id
+  where equal_null(v.pb, r.pb) and v.record_id in (select d.left_id from changed d)
+  union
+  select r.record_id from match_version v join match_refusal r on v.line = r.instrument || '|' || left(r.side, 1) and v.account = r.account and v.qty = r.qty
+  where equal_null(v.pb, r.pb) and v.record_id in (select d.left_id from changed d)
+  union
+  select r.record_id from match_version v join match_refusal r on v.cross_uid = r.own_uid
+  where equal_null(v.pb, r.pb) and v.record_id in (select d.left_id from changed d)
+  union
+  select r.record_id from match_version v join match_refusal r on split_part(v.root_uid, '/', 1) = split_part(r.uid, '/', 1) and v.root_uid like r.uid || '/%'
+  where equal_null(v.pb, r.pb) and v.record_id in (select d.left_id from changed d)))
   and 'A|r|' || r.record_id not in (select c.component from work_component c);
+
+-- status_sql/touch_refused
+insert into work_component
+select distinct p.component from work_place_of p
+where 'A|r|' || p.record_id in (select c.component from work_component c) and p.component not in (select c.component from work_component c);
 
 -- status_sql/refused
 insert into work_refused (record_id, break_id, group_key, kept)
@@ -125,23 +144,42 @@ where code = 'T01' and break_id in (select w.break_id from work_refused w where 
 
 -- status_sql/find_refused
 insert into work_finding (break_id, level, pb, anchor, family, code, due_at, instrument, symbol, account, side, trade_date, settle_date, ccy, exposure, left_value, right_value, rule_id, pass_id, group_key, component, qty, price, severity)
+with touched as (
+  select t.* from match_refusal t where 'A|r|' || t.record_id in (select c.component from work_component c)
+), booked as (
+  select r.record_id from touched r join match_duo d on d.uid = r.uid
+  union
+  select r.record_id from match_version v join touched r on v.line = r.instrument || '|' || left(r.side, 1) and v.account = r.account and v.order_id = r.order_id
+  where equal_null(v.pb, r.pb) and v.record_id in (select d.left_id from match_duo d)
+  union
+  select r.record_id from match_version v join touched r on v.line = r.instrument || '|' || left(r.side, 1) and v.account = r.account and v.client_order_id = r.client_order_id
+  where equal_null(v.pb, r.pb) and v.record_id in (select d.left_id from match_duo d)
+  union
+  select r.record_id from match_version v join touched r on v.line = r.instrument || '|' || left(r.side, 1) and v.account = r.account and v.qty = r.qty
+  where equal_null(v.pb, r.pb) and v.record_id in (select d.left_id from match_duo d)
+  union
+  select r.record_id from match_version v join touched r on v.cross_uid = r.own_uid
+  where equal_null(v.pb, r.pb) and v.record_id in (select d.left_id from match_duo d)
+  union
+  select r.record_id from match_version v join touched r on split_part(v.root_uid, '/', 1) = split_part(r.uid, '/', 1) and v.root_uid like r.uid || '/%'
+  where equal_null(v.pb, r.pb) and v.record_id in (select d.left_id from match_duo d)
+)
 select left(sha2('break' || chr(31) || :tenant || chr(31) || 'STATUS' || chr(31) || r.record_id || chr(31) || 'refusal', 256), 32), 'STATUS', r.pb, r.record_id, 'refusal', 'T25',
   dateadd('second', coalesce(g.seconds, 0), r.recv_at), r.instrument, r.symbol, r.account, r.side, r.trade_date,
   r.settle_date, r.ccy,
   case when abs(r.qty) < 10000000000 and abs(r.price) < 100000000 and abs(r.multiplier) < 10000 then cast(abs(cast(cast(r.qty as number(19, 8)) * cast(r.multiplier as number(9, 4)) as number(20, 6)) * cast(r.price as number(18, 8))) as number(28, 6)) end, cast(null as varchar),
   'REJECTED' || coalesce(': ' || r.reason, ''), 'refused', 'status', left(sha2('break' || chr(31) || :tenant || chr(31) || 'STATUS' || chr(31) || r.record_id || chr(31) || 'refusal', 256), 32),
   'A|r|' || r.record_id, r.qty, r.price, k.severity
-from match_refusal r join work_code k on k.code = 'T25'
+from touched r join work_code k on k.code = 'T25'
   cross join (select max(f.grace_seconds) as seconds from work_feed f where f.role = 'INTERNAL') g
-where 'A|r|' || r.record_id in (select c.component from work_component c)
-  and not exists (select 1 from work_refused w where w.record_id = r.record_id)
+where not exists (select 1 from work_refused w where w.record_id = r.record_id)
   and not exists (select 1 from work_item i where 
   i.leg = 'L' and i.live and equal_null(i.pb, r.pb)
   and (i.uid = r.uid or i.uid like r.uid || '/%' or i.cross_uid = r.own_uid
     or (i.instrument = r.instrument and left(i.side, 1) = left(r.side, 1) and i.account = r.account
       and (i.order_id = r.order_id or i.client_order_id = r.client_order_id or i.qty = r.qty)))
 )
-  and not exists (select 1 from match_duo d where d.uid = r.uid);
+  and not exists (select 1 from booked b where b.record_id = r.record_id);
 
 -- status_sql/find_refused_members
 insert into work_member (record_id, leg, group_key, pass_id, code)
