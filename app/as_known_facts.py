@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from domain.fields import Kind
 from domain.schema import TABLES
+from ingest.reference_rows import KNOWN_AT
 from warehouse.port import Warehouse
 from warehouse.sql import timestamp
 
@@ -83,14 +84,21 @@ class Cut:
 def known_by(at_ns: int) -> list[Cut]:
     """What was known at `at_ns` (UTC ns), runs first: a run that is copied must find its facts.
 
-    Reference data has no time of knowledge and is taken as it is.
+    Of reference data, what was learnt by then; business days are computed, not learnt.
     """
     at = {"at": timestamp(at_ns)}
     cuts = [Cut(name, f"SELECT f.* FROM {name} f WHERE {_by(name)}", at) for name in KNOWN_WHEN]
     trades = f"SELECT f.record_id FROM trade_event f WHERE {_by('trade_event')}"
     cuts += [Cut(name, f"SELECT t.* FROM {name} t WHERE t.record_id IN ({trades})", at) for name in OF_A_TRADE]
     cuts.append(Cut("break_score", _SCORES, at))
-    return cuts + [Cut(name, f"SELECT * FROM {name}", {}) for name in REFERENCE]
+    return cuts + [_learnt(name, at) for name in REFERENCE]
+
+
+def _learnt(table: str, at: Mapping[str, object]) -> Cut:
+    if KNOWN_AT not in TABLES[table].columns:
+        return Cut(table, f"SELECT f.* FROM {table} f", {})
+    said = f"f.{KNOWN_AT} IS NULL OR f.{KNOWN_AT} <= CAST(:at AS TIMESTAMP_NTZ(9))"
+    return Cut(table, f"SELECT f.* FROM {table} f WHERE {said}", at)
 
 
 def _by(table: str) -> str:

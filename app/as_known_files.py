@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from app.reconcile_inputs import ReconcileError
 from ingest.normalise import Normalised
+from ingest.reference_rows import KNOWN_AT
 
 _ARRIVED = "recv_time_utc"
 _IGNORED = "IGNORED"
@@ -44,7 +45,8 @@ def known_files(manifest: pa.Table | None, at_ns: int | None) -> pa.Table | None
 
 
 def _until(rows: pa.Table, column: str, at_ns: int) -> pa.Table:
-    """Rows without a time of receipt, such as reference data, were known all along."""
+    """Rows without a time of receipt were known all along; of reference data it is the time it was learnt."""
+    column = KNOWN_AT if KNOWN_AT in rows.column_names else column
     if column not in rows.column_names:
         return rows
     later = pc.greater(rows[column].cast(pa.int64()), at_ns)

@@ -15,6 +15,7 @@ from domain.errors import PermanentError
 from domain.reference import ACCOUNT_MAP, IDENTIFIER_HISTORY
 from domain.schema import arrow_schema
 from domain.taxonomy import Severity
+from ingest.reference_rows import learnt
 from warehouse.port import Warehouse
 
 Row = dict[str, Any]
@@ -237,8 +238,10 @@ def mapping_of(payload: Payload, valid_from: date) -> tuple[str, Row]:
     return table.name, row
 
 
-def write_mapping(warehouse: Warehouse, payload: Payload, valid_from: date) -> None:
-    """Add the mapping to the reference data; one that is there already is left alone."""
+def write_mapping(
+    warehouse: Warehouse, payload: Payload, valid_from: date, known_at: int | None = None
+) -> None:  # fmt: skip
+    """Add the mapping to the reference data, learnt at `known_at` (UTC ns); one that is there already is left alone."""
     name, row = mapping_of(payload, valid_from)
     table = ACCOUNT_MAP if name == ACCOUNT_MAP.name else IDENTIFIER_HISTORY
     given = [column for column in row if column != "valid_from"]
@@ -250,7 +253,8 @@ def write_mapping(warehouse: Warehouse, payload: Payload, valid_from: date) -> N
     )
     if not known.num_rows:
         schema = arrow_schema(table)
-        warehouse.append(name, pa.table({f.name: pa.array([row.get(f.name)], f.type) for f in schema}))
+        told = pa.table({f.name: pa.array([row.get(f.name)], f.type) for f in schema})
+        warehouse.append(name, learnt(told, known_at))
 
 
 def loads(value: str | None) -> dict[str, Any]:

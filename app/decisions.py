@@ -175,7 +175,7 @@ class Decisions:
         if kind == "map_identifier":
             today = datetime.fromtimestamp(self.clock.now_ns() // 1_000_000_000, UTC).date()
             since: date = found["trade_date"] or today
-            kinds.write_mapping(self.warehouse, payload, since)
+            kinds.write_mapping(self.warehouse, payload, since, self._later())
         if kind in _EFFECTS:
             # A name is about no record in particular: what is stored is read again.
             records = [(found["break_id"], "L")] if kind == "map_identifier" else payload["records"]

@@ -67,7 +67,7 @@ originals/      every message received by then, byte for byte: one file per sess
                 was received (UTC, ns) and its SHA-256
 state/          what was made of them by then: breaks, their members and history, groups, facts, quarantine, decisions,
                 tickets, runs of the matching, alerts, signed days. Times are UTC; amounts are exact
-reference/      instruments, accounts, rates and what else the matching used, as it is now: it is not kept by time
+reference/      instruments, accounts, rates and what else the matching used, as known by then
 trail/          the audit trail up to then: tieout verify --in trail
 SHA256SUMS      the hash of every file: sha256sum -c SHA256SUMS
 

@@ -24,7 +24,7 @@ from app.fencing import Fencing
 from app.file_feeds import LANE, unread
 from app.paths import DataDir
 from app.playbooks import open_playbooks
-from app.reference import load_calendars, load_files
+from app.reference import learnt_at, load_calendars, load_files
 from app.reference_cache import ReferenceCache
 from app.reference_held import PREFIX, set_aside
 from app.rule_approval import require_approved
@@ -228,7 +228,8 @@ def open_installation(settings: Settings, clock: Clock | None = None) -> Iterato
         fencing = Fencing(warehouse, shared.turns, shared.leases) if shared else None
         warehouse = fencing.warehouse if fencing else warehouse
         prepare(warehouse)
-        set_aside(warehouse, load_files(warehouse, settings), clock.now_ns())
+        now_ns = clock.now_ns()
+        set_aside(warehouse, load_files(warehouse, settings, learnt_at(warehouse, now_ns)), now_ns)
         load_calendars(warehouse, datetime.fromtimestamp(clock.now_ns() / 1e9, UTC).date())
         stream = build.open_stream(settings, clock)
         scorer, policy = build.open_scorer(settings), build_tickets.open_policy(settings, console_url(settings))

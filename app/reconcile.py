@@ -130,7 +130,7 @@ def given_by(
     dialects = load_dialects(settings.dialects)
     base = config.resolve().parent
     reference = replace(load_reference(warehouse, dialects), jit=compiled_lane(settings, base))
-    read = read_feeds(settings, base, reference, known, keep_raw=False, shelf=shelf, ahead=ahead)
+    read = read_feeds(settings, base, reference, known, keep_raw=False, shelf=shelf, ahead=ahead, known_ns=known_ns)
     given = _with_reference(read, loaded)
     batch, unknown = only_known(given.batch, known_ns)
     batch, later = known_at(batch, as_of_ns)

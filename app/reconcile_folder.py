@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from app.as_known_files import only_known
 from app.reconcile_ahead import Ahead, Job, Terms
 from app.reconcile_inputs import ReconcileError, read_file, read_map
 from app.reconcile_match import Given, file_note, merge, places_of
@@ -84,14 +85,16 @@ def read_feeds(
     keep_raw: bool = True,
     shelf: Shelf | None = None,
     ahead: Ahead | None = None,
+    known_ns: int | None = None,
 ) -> Given:
     """Every file of every feed with a `path_glob` (from `base`), in feed order and file name order.
 
     Feeds of reference data come first: what they say counts for the others, unless it contradicts what is `known` (rows
-    of reference tables). A file that cannot be used is told and set aside with its reason, and the rest goes on.
-    Without `keep_raw` messages have none of their bytes, which the files hold; `shelf` is where what was read waits
-    instead of in memory; with one, and without their bytes, files may be read `ahead` by other processes. Raises
-    ReconcileError when the settings name no file at all, a pattern is none, or two feeds claim one file.
+    of reference tables); with `known_ns` (UTC) as much of them as was received by then. A file that cannot be used is
+    told and set aside with its reason, and the rest goes on. Without `keep_raw` messages have none of their bytes,
+    which the files hold; `shelf` is where what was read waits instead of in memory; with one, and without their bytes,
+    files may be read `ahead` by other processes. Raises ReconcileError when the settings name no file at all, a pattern
+    is none, or two feeds claim one file.
     """
     globbed = [feed for feed in settings.feeds if feed.path_glob is not None or feed.table is not None]
     if not globbed:
@@ -108,7 +111,9 @@ def read_feeds(
             before = len(found.parts)
             _read_files(feed, base, reference, found)
             if feed.contents == REFERENCE:
-                told = without_contradictions(merge([_nothing(), *found.parts[before:]]), known_rows)
+                part, unknown = only_known(merge([_nothing(), *found.parts[before:]]), known_ns)
+                found.notes += [f"{feed.name}: {text}" for text in unknown]
+                told = without_contradictions(part, known_rows)
                 found.parts[before:] = [told]
                 known_rows |= {n: _more(known_rows.get(n), rows) for n, rows in told.facts.items()}
                 reference = extended(reference, told.facts)

@@ -14,7 +14,7 @@ from domain.fields import Table
 from domain.schema import TABLES
 from ingest.calendars import calendar_days
 from ingest.reference_conflicts import contradicting
-from ingest.reference_rows import fresh_rows
+from ingest.reference_rows import KNOWN_AT, fresh_rows, learnt
 from warehouse.port import Warehouse
 
 
@@ -29,9 +29,19 @@ class LoadedFile:
     contradicting: tuple[Line, ...] = ()
 
 
-def load(warehouse: Warehouse, table: Table, rows: pa.Table) -> int:
-    """Append the rows that are not there yet; loading the same rows again adds nothing."""
-    return warehouse.append(table.name, fresh_rows(warehouse, table, rows))
+def learnt_at(warehouse: Warehouse, now_ns: int) -> int | None:
+    """When rows that are loaded now count as learnt: what an installation starts with was known all along."""
+    ran = warehouse.query("SELECT 1 AS one FROM execution_log LIMIT 1")
+    return now_ns if ran.num_rows else None
+
+
+def load(warehouse: Warehouse, table: Table, rows: pa.Table, known_at: int | None = None) -> int:
+    """Append the rows that are not there yet; loading the same rows again adds nothing.
+
+    They are learnt at `known_at` (UTC ns), without it known all along.
+    """
+    fresh = fresh_rows(warehouse, table, rows)
+    return warehouse.append(table.name, learnt(fresh, known_at) if KNOWN_AT in table.columns else fresh)
 
 
 def checked(path: Path, table: Table) -> LoadedFile:
@@ -41,11 +51,11 @@ def checked(path: Path, table: Table) -> LoadedFile:
     return LoadedFile(path, table.name, rows.num_rows, _lines(path, wrong))
 
 
-def load_file(warehouse: Warehouse, path: Path, table: Table) -> LoadedFile:
+def load_file(warehouse: Warehouse, path: Path, table: Table, known_at: int | None = None) -> LoadedFile:
     """Load the file's rows but those that contradict what is known or each other. Raises SettingsError."""
     rows = read(path, table)
     wrong = contradicting(table, rows, warehouse.query(f"SELECT * FROM {table.name}"))
-    added = load(warehouse, table, rows.filter(pa.array(~wrong)))
+    added = load(warehouse, table, rows.filter(pa.array(~wrong)), known_at)
     return LoadedFile(path, table.name, added, _lines(path, wrong))
 
 
@@ -54,10 +64,10 @@ def _lines(path: Path, wrong: npt.NDArray[np.bool_]) -> tuple[Line, ...]:
     return tuple(found[at] for at in np.flatnonzero(wrong))
 
 
-def load_files(warehouse: Warehouse, settings: Settings) -> list[LoadedFile]:
+def load_files(warehouse: Warehouse, settings: Settings, known_at: int | None = None) -> list[LoadedFile]:
     """Load the files named in the settings. Raises SettingsError for the first that cannot be read as its table."""
     named = settings.reference.model_dump().items()
-    return [load_file(warehouse, path, TABLES[name]) for name, path in named if path is not None]
+    return [load_file(warehouse, path, TABLES[name], known_at) for name, path in named if path is not None]
 
 
 def load_calendars(warehouse: Warehouse, today: date) -> None:

@@ -11,6 +11,7 @@ import pyarrow.csv as pa_csv
 from app.settings import SettingsError
 from domain.fields import Kind, Table
 from domain.schema import TABLES, TYPES
+from ingest.reference_rows import KNOWN_AT
 
 REFERENCE_TABLES = tuple(name for name, table in TABLES.items() if table.kind is Kind.REFERENCE)
 _LINE_END = b"\n"
@@ -30,13 +31,14 @@ def read(path: Path, table: Table) -> pa.Table:
         raise SettingsError(f"{path}: no such reference file")
     try:
         header = next(csv.reader(io.StringIO(_text(path), newline="")), [])
-        unknown = [name for name in header if name not in table.columns]
+        stated = [name for name in table.columns if name != KNOWN_AT]
+        unknown = [name for name in header if name not in stated]
         missing = [field.name for field in table.fields if field.required and field.name not in header]
         twice = [name for name in header if header.count(name) > 1]
         if unknown or missing or twice:
             kinds = (("unknown", unknown), ("missing", missing), ("repeated", twice))
             problem = next(f"{kind} column {names[0]!r}" for kind, names in kinds if names)
-            raise SettingsError(f"{path}: {problem}; expected {', '.join(table.columns)}")
+            raise SettingsError(f"{path}: {problem}; expected {', '.join(stated)}")
         text = _columns(path, header)
     except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowInvalid) as error:
         raise SettingsError(f"{path}: {_problem(path, error)}") from None

@@ -102,7 +102,7 @@ def rebuild_derived(config: Path | None) -> tuple[str, bool]:
 
 def load_reference(files: list[Path], config: Path | None) -> str:
     """Load reference files into the installation; returns one line per file, and one per row that was set aside."""
-    from app.reference import load_file
+    from app.reference import learnt_at, load_file
     from app.reference_file import table_for
     from app.reference_held import rows_set_aside, set_aside
 
@@ -112,8 +112,9 @@ def load_reference(files: list[Path], config: Path | None) -> str:
         lines = []
         for file in files:
             here, table = _required(local), table_for(file)
-            loaded = load_file(here.warehouse, file, table)
-            set_aside(here.warehouse, [loaded], here.clock.now_ns())
+            now_ns = here.clock.now_ns()
+            loaded = load_file(here.warehouse, file, table, learnt_at(here.warehouse, now_ns))
+            set_aside(here.warehouse, [loaded], now_ns)
             lines.append(f"{file}: {loaded.added:,} new rows in {table.name}")
             if loaded.contradicting:
                 lines.append(f"{file}: {rows_set_aside(len(loaded.contradicting))}:")

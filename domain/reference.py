@@ -15,6 +15,7 @@ INSTRUMENT = Table(
         price_unit str | MAJOR, MINOR, PERCENT
         valid_from date !
         valid_to date
+        known_at ts | when it was learnt; empty: known all along
     """),
 )
 
@@ -27,6 +28,7 @@ IDENTIFIER_HISTORY = Table(
         id_value str ! identity | 48
         valid_from date !
         valid_to date
+        known_at ts | when it was learnt; empty: known all along
     """),
 )
 
@@ -42,6 +44,7 @@ ACCOUNT_MAP = Table(
         custodian_id str
         valid_from date !
         valid_to date
+        known_at ts | when it was learnt; empty: known all along
     """),
 )
 
@@ -60,6 +63,7 @@ CORPORATE_ACTION = Table(
         ccy str
         new_instrument_id str
         valid_from date !
+        known_at ts | when it was learnt; empty: known all along
     """),
 )
 
@@ -76,6 +80,7 @@ SSI = Table(
         agent_account str
         valid_from date !
         valid_to date
+        known_at ts | when it was learnt; empty: known all along
     """),
 )
 
@@ -91,6 +96,7 @@ EXPECTED_CASH = Table(
         amount money !
         instrument_id str
         valid_from date !
+        known_at ts | when it was learnt; empty: known all along
     """),
 )
 
@@ -103,6 +109,7 @@ FX_RATE = Table(
         rate rate !
         valid_from date !
         valid_to date
+        known_at ts | when it was learnt; empty: known all along
     """),
 )
 
@@ -116,6 +123,7 @@ CLOSE_PRICE = Table(
         ccy str !
         price_source str identity
         valid_from date !
+        known_at ts | when it was learnt; empty: known all along
     """),
 )
 
@@ -141,5 +149,6 @@ CALENDAR_OVERRIDE = Table(
         source str | where it was announced
         who str | who entered it
         valid_from date !
+        known_at ts | when it was learnt; empty: known all along
     """),
 )

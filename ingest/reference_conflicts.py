@@ -12,7 +12,7 @@ from domain.fields import Table
 from domain.schema import TABLES
 from ingest.normalise import QUARANTINE, QUARANTINE_SCHEMA, Normalised
 from ingest.quarantine import MALFORMED, quarantine_id
-from ingest.reference_rows import is_reference, row_keys
+from ingest.reference_rows import KNOWN_AT, is_reference, row_keys
 
 REASON = "contradiction"
 DETAIL = "says something else than another row of the same thing from the same day on; correct by a later valid_from"
@@ -46,7 +46,7 @@ def contradicting(table: Table, rows: pa.Table, known: pa.Table | None) -> npt.N
     Where one is known, only what differs from it contradicts; else all of a thing's rows that are not the same.
     Columns that `rows` lacks are not held against what is known.
     """
-    mine = rows.select([name for name in table.columns if name in rows.column_names])
+    mine = rows.select([name for name in table.columns if name in rows.column_names and name != KNOWN_AT])
     both = pa.concat_tables([known.select(mine.column_names).cast(mine.schema), mine]) if known is not None else mine
     texts = [row_keys(table, rows)] if known is None else [row_keys(table, known), row_keys(table, rows)]
     keys = pa.concat_arrays(texts).dictionary_encode().indices.to_numpy()

@@ -28,6 +28,10 @@ FED: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 
 
+# When a row was learnt: not what it says, so no file has it and no row differs by it.
+KNOWN_AT = "known_at"
+
+
 def is_reference(table: str) -> bool:
     """Whether a table holds effective-dated reference data."""
     return table in TABLES and TABLES[table].kind is Kind.REFERENCE
@@ -39,7 +43,8 @@ def file_columns(table: str) -> tuple[str, ...]:
     spare = {"valid_from"}
     spare |= {"instrument_id"} if "identifier" in others else set()
     spare |= {"account_id"} if "account" in others else set()
-    own = [f"{f.name}!" if f.required and f.name not in spare else f.name for f in TABLES[table].fields]
+    stated = [field for field in TABLES[table].fields if field.name != KNOWN_AT]
+    own = [f"{f.name}!" if f.required and f.name not in spare else f.name for f in stated]
     return (*own, *others)
 
 
@@ -58,6 +63,13 @@ def row_keys(table: Table, rows: pa.Table) -> pa.Array:
         for name in key_columns(table)
     ]
     return pc.binary_join_element_wise(*columns, _SEPARATOR)
+
+
+def learnt(rows: pa.Table, at_ns: int | None) -> pa.Table:
+    """The rows, learnt at `at_ns` (UTC ns); None where they were known all along."""
+    times = pa.repeat(pa.scalar(at_ns, pa.int64()), rows.num_rows).cast(pa.timestamp("ns"))
+    place = rows.schema.get_field_index(KNOWN_AT)
+    return rows.append_column(KNOWN_AT, times) if place < 0 else rows.set_column(place, KNOWN_AT, times)
 
 
 def fresh_rows(warehouse: Warehouse, table: Table, rows: pa.Table) -> pa.Table:

@@ -19,6 +19,7 @@ from ingest.files.csv_map import CsvMap
 from ingest.files.file_dialect import FileDialect
 from ingest.normalise import Normalised
 from ingest.normalise_reference import Reference
+from ingest.reference_rows import KNOWN_AT
 from warehouse.port import Warehouse
 from warehouse.sql import timestamp
 
@@ -108,7 +109,10 @@ def received_at(normalised: Normalised, at_ns: int) -> Normalised:
         trades=_stamped(normalised.trades, "recv_time_utc", at_ns),
         messages=_stamped(normalised.messages, "recv_ts", at_ns),
         quarantine=_stamped(normalised.quarantine, "recv_ts", at_ns),
-        facts={name: _stamped(rows, "recv_time_utc", at_ns) for name, rows in normalised.facts.items()},
+        facts={
+            name: _stamped(_stamped(rows, "recv_time_utc", at_ns), KNOWN_AT, at_ns)
+            for name, rows in normalised.facts.items()
+        },
     )
 
 

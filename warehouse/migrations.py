@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pyarrow as pa
 
+from domain.fields import Kind
 from domain.schema import TABLES, ddl
 from warehouse.port import Warehouse
 from warehouse.views import VIEWS
@@ -68,6 +69,14 @@ def _manifest_row_count(warehouse: Warehouse) -> None:
         warehouse.execute('ALTER TABLE file_manifest RENAME COLUMN "rows" TO row_count')
 
 
+def _reference_learnt(warehouse: Warehouse) -> None:
+    """When a row of reference data came to be known; what is there already was known all along."""
+    _create_tables(warehouse)
+    for table in TABLES.values():
+        if table.kind is Kind.REFERENCE and "known_at" in table.columns:
+            warehouse.execute(f"ALTER TABLE {table.name} ADD COLUMN IF NOT EXISTS known_at TIMESTAMP_NTZ(9)")
+
+
 MIGRATIONS: tuple[tuple[str, Callable[[Warehouse], None]], ...] = (
     ("tables", _create_tables),
     ("quarantine place", _quarantine_place),
@@ -86,6 +95,7 @@ MIGRATIONS: tuple[tuple[str, Callable[[Warehouse], None]], ...] = (
     ("tickets seen", _create_tables),
     ("notifications", _create_tables),
     ("match terms", _create_tables),
+    ("reference learnt", _reference_learnt),
 )
 
 

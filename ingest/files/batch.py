@@ -37,6 +37,7 @@ from ingest.normalise import (
 from ingest.normalise_reference import Reference
 from ingest.normalise_trades import FEE_SCHEMA, IDENTIFIER_SCHEMA, TRADE_SCHEMA
 from ingest.quarantine import quarantine_id
+from ingest.reference_rows import KNOWN_AT
 
 _TIMESTAMP = TYPES["ts"].arrow
 _DAY_NS = 86_400_000_000_000
@@ -148,7 +149,7 @@ def _latest(normalised: Normalised) -> int | None:
 
 def _filled(rows: pa.Table, at_ns: int) -> pa.Table:
     moments = _moments(at_ns, rows.num_rows)
-    for name in ("recv_time_utc", _TIMED):
+    for name in ("recv_time_utc", KNOWN_AT, _TIMED):
         if name in rows.schema.names:
             place = rows.schema.get_field_index(name)
             rows = rows.set_column(place, rows.schema.field(place), pc.coalesce(rows[name], moments))

@@ -24,7 +24,7 @@ from ingest.files.received import check_count, received, set_aside
 from ingest.files.sheet import Mask, Sheet, is_empty, nulls
 from ingest.files.times import dates, day_first
 from ingest.normalise_reference import Reference
-from ingest.reference_rows import FED, IDENTIFIERS
+from ingest.reference_rows import FED, IDENTIFIERS, KNOWN_AT
 
 _NUMBERS = ("qty", "price", "rate", "money")
 _CURRENCIES = ("ccy", "from_ccy", "to_ccy")
@@ -185,6 +185,7 @@ def _names(rows: pa.Table, ids: Columns, good: Mask) -> Mapping[str, tuple[pa.Ta
                     "id_value": values.take(at),
                     "valid_from": some["valid_from"],
                     "valid_to": some["valid_to"],
+                    KNOWN_AT: some[KNOWN_AT],
                 }
             )
         )

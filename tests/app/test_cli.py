@@ -119,7 +119,7 @@ def test_reference_files_are_checked_and_loaded_once(tmp_path: Path) -> None:
     config, rates = tmp_path / "tieout.yaml", tmp_path / "fx_rate.csv"
     config.write_text("tenant: quiet\ndata_dir: data\n")
     (tmp_path / "data").mkdir()
-    header = ", ".join(TABLES["fx_rate"].columns)
+    header = ", ".join(name for name in TABLES["fx_rate"].columns if name != "known_at")
     rates.write_text("from_ccy,to_ccy,rate,valid_from\nEUR,USD,1.1,2026-01-01\n")
     assert invoke("ref", "check", rates)[1].endswith("1 rows for fx_rate, ok\n")
     assert "1 new rows" in invoke("ref", "load", rates, "--config", config)[1]

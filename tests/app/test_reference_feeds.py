@@ -143,7 +143,8 @@ def test_what_is_loaded_by_the_settings_stays(folder: Path) -> None:
     (folder / "tieout.yaml").write_text(yaml.safe_dump({"feeds": FEEDS}))
     warehouse = DuckDbWarehouse(":memory:")
     migrate(warehouse)
-    warehouse.execute("INSERT INTO fx_rate VALUES ('GBP', 'USD', 1.3, DATE '2020-01-01', NULL)")
+    columns = "(from_ccy, to_ccy, rate, valid_from, valid_to)"
+    warehouse.execute(f"INSERT INTO fx_rate {columns} VALUES ('GBP', 'USD', 1.3, DATE '2020-01-01', NULL)")
     known = {"fx_rate": warehouse.query("SELECT * FROM fx_rate")}
     given = read_feeds(load(folder / "tieout.yaml"), folder, Reference(load_dialects()), known)
     assert [row["reason"] for row in given.batch.quarantine.to_pylist()] == ["contradiction"]
