@@ -41,11 +41,9 @@ from raw_message m where m.execution = :execution
 
 # What began to wait is counted; the rest is told one by one.
 _CHANGES = """
-select c.break_id, c.kind, 1 as n from break_change c
-where c.execution = :execution and c.kind not in ('EXPECTED', 'CLEARED')
-union all
-select cast(null as varchar), c.kind, count(*) from break_change c
-where c.execution = :execution and c.kind = 'EXPECTED' group by c.kind
+select case when c.kind <> 'EXPECTED' then c.break_id end as break_id, c.kind, count(*) as n from break_change c
+where c.execution = :execution and c.kind <> 'CLEARED'
+group by case when c.kind <> 'EXPECTED' then c.break_id end, c.kind
 order by 2, 1
 """
 _LOGGED = "select as_of, count as messages from execution_log where execution = :execution order by seq desc limit 1"
@@ -136,7 +134,8 @@ def run(
         warehouse.execute(orders.TOUCH_HEARD)
     seen = Run(warehouse, compiled.rules, feeds, execution, as_of_ns, tenant, told)
     changed = duos.refresh(warehouse, timestamp(as_of_ns), tenant, possible=compiled.duo_pass is not None)
-    for level in LEVELS:
+    # The status level last: what any other touches may have been refused.
+    for level in reversed(LEVELS):
         level.touch(seen)
     waiting = changed.waiting
     if waiting:

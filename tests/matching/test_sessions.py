@@ -64,6 +64,13 @@ def test_an_absent_session_is_one_break_and_what_is_missing_waits(desk: Desk) ->
     assert "I06" in desk.breaks("CURED")
 
 
+def test_a_refusal_stays_one_while_a_session_is_away(desk: Desk) -> None:
+    match(desk, "a", [ours("E1"), theirs("X1", "E1", status="REJECT"), ours("E2", qty="7")], T0)
+    state(desk, "b", "alpha", "ABSENT", T0 + SECOND, T0 + SECOND)
+    match(desk, "b", [], T0 + SECOND)
+    assert desk.breaks() == ["T25"] and desk.breaks("EXPECTED") == ["I06", "T01"]
+
+
 def test_our_own_session_absent_lets_their_bookings_wait(desk: Desk) -> None:
     state(desk, "a", "oms", "ABSENT", T0, T0)
     match(desk, "a", [theirs("B1", "E1")], T0)
