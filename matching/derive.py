@@ -74,9 +74,9 @@ def derive(
         params |= {"grace": rollup.grace_seconds, "pass_id": rollup.id}
         for step in orders.STEPS:
             execute(warehouse, step, params)
-    kinds = frozenset(warehouse.query(KINDS)["kind"].to_pylist())
+    told = replace(seen, kinds=frozenset(warehouse.query(KINDS)["kind"].to_pylist()))
     for level in LEVELS:
-        level.find(replace(seen, kinds=kinds))
+        level.find(told)
     known = _write_breaks(seen, compiled, params, fresh=fresh)
     # Before WRITE_GROUPS: a group that is known has its members.
     members = () if rollup is None else (orders.GROUP_MEMBERS,)

@@ -23,7 +23,6 @@ def rebuild(
     rules and feeds of a run by its number; without it all go by `rules` and `feeds`.
     """
     prepare(warehouse)
-    compiled = {rules.hash: compile_rules(rules)}
     with warehouse.transaction():
         logged = rows_of(
             warehouse.query("select execution, as_of, seq, kind from execution_log order by seq, execution")
@@ -35,12 +34,10 @@ def rebuild(
             runs.setdefault(row["seq"], []).append(row)
         for seq, rows in runs.items():
             its_rules, its_feeds = terms_of(seq) if terms_of else (rules, feeds)
-            if its_rules.hash not in compiled:
-                compiled[its_rules.hash] = compile_rules(its_rules)
             [execution] = [str(row["execution"]) for row in rows if row["kind"] != "joined"]
             joined = [str(row["execution"]) for row in rows if row["kind"] == "joined"]
             run(
-                warehouse, compiled[its_rules.hash], execution=execution, joined=joined,
+                warehouse, compile_rules(its_rules), execution=execution, joined=joined,
                 as_of_ns=int(str(rows[0]["as_of"])), scope="incremental", feeds=its_feeds, tenant=tenant,
             )  # fmt: skip
         return len(runs)
