@@ -310,25 +310,32 @@ def prepare(warehouse: Warehouse) -> bool:
                 if name not in LASTING_SCRATCH:
                     warehouse.execute(f"create or replace temporary table {name} ({body})")
     except PermanentError:
-        renewed = [table for table in OWN_TABLES if _renewed(warehouse, table)]
+        _make(warehouse)
         for name, body in _SCRATCH.items():
             warehouse.execute(f"create temporary table if not exists {name} ({body})")
-        if renewed:
-            _forget(warehouse)
         return _lost(warehouse)
     return False
 
 
-def _renewed(warehouse: Warehouse, table: Table) -> bool:
-    """Create it where absent; whether it was there in another shape and had to be made anew."""
-    warehouse.execute(ddl(table))
+def _make(warehouse: Warehouse) -> None:
+    """Create the tables that last where absent, and anew where their shape is another."""
+    for table in OWN_TABLES:
+        warehouse.execute(ddl(table))
+    old = [table for table in OWN_TABLES if not _fits(warehouse, table)]
+    if old:
+        # Before any is made anew: who dies in between finds nothing the next time, and derives everything again.
+        _forget(warehouse)
+    for table in old:
+        warehouse.execute(f"drop table {table.name}")
+        warehouse.execute(ddl(table))
+
+
+def _fits(warehouse: Warehouse, table: Table) -> bool:
     try:
         warehouse.query(f"select {', '.join(table.columns)} from {table.name} limit 1")
     except PermanentError:
-        warehouse.execute(f"drop table {table.name}")
-        warehouse.execute(ddl(table))
-        return True
-    return False
+        return False
+    return True
 
 
 def _forget(warehouse: Warehouse) -> None:

@@ -7,9 +7,11 @@ import pytest
 
 from matching.quiet import spares_equals
 from matching.rules import RuleSet, load_rules
+from matching.tables import prepare
 from tests.matching.desk import LATE, SECOND, T0, Desk, Row, ours, theirs
 from warehouse.duckdb import DuckDbWarehouse
 from warehouse.migrations import migrate
+from warehouse.port import Params
 
 TABLES = (
     "match_group", "match_member", "recon_break", "recon_break_member", "break_change", "timer", "trade_state",
@@ -104,4 +106,35 @@ def test_tables_of_another_shape_are_made_anew_and_filled(tmp_path: Path) -> Non
     late = Desk(load_rules(), again)
     late.match(execution="later", as_of=T0)
     assert late.dump(*TABLES) == before
+    again.close()
+
+
+class _Dies(DuckDbWarehouse):
+    """Its process ends once the first table of another shape is made anew."""
+
+    dropped = False
+
+    def execute(self, sql: str, params: Params | None = None) -> int:
+        rows = super().execute(sql, params)
+        if self.dropped and sql.lower().startswith("create table"):
+            raise SystemExit
+        self.dropped |= sql.startswith("drop table")
+        return rows
+
+
+def test_who_dies_while_tables_are_made_anew_derives_everything_the_next_time(tmp_path: Path) -> None:
+    opened = DuckDbWarehouse(tmp_path / "one.duckdb")
+    migrate(opened)
+    desk = Desk(load_rules(), opened)
+    desk.match([ours("E1"), theirs("B1", "E1")])
+    before = desk.dump(*TABLES, "match_link")
+    opened.execute("alter table match_link drop column met_key")
+    opened.close()
+    with pytest.raises(SystemExit):
+        prepare(dies := _Dies(tmp_path / "one.duckdb"))
+    dies.close()
+    again = DuckDbWarehouse(tmp_path / "one.duckdb")
+    late = Desk(load_rules(), again)
+    late.match(execution="later", as_of=T0)
+    assert late.dump(*TABLES, "match_link") == before
     again.close()
