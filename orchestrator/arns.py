@@ -1,4 +1,4 @@
-"""Names: an execution's key in the store, and the ARNs of machines and executions as Step Functions writes them."""
+"""Names: an execution's key in the store, and the ARNs of machines, executions and activities as AWS writes them."""
 
 import re
 
@@ -10,7 +10,7 @@ MAIN = "tieout"
 ROLE = "arn:aws:iam::000000000000:role/tieout"
 _PREFIX = "arn:aws:states:local:000000000000"
 _NAME = re.compile(r"[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]{1,80}")
-_ARN = re.compile(r"arn:[a-z-]+:states:[a-z0-9-]*:\d*:(?P<kind>stateMachine|execution):(?P<rest>.+)")
+_ARN = re.compile(r"arn:[a-z-]+:states:[a-z0-9-]*:\d*:(?P<kind>stateMachine|execution|activity):(?P<rest>.+)")
 
 
 def key_of(machine: str, name: str) -> str:
@@ -35,12 +35,19 @@ def execution_arn(key: str) -> str:
     return f"{_PREFIX}:execution:{machine}:{name}"
 
 
+def activity_arn(activity: str) -> str:
+    """An activity's ARN."""
+    return f"{_PREFIX}:activity:{activity}"
+
+
+def activity_in(arn: str) -> str:
+    """The activity an ARN names. Raises PermanentError ("InvalidArn: ...")."""
+    return _only(arn, "activity")
+
+
 def machine_in(arn: str) -> str:
     """The machine an ARN names. Raises PermanentError ("InvalidArn: ...")."""
-    kind, rest = _parts(arn)
-    if kind != "stateMachine" or ":" in rest:
-        raise PermanentError(f"InvalidArn: Invalid Arn: 'Resource type not valid in this context: {kind}'")
-    return rest
+    return _only(arn, "stateMachine")
 
 
 def key_in(arn: str) -> str:
@@ -55,6 +62,13 @@ def key_in(arn: str) -> str:
 def is_name(text: str) -> bool:
     """Whether Step Functions takes this as a name: 1 to 80 characters without blanks, brackets, wildcards and such."""
     return _NAME.fullmatch(text) is not None
+
+
+def _only(arn: str, wanted: str) -> str:
+    kind, rest = _parts(arn)
+    if kind != wanted or ":" in rest:
+        raise PermanentError(f"InvalidArn: Invalid Arn: 'Resource type not valid in this context: {kind}'")
+    return rest
 
 
 def _parts(arn: str) -> tuple[str, str]:

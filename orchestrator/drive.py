@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from domain.clock import Clock
+from orchestrator.activities_task import is_activity
 from orchestrator.arns import ROLE, execution_arn, machine_and_name, machine_arn
 from orchestrator.commands import Await, Command, Drop
 from orchestrator.journal import ENTRIES, Event, Journal, as_stored, packed
@@ -110,7 +111,9 @@ class Driver:
             self.turn,
         )
         del self.pending[command.key]
-        return self._advance((command.key, result), task=row, ended=(command.state, milliseconds))
+        # Who has a task is no end of it: not counted among the state's.
+        state = "" if command.stage else command.state
+        return self._advance((command.key, result), task=row, ended=(state, milliseconds))
 
     def task(self, key: str) -> RunTask | None:
         """The task of this key, if its outcome is still awaited."""
@@ -174,6 +177,9 @@ class Driver:
         for command in tasks:
             if command.token is not None:
                 self.journal.add_token(self.name, command, self.clock.now_ns())
+                if is_activity(command.resource):
+                    # No call carries it away: the worker has it.
+                    self.journal.submit(self.name, command.token, None)
         self._record_events()
         if outcome is not None:
             now = self.clock.now_ns()

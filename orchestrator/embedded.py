@@ -12,6 +12,9 @@ from typing import Any
 
 from domain.clock import Clock
 from domain.errors import PermanentError, TransientError
+from orchestrator.activities import Activities, forget_unfinished
+from orchestrator.activities_desk import ActivityDesk, Given, Poll
+from orchestrator.activities_task import QUEUE, TAKE
 from orchestrator.calls import Caller, Function, called_by
 from orchestrator.desk import Desk
 from orchestrator.drive import Driver, Step, limit_seconds
@@ -68,6 +71,8 @@ class EmbeddedEngine(Records):
         self._journal, self._tokens = Journal(), Tokens(self.store, clock)
         self._desk = Desk(self.store, self._journal, self._tokens, clock)
         self._replies = Replies()
+        self.activities = Activities(self.store, clock)
+        self._workers = ActivityDesk(self.activities, self._replies)
         self._starts = Starts(self.store, self.machines, self._main.revision, clock, self._replies)
         self._careful = 0
         self._drivers: dict[str, Driver] = {}
@@ -100,6 +105,7 @@ class EmbeddedEngine(Records):
                 state = "does not exist" if row is None else f"is {row['status']}"
                 raise PermanentError(f"ExecutionNotRedrivable: {name} {state}")
             self.store.forget_failed_visit(name)
+            forget_unfinished(self.store, name)
             self.store.execute(
                 "UPDATE exec SET status = 'RUNNING', error = NULL, cause = NULL, stopped_at = NULL,"
                 " redrive_count = redrive_count + 1, redriven_at = ? WHERE name = ?",
@@ -140,6 +146,17 @@ class EmbeddedEngine(Records):
     def task_heartbeat(self, token: str) -> None:
         """As `task_succeeded`: the task is alive, HeartbeatSeconds begin anew."""
         self._return(token, "beat", None)
+
+    def poll(self, activity: str, worker: str = "") -> "Future[Given]":
+        """A task of an activity for a worker, once there is one: its token, and its input as JSON text.
+
+        Only one worker gets it. Who waits no longer cancels the answer; where that is refused the task is the worker's.
+        Raises PermanentError (ActivityDoesNotExist).
+        """
+        poll = Poll(self.activities.get(activity).name, worker)
+        self._workers.ask(poll)
+        self._rouse()
+        return poll.answer
 
     def _return(self, token: str, verb: str, result: TaskResult | TaskFailure | None) -> None:
         row, answer = self._tokens.find(token), Future[bool]()
@@ -194,6 +211,8 @@ class EmbeddedEngine(Records):
             name, command, result, milliseconds = self._outcomes.popleft()
             self._lane(command).done(name, command.key, milliseconds)
             work.append((name, partial(self._outcome, name, command, result, milliseconds)))
+        for name, key, poll in self._workers.matches(most - len(work)):
+            work.append((name, partial(self._handle, "take", name, (key, poll))))
         while len(work) < most and self._asked:
             verb, name, value = self._asked.popleft()
             work.append((name, partial(self._handle, verb, name, value)))
@@ -228,6 +247,7 @@ class EmbeddedEngine(Records):
         """
         logger.exception("the engine could not commit; it goes on in a moment")
         names, starting = sorted({name for name, _ in work if name}), self._starts.undone()
+        self._workers.undone()
         for name in names:
             self._drivers.pop(name, None)
         if isinstance(error, sqlite3.OperationalError):
@@ -284,6 +304,10 @@ class EmbeddedEngine(Records):
             self._journal.flush(self.store)
         if verb in ("token", "beat", "early"):
             return self._token(verb, self._drivers.get(name), value)
+        if verb == "find":
+            return self._workers.found(self._drivers.get(name), value)
+        if verb == "take":
+            return self._workers.taken(self._drivers.get(name), *value)
         driver, row = self._drivers.get(name), self.store.execution(name)
         is_new = verb == "start" and row is None
         if verb == "start":
@@ -336,6 +360,13 @@ class EmbeddedEngine(Records):
         for wait in step.waits:
             self._timers.add(name, wait.key, wait.due_ns)
         for command in step.tasks:
+            if command.stage == QUEUE:
+                self._ask("find", name, command.key)
+                continue
+            if command.stage == TAKE:
+                self._workers.offer(name, command)
+                self._rouse()
+                continue
             if command.token is not None:
                 self._watch(name, command)
                 if self._tokens.early(command.token) is not None:
@@ -347,6 +378,7 @@ class EmbeddedEngine(Records):
         if step.status is not None:
             self._drivers.pop(name, None)
             self._timers.cancel(name, "execution")
+            self._workers.forget(name)
 
     def _hand_out(self, lane: Lane) -> None:
         """Give a lane's workers their next tasks; a task's time limit starts here, not while it waits its turn."""

@@ -59,10 +59,12 @@ class Journal:
     took: Counter[tuple[str, int]] = field(default_factory=Counter)
 
     def add_task(self, name: str, row: TaskRow, state: str, milliseconds: float) -> None:
-        """A task's outcome, the state it belongs to and how long it ran."""
+        """A task's outcome, the state whose end it is (none: of what comes before a task) and how long it ran."""
         result = packed(row.result) if row.ok else None
         self.names.add(name)
         self.tasks.append((name, row.key, row.visit, int(row.ok), result, row.error, row.cause, row.ended_at, row.turn))
+        if not state:
+            return
         self.ended[state, row.ok] += 1
         if row.ok:
             self.took[state, bucket_of(milliseconds)] += 1

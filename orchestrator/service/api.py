@@ -4,6 +4,7 @@ import json
 import logging
 import uuid
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,6 +17,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from domain.clock import Clock
 from domain.errors import PermanentError, TransientError
+from orchestrator.activities_desk import Given
+from orchestrator.service import activities
 from orchestrator.service import requests as asked
 from orchestrator.service.operations import Operations, table
 from orchestrator.service.refusal import Refusal, refused
@@ -36,13 +39,14 @@ def create_api(operations: Operations, keys: Keys, clock: Clock) -> Starlette:
     Callers sign with one of `keys` (boto3 and the AWS CLI do) or send its secret as a bearer token.
     """
     trials = Trials(operations, clock, operations.may_change)
-    known: dict[str, tuple[type[asked.Body], Callable[[Any], dict[str, Any]]]] = {
+    known: dict[str, tuple[type[asked.Body], Callable[[Any], Any]]] = {
         **table(operations),
+        **activities.table(activities.ActivityOperations(operations.engine)),
         "StartSyncExecution": (asked.StartExecution, trials.start_sync_execution),
         "TestState": (asked.TestState, trials.test_state),
     }
 
-    def answer(call: Call) -> dict[str, Any]:
+    def answer(call: Call) -> Any:
         keys.admit(call, clock.now_ns())
         target = call.headers.get("x-amz-target", "")
         if not target.startswith(TARGET) or target.removeprefix(TARGET) not in known:
@@ -59,6 +63,8 @@ def create_api(operations: Operations, keys: Keys, clock: Clock) -> Starlette:
         try:
             call = await _call(request)
             body = await run_in_threadpool(_told, answer, call)
+            if isinstance(body, Future):
+                body = await _polled(body, operations.poll_seconds, request)
         except Refusal as refusal:
             told = {"__type": refusal.code, "message": refusal.message}
             return _response(told, refusal.status, number, {"x-amzn-ErrorType": refusal.code})
@@ -77,7 +83,16 @@ def beside(api: ASGIApp, other: ASGIApp) -> ASGIApp:
     return choose
 
 
-def _told(answer: Callable[[Call], dict[str, Any]], call: Call) -> dict[str, Any]:
+async def _polled(poll: "Future[Given]", seconds: float, request: Request) -> dict[str, Any]:
+    try:
+        return await activities.polled(poll, seconds, request.is_disconnected)
+    except PermanentError as error:
+        raise refused(str(error)) from None
+    except TransientError as error:
+        raise Refusal("ServiceUnavailable", str(error), 503) from None
+
+
+def _told(answer: Callable[[Call], Any], call: Call) -> Any:
     try:
         return answer(call)
     except PermanentError as error:

@@ -8,12 +8,14 @@ from types import MappingProxyType
 from typing import Any
 
 from domain.clock import Clock
+from orchestrator.activities import express_problems
 from orchestrator.arns import MAIN, execution_arn, is_name, key_in, key_of, machine_and_name, machine_arn, machine_in
 from orchestrator.embedded import EmbeddedEngine
 from orchestrator.machines import Machine, Machines, check_definition
 from orchestrator.report import history_page
 from orchestrator.service import requests as asked
 from orchestrator.service import shapes
+from orchestrator.service.activities import POLL_SECONDS
 from orchestrator.service.paging import position, token
 from orchestrator.service.refusal import Refusal
 from orchestrator.store import Row
@@ -24,11 +26,15 @@ _MAX_INPUT_BYTES = 262_144
 
 @dataclass(frozen=True, slots=True)
 class Operations:
-    """One engine's executions and machines; `may_change` says whether machines may be made, changed and removed."""
+    """One engine's executions and machines; `may_change` says whether machines may be made, changed and removed.
+
+    `poll_seconds` is how long a worker that asks for a task is kept waiting.
+    """
 
     engine: EmbeddedEngine
     clock: Clock
     may_change: bool = False
+    poll_seconds: float = POLL_SECONDS
 
     @property
     def _machines(self) -> Machines:
@@ -153,6 +159,8 @@ class Operations:
     def create_state_machine(self, body: asked.CreateStateMachine) -> Json:
         """A machine beside the engine's own."""
         self._changing(body.name)
+        if body.type == "EXPRESS":
+            _check_express(body.definition)
         made = self._machines.create(body.name, body.definition, body.role_arn, body.type)
         return {"stateMachineArn": machine_arn(made.name), "creationDate": shapes.seconds(made.created_at)}
 
@@ -213,6 +221,15 @@ def json_in(text: str, code: str, message: str) -> Any:
         return json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise Refusal(code, f"{message}: '{error}'") from None
+
+
+def _check_express(definition: str) -> None:
+    try:
+        problem = next(express_problems(json.loads(definition)), None)
+    except (ValueError, RecursionError):
+        return
+    if problem is not None:
+        raise Refusal("InvalidDefinition", f"Invalid State Machine Definition: '{problem.message} at {problem.path}'")
 
 
 def _no_constant(word: str) -> None:

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 Arn = Annotated[str, Field(min_length=1, max_length=2_048)]
+ActivityArn = Annotated[str, Field(min_length=1, max_length=256)]
 Status = Literal["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE"]
 PageSize = Annotated[int, Field(ge=0, le=1_000)]
 Token = Annotated[str, Field(min_length=1, max_length=2_048)]
@@ -114,6 +115,24 @@ class SendTaskHeartbeat(Body):
     """A sign of life of a task that waits for its token."""
 
     task_token: Token
+
+
+class CreateActivity(Body):
+    """An activity; tags and keys have no meaning here."""
+
+    name: str
+
+
+class OneActivity(Body):
+    """DescribeActivity and DeleteActivity."""
+
+    activity_arn: ActivityArn
+
+
+class GetActivityTask(OneActivity):
+    """A worker asks for a task; its name stands in the history."""
+
+    worker_name: Annotated[str, Field(min_length=1, max_length=80)] | None = None
 
 
 class MockError(Body):

@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.arns import execution_arn, machine_and_name, machine_arn
+from orchestrator.activities import Activity
+from orchestrator.arns import activity_arn, execution_arn, machine_and_name, machine_arn
 from orchestrator.dataflow import text
 from orchestrator.machines import Machine
 from orchestrator.port import REDRIVABLE, HistoryEvent
@@ -71,6 +72,15 @@ def not_redrivable(row: Row, now_ns: int) -> str:
     return ""
 
 
+def activity(found: Activity) -> Json:
+    """DescribeActivity, and one row of ListActivities."""
+    return {
+        "activityArn": activity_arn(found.name),
+        "name": found.name,
+        "creationDate": seconds(found.created_at),
+    }
+
+
 def machine_item(machine: Machine) -> Json:
     """One row of ListStateMachines."""
     return {
@@ -116,6 +126,9 @@ def _details_key(type: str) -> str:
 
 def _details(found: HistoryEvent, with_data: bool) -> Mapping[str, Any]:
     details = {key: value for key, value in found.details.items() if value is not None}
+    for field in ("error", "cause"):
+        if details.get(field) == "":
+            del details[field]
     if found.type == "TaskScheduled":
         details.setdefault("region", _REGION)
     if not with_data:

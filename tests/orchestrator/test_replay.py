@@ -6,6 +6,8 @@ from typing import Any
 
 from domain.clock import ManualClock
 from orchestrator import validate
+from orchestrator.activities import forget_unfinished
+from orchestrator.activities_task import QUEUE, TAKE
 from orchestrator.commands import RunTask, TaskFailure, TaskResult
 from orchestrator.drive import Driver, Step
 from orchestrator.journal import Journal
@@ -13,6 +15,7 @@ from orchestrator.machines import Machines
 from orchestrator.store import Store
 
 Json = dict[str, Any]
+ACTIVITY = "arn:aws:states:local:000000000000:activity:work"
 NEXT = {"Type": "Pass", "Parameters": {"seen.$": "$", "id.$": "States.UUID()", "at.$": "$$.State.EnteredTime"}}
 
 
@@ -46,7 +49,8 @@ class Maker:
         if kind == "pass":
             return {**NEXT, "ResultPath": "$.p"}
         if kind == "task":
-            return {"Type": "Task", "Resource": "r", "ResultPath": "$.t", "Retry": retry}
+            resource = ACTIVITY if self.count % 3 == 0 else "r"
+            return {"Type": "Task", "Resource": resource, "ResultPath": "$.t", "Retry": retry}
         if kind == "parallel":
             branches = [self.machine(depth - 1) for _ in range(self.chance.randint(1, 3))]
             return {"Type": "Parallel", "Branches": branches, "ResultSelector": {"b.$": "$"}, "Retry": retry}
@@ -114,6 +118,7 @@ class World:
         """Take a failed execution up again; from now on every task succeeds."""
         with self.store.transaction():
             self.store.forget_failed_visit("x")
+            forget_unfinished(self.store, "x")
             again = "status = 'RUNNING', error = NULL, cause = NULL, redrive_count = redrive_count + 1, redriven_at = ?"
             self.store.execute(f"UPDATE exec SET {again} WHERE name = 'x'", (self.clock.now_ns(),))
         self.is_mended, self.tasks, self.due = True, {}, {}
@@ -122,6 +127,8 @@ class World:
         self.run()
 
     def _answer(self, key: str) -> TaskResult | TaskFailure:
+        if key.endswith((f".{QUEUE}", f".{TAKE}")):
+            return TaskResult({"worker": key, "token": key})
         if self.is_mended:
             return TaskResult({"of": key})
         draw = self.chance.random()
@@ -163,6 +170,7 @@ def test_restarts_change_nothing() -> None:
     # The machines drawn are worth it.
     assert reopened > 100
     assert {"TaskStateAborted", "MapIterationAborted", "MapRunSucceeded", "ExecutionFailed", "WaitStateExited"} <= told
+    assert {"ActivityScheduled", "ActivityStarted", "ActivitySucceeded", "ActivityFailed"} <= told
 
 
 def test_a_redrive_ends_well_and_repeats_nothing_that_succeeded() -> None:

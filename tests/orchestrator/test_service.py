@@ -314,7 +314,7 @@ def test_refusals_have_the_names_of_step_functions(sfn: Any) -> None:
         ("InvalidName", lambda: sfn.create_state_machine(name="a/b", definition="{}", roleArn=ROLE)),
         ("AccessDeniedException", lambda: sfn.delete_state_machine(stateMachineArn=MAIN)),
         ("ValidationException", lambda: sfn.list_executions(stateMachineArn=MAIN, maxResults=1001)),
-        ("UnknownOperationException", lambda: sfn.list_activities()),
+        ("UnknownOperationException", lambda: sfn.list_map_runs(executionArn=UNKNOWN)),
     ]  # fmt: skip
     assert [refusal(call) for _, call in expected] == [code for code, _ in expected]
     told = sfn.validate_state_machine_definition(definition=bad)
