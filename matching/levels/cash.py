@@ -8,8 +8,6 @@ from matching.levels import books, cash_expected
 from matching.levels.books import Row
 from matching.levels.cash_classify import Account, CashKnown, classify
 from matching.levels.cash_sql import (
-    ANY_CASH,
-    ANY_COMPONENT,
     ANY_TRADE,
     BALANCES,
     COVERED,
@@ -32,7 +30,7 @@ class Cash:
 
     def touch(self, run: Run) -> None:
         """Accounts with new entries, and those whose payments for trades are open while trades arrive."""
-        if books.has(run, ANY_CASH):
+        if "cash_entry" in run.told.present:
             run.warehouse.execute(TOUCH)
             cash_expected.touch(run)
             if books.has(run, ANY_TRADE):
@@ -40,7 +38,7 @@ class Cash:
 
     def find(self, run: Run) -> None:
         """Entries that differ or stand alone, balances that entries do not explain."""
-        if books.has(run, ANY_COMPONENT):
+        if run.touched("C|"):
             expected = cash_expected.expected_in(run)
             accounts = _accounts(run, expected.rows)
             books.write(run, classify(accounts, _known(run, accounts, expected.spans or {})))

@@ -82,6 +82,4 @@ where b.level = 'POSITION' and b.state <> 'CURED'
 order by 1
 """
 
-ANY_COMPONENT = "select 1 as found from work_component where component like 'C|%' limit 1"
-ANY_CASH = "select 1 as found from cash_entry limit 1"
 ANY_TRADE = "select 1 as found from work_version limit 1"

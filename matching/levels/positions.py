@@ -31,12 +31,14 @@ class Positions:
 
     def touch(self, run: Run) -> None:
         """New snapshots, or trades of a day whose snapshots are here."""
+        if "position_snapshot" not in run.told.present:
+            return
         if books.has(run, NEW_POSITIONS) or (books.has(run, _ANY_TRADE) and books.has(run, LATE_TRADES)):
             books.add_components(run, [COMPONENT])
 
     def find(self, run: Run) -> None:
         """Every line that differs, under the code of what explains it."""
-        if books.has(run, f"select 1 as found from work_component where component = '{COMPONENT}' limit 1"):
+        if run.touched("P|"):
             lines = _lines(run)
             if lines:
                 books.write(run, classify(lines, _known(run, lines), COMPONENT))

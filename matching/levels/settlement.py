@@ -7,8 +7,6 @@ from matching.levels import books
 from matching.levels.books import ZERO, BookFinding, Row, money, plain, share
 from matching.levels.port import Run
 from matching.levels.settlement_sql import (
-    ANY_COMPONENT,
-    ANY_STATUS,
     ANY_TRADE,
     STATUSES,
     TOUCH,
@@ -30,14 +28,14 @@ class Settlement:
 
     def touch(self, run: Run) -> None:
         """Bookings newly reported as anything but settled, and those with a break on record."""
-        if books.has(run, ANY_STATUS):
+        if "settlement_status" in run.told.present:
             run.warehouse.execute(TOUCH)
             if books.has(run, ANY_TRADE):
                 run.warehouse.execute(TOUCH_BY_TRADES)
 
     def find(self, run: Run) -> None:
         """The newest status of each touched booking, and what its instruction should be."""
-        if books.has(run, ANY_COMPONENT):
+        if run.touched("S|"):
             rows = run.warehouse.query(STATUSES).to_pylist()
             books.write(run, classify(rows, _reasons(run), run.tenant))
 

@@ -1,8 +1,6 @@
 """What the settlement level asks the warehouse: newest status of a booking, its trade, the instruction it used."""
 
 COMPONENT = "'S|' || coalesce(t.pb_id, '') || '|' || t.trade_uid"
-ANY_STATUS = "select 1 as found from settlement_status limit 1"
-ANY_COMPONENT = "select 1 as found from work_component where component like 'S|%' limit 1"
 ANY_TRADE = "select 1 as found from work_version limit 1"
 
 # The booking a status is about, live or not: the newest record of that id at that broker.

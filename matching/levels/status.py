@@ -10,6 +10,7 @@ from datetime import date
 
 import pyarrow as pa
 
+from matching.asked import found
 from matching.deadlines import Deadlines, business_days
 from matching.levels import status_sql as sql
 from matching.levels.port import Run
@@ -27,9 +28,9 @@ class StatusLevel:
 
     def touch(self, run: Run) -> None:
         """Chains new versions belong to, refusals and what they refuse, bookings affirmed or past their cut-off."""
-        if _any(run.warehouse, "match_version where held"):
+        if found(run.warehouse, "match_version where held"):
             _execute(run, sql.TOUCH_HELD)
-        if _any(run.warehouse, "recon_break where code = 'T24' and state <> 'CURED'"):
+        if found(run.warehouse, "recon_break where code = 'T24' and state <> 'CURED'"):
             _execute(run, sql.TOUCH_CAME)
         refused = _execute(run, sql.NEW_REFUSALS) if run.told.refused else 0
         if "acknowledgement" in run.told.present:
@@ -85,10 +86,6 @@ def _load_cutoffs(run: Run, dates: Sequence[date]) -> None:
 def _dates(warehouse: Warehouse, statement: str) -> list[date]:
     values: list[date] = warehouse.query(statement).column(0).to_pylist()
     return values
-
-
-def _any(warehouse: Warehouse, what: str) -> bool:
-    return bool(warehouse.query(f"select 1 as found from {what} limit 1").num_rows)
 
 
 def _each(run: Run, statements: Sequence[str]) -> None:

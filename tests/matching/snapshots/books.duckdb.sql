@@ -43,12 +43,6 @@ SELECT COALESCE(e.pb_id, '') AS pb_id, e.account_id, COALESCE(e.settle_ccy, e.tr
 -- cash_sql/position_breaks
 SELECT f.break_id, f.pb AS pb_id, f.account AS account_id, f.instrument AS instrument_id FROM work_finding AS f WHERE f.level = 'POSITION' UNION SELECT b.break_id, b.pb_id, b.account_id, b.instrument_id FROM recon_break AS b WHERE b.level = 'POSITION' AND b.state <> 'CURED' AND NOT EXISTS(SELECT 1 FROM work_component AS c WHERE c.component = b.component) ORDER BY 1;
 
--- cash_sql/any_component
-SELECT 1 AS found FROM work_component WHERE component LIKE 'C|%' LIMIT 1;
-
--- cash_sql/any_cash
-SELECT 1 AS found FROM cash_entry LIMIT 1;
-
 -- cash_sql/any_trade
 SELECT 1 AS found FROM work_version LIMIT 1;
 
@@ -63,12 +57,6 @@ WITH x AS (SELECT x.entry_uid, x.valid_from, x.account_id, x.ccy, x.value_date, 
 
 -- cash_expected/spans
 SELECT e.entry_type, MIN(e.value_date) AS first_day, MAX(e.value_date) AS last_day FROM expected_cash AS e GROUP BY e.entry_type;
-
--- settlement_sql/any_status
-SELECT 1 AS found FROM settlement_status LIMIT 1;
-
--- settlement_sql/any_component
-SELECT 1 AS found FROM work_component WHERE component LIKE 'S|%' LIMIT 1;
 
 -- settlement_sql/any_trade
 SELECT 1 AS found FROM work_version LIMIT 1;

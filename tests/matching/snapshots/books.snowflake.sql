@@ -243,12 +243,6 @@ where b.level = 'POSITION' and b.state <> 'CURED'
   and not exists (select 1 from work_component c where c.component = b.component)
 order by 1;
 
--- cash_sql/any_component
-select 1 as found from work_component where component like 'C|%' limit 1;
-
--- cash_sql/any_cash
-select 1 as found from cash_entry limit 1;
-
 -- cash_sql/any_trade
 select 1 as found from work_version limit 1;
 
@@ -324,12 +318,6 @@ order by t.component, t.entry_type, t.value_date, t.entry_uid;
 -- cash_expected/spans
 select e.entry_type, min(e.value_date) as first_day, max(e.value_date) as last_day from expected_cash e
 group by e.entry_type;
-
--- settlement_sql/any_status
-select 1 as found from settlement_status limit 1;
-
--- settlement_sql/any_component
-select 1 as found from work_component where component like 'S|%' limit 1;
 
 -- settlement_sql/any_trade
 select 1 as found from work_version limit 1;
