@@ -35,7 +35,7 @@ class Copies:
 
     def find(self, run: Run) -> None:
         """Pairs of the touched blocks, and what differs or is missing."""
-        if not _sources(run.feeds) or not run.warehouse.query(sql.ANY_COMPONENT).num_rows:
+        if not _sources(run.feeds) or not run.touched("E|"):
             return
         half_unit = price_tolerance(run.rules.tolerances.price, "e.price_scale", "e.trade_ccy")
         grace = {"default_grace": run.rules.default_grace_seconds}

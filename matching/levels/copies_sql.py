@@ -1,7 +1,6 @@
 """SQL of the copies level: executions as brokers and venues tell them, their chains, and how they meet ours."""
 
 from matching.items import GRACE, digest, plain, product
-from matching.levels import copies_apart
 from matching.levels.copies_apart import BLOCK as _BLOCK
 from matching.levels.copies_apart import COPY as _COPY
 from matching.levels.ingest_sql import SEEN
@@ -14,8 +13,6 @@ _DIRECTION = (
 )
 # Who tells: an executing broker under its name, a venue under its code.
 _SOURCE = "e.source_role || '|' || upper(trim(coalesce(f.party, e.source_id)))"
-
-ANY_COMPONENT = "select 1 as found from work_component where component like 'E|%' limit 1"
 
 # What a new copy is about, and what it refers to or is referred to by.
 TOUCH_COPIES = f"""
@@ -151,21 +148,34 @@ _FREE = (
     "not exists (select 1 from work_copied d where d.left_id = {0}.record_id and d.source = {0}.source)"
     " and not exists (select 1 from work_copied d where d.right_id = {0}.record_id)"
 )
-# By id: where several share one, those that agree, then the first by their own ids.
-PAIR_IDS = """
+
+
+def _by_id(how: str, apart: str, blocks: str, where: str = "") -> str:
+    """Pairs of one id in equal blocks (`=`) or not (`<>`): the least `apart`, then the first by their own ids."""
+    return f"""
 insert into work_copied
 with c as (
   select distinct l.record_id as left_id, r.record_id as right_id, l.source, l.uid as left_uid, r.uid as right_uid,
-    case when l.live = r.live then 0 else 1 end + case when l.qty = r.qty then 0 else 1 end
-      + case when l.price = r.price then 0 else 1 end as apart
+    {apart} as apart
   from work_copy_id a join work_copy_id b on b.uid = a.uid and a.leg = 'L' and b.leg = 'R'
     join work_copy l on l.record_id = a.record_id
-    join work_copy r on r.record_id = b.record_id and r.source = l.source and r.component = l.component
+    join work_copy r on r.record_id = b.record_id and r.source = l.source and r.component {blocks} l.component{where}
 )
-select c.left_id, c.right_id, c.source, 'id' from c
+select c.left_id, c.right_id, c.source, '{how}' from c
 qualify row_number() over (partition by c.left_id, c.source order by c.apart, c.right_uid, c.right_id) = 1
   and row_number() over (partition by c.right_id order by c.apart, c.left_uid, c.left_id) = 1
 """
+
+
+# Where several share an id, those that agree.
+_DISAGREE = """case when l.live = r.live then 0 else 1 end + case when l.qty = r.qty then 0 else 1 end
+      + case when l.price = r.price then 0 else 1 end"""
+# One id and one execution in all but the instrument, or in all but the day.
+_ALL_BUT_ONE = f"""
+  where l.live and r.live and l.direction = r.direction and l.qty = r.qty and l.ccy = r.ccy
+    and abs(l.price - r.price) <= greatest(l.half_unit, r.half_unit)
+    and (l.instrument = r.instrument or l.trade_date = r.trade_date)
+    and {_FREE.format("l")} and {_FREE.format("r")}"""
 
 
 def _economics(how: str, keys: tuple[str, ...]) -> str:
@@ -205,8 +215,8 @@ qualify row_number() over (partition by c.left_id, c.source order by c.apart, c.
   and row_number() over (partition by c.right_id order by c.apart, c.off, c.left_uid, c.left_id) = 1
 """
 PAIRS = (
-    PAIR_IDS,
-    copies_apart.PAIR.format(left=_FREE.format("l"), right=_FREE.format("r")),
+    _by_id("id", _DISAGREE, "="),
+    _by_id("apart", "abs(datediff('day', l.trade_date, r.trade_date))", "<>", _ALL_BUT_ONE),
     _economics("order", ("client_order_id",)),
     _economics("economics", ()),
     NEAR,

@@ -626,9 +626,6 @@ update work_finding set due_at = cast(:until as timestamp_ntz(9))
 where code = :code and (pb = :party or :code = 'T02')
   and due_at >= cast(:since as timestamp_ntz(9)) and due_at < cast(:until as timestamp_ntz(9));
 
--- copies_sql/any_component
-select 1 as found from work_component where component like 'E|%' limit 1;
-
 -- copies_sql/touch_copies
 insert into work_component
 with fresh as (
@@ -702,20 +699,6 @@ select c.record_id, 'L', v.uid from work_copy c join match_version v on v.root_i
 union
 select c.record_id, 'L', v.cross_uid from work_copy c join match_version v on v.root_id = c.anchor
 where c.leg = 'L' and v.cross_uid is not null;
-
--- copies_sql/pair_ids
-insert into work_copied
-with c as (
-  select distinct l.record_id as left_id, r.record_id as right_id, l.source, l.uid as left_uid, r.uid as right_uid,
-    case when l.live = r.live then 0 else 1 end + case when l.qty = r.qty then 0 else 1 end
-      + case when l.price = r.price then 0 else 1 end as apart
-  from work_copy_id a join work_copy_id b on b.uid = a.uid and a.leg = 'L' and b.leg = 'R'
-    join work_copy l on l.record_id = a.record_id
-    join work_copy r on r.record_id = b.record_id and r.source = l.source and r.component = l.component
-)
-select c.left_id, c.right_id, c.source, 'id' from c
-qualify row_number() over (partition by c.left_id, c.source order by c.apart, c.right_uid, c.right_id) = 1
-  and row_number() over (partition by c.right_id order by c.apart, c.left_uid, c.left_id) = 1;
 
 -- copies_sql/near
 insert into work_copied
@@ -839,24 +822,24 @@ insert into match_copy_block
 with new_copy as (
   select e.trade_uid as uid, e.trade_date, 'E|' || cast(e.trade_date as varchar) || '|' || e.instrument_id as component from trade_event e
   where e.source_role in ('EB', 'VENUE') and e.level = 'FILL' and e.status in ('NEW', 'CORRECT', 'CANCEL') and e.execution in (select x.execution from work_execution x) and e.trade_uid is not null
-  union
+  union all
   select e.cross_uid, e.trade_date, 'E|' || cast(e.trade_date as varchar) || '|' || e.instrument_id from trade_event e
   where e.source_role in ('EB', 'VENUE') and e.level = 'FILL' and e.status in ('NEW', 'CORRECT', 'CANCEL') and e.execution in (select x.execution from work_execution x) and e.cross_uid is not null
 ), new_own as (
   select v.uid, v.trade_date, 'E|' || v.own_block as component from work_version v where v.leg = 'L' and v.level = 'FILL'
-  union
+  union all
   select v.cross_uid, v.trade_date, 'E|' || v.own_block from work_version v
   where v.leg = 'L' and v.level = 'FILL' and v.cross_uid is not null
 ),
 any_copy as (
   select e.trade_uid as uid, e.trade_date, 'E|' || cast(e.trade_date as varchar) || '|' || e.instrument_id as component from trade_event e
   where e.source_role in ('EB', 'VENUE') and e.level = 'FILL' and e.status in ('NEW', 'CORRECT', 'CANCEL') and e.execution in (select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y where y.execution in (select x.execution from work_execution x))) and e.trade_uid is not null
-  union
+  union all
   select e.cross_uid, e.trade_date, 'E|' || cast(e.trade_date as varchar) || '|' || e.instrument_id from trade_event e
   where e.source_role in ('EB', 'VENUE') and e.level = 'FILL' and e.status in ('NEW', 'CORRECT', 'CANCEL') and e.execution in (select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y where y.execution in (select x.execution from work_execution x))) and e.cross_uid is not null
 ), any_own as (
   select v.uid, v.trade_date, 'E|' || v.own_block as component from match_version v where v.leg = 'L' and v.level = 'FILL'
-  union
+  union all
   select v.cross_uid, v.trade_date, 'E|' || v.own_block from match_version v
   where v.leg = 'L' and v.level = 'FILL' and v.cross_uid is not null
 ), found as (
@@ -879,26 +862,6 @@ with met as (
   select k.left_component from match_copy_block k join work_component c on c.component = k.right_component
 )
 select m.component from met m where m.component not in (select c.component from work_component c);
-
--- copies_apart/any
-select 1 as found from match_copy_block limit 1;
-
--- copies_apart/pair
-insert into work_copied
-with c as (
-  select distinct l.record_id as left_id, r.record_id as right_id, l.source, l.uid as left_uid, r.uid as right_uid,
-    abs(datediff('day', l.trade_date, r.trade_date)) as apart
-  from work_copy_id a join work_copy_id b on b.uid = a.uid and a.leg = 'L' and b.leg = 'R'
-    join work_copy l on l.record_id = a.record_id
-    join work_copy r on r.record_id = b.record_id and r.source = l.source and r.component <> l.component
-  where l.live and r.live and l.direction = r.direction and l.qty = r.qty and l.ccy = r.ccy
-    and abs(l.price - r.price) <= greatest(l.half_unit, r.half_unit)
-    and (l.instrument = r.instrument or l.trade_date = r.trade_date)
-    and {left} and {right}
-)
-select c.left_id, c.right_id, c.source, 'apart' from c
-qualify row_number() over (partition by c.left_id, c.source order by c.apart, c.right_uid, c.right_id) = 1
-  and row_number() over (partition by c.right_id order by c.apart, c.left_uid, c.left_id) = 1;
 
 -- copies_sql/pairs/0
 insert into work_copied
