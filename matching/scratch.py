@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 import pyarrow as pa
 
-from matching.tables import LASTING_SCRATCH, SCRATCH_NAMES, USED
+from matching.tables import EMPTIED
 from warehouse.port import Params, Warehouse
 
 _FILLED: WeakKeyDictionary[Warehouse, set[str]] = WeakKeyDictionary()
@@ -25,7 +25,7 @@ class Noted:
 
     def never(self, table: str) -> bool:
         """Whether it is a scratch table that nothing was ever put into."""
-        return table in SCRATCH_NAMES and table not in self._filled and table not in (*LASTING_SCRATCH, USED)
+        return table in EMPTIED and table not in self._filled
 
     def query(self, sql: str, params: Params | None = None) -> pa.Table:
         return self._inner.query(sql, params)
@@ -62,7 +62,6 @@ def _filled_by(sql: str) -> str | None:
 def cleared(warehouse: Warehouse) -> Noted:
     """The warehouse with its scratch tables empty: a run starts from nothing, whatever a previous one left behind."""
     known = _FILLED.get(warehouse)
-    own = {name for name in SCRATCH_NAMES if name not in (*LASTING_SCRATCH, USED)}
-    for name in sorted(own if known is None else own & known):
+    for name in sorted(EMPTIED if known is None else EMPTIED & known):
         warehouse.execute(f"delete from {name}")
     return Noted(warehouse, _FILLED.setdefault(warehouse, set()))

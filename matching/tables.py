@@ -294,8 +294,8 @@ LASTING_SCRATCH = ("work_feed", "work_code", "work_pass", "work_terms")
 # tables are made anew.
 _MOST_USED_RECORDS = 25_000
 _WORN = f"delete from work_used where (select sum(u.records) from work_used u) > {_MOST_USED_RECORDS}"
-USED = "work_used"
-SCRATCH_NAMES = frozenset(_SCRATCH)
+# What every run starts from without a row.
+EMPTIED = frozenset(_SCRATCH) - {*LASTING_SCRATCH, "work_used"}
 
 
 def prepare(warehouse: Warehouse) -> bool:
