@@ -84,7 +84,7 @@ where r.block is null
 
 def _about_duos(duos: str, refusals: str) -> str:
     """Refusals about ours in `duos`, as `_ABOUT` has it of items: a join for each way, so that none is by pairs."""
-    traded = "v.line = r.instrument || '|' || left(r.side, 1) and v.account = r.account"
+    traded = "v.line = r.instrument || '|' || left(r.side, 1) and v.trade_date = r.trade_date and v.account = r.account"
     ways = (
         f"{traded} and v.order_id = r.order_id", f"{traded} and v.client_order_id = r.client_order_id",
         f"{traded} and v.qty = r.qty", "v.cross_uid = r.own_uid",
@@ -118,11 +118,12 @@ select distinct p.component from work_place_of p
 where 'A|r|' || p.record_id in ({_NEW}) and p.component not in ({_NEW})
 """
 
-# Ours that a refusal is about: by id, by order, else by what was traded.
+# Ours that a refusal is about: by id, by order, else by what was traded, on its day.
 _ABOUT = """
   i.leg = 'L' and i.live and equal_null(i.pb, r.pb)
   and (i.uid = r.uid or i.uid like r.uid || '/%' or i.cross_uid = r.own_uid
-    or (i.instrument = r.instrument and left(i.side, 1) = left(r.side, 1) and i.account = r.account
+    or (i.instrument = r.instrument and i.trade_date = r.trade_date and left(i.side, 1) = left(r.side, 1)
+      and i.account = r.account
       and (i.order_id = r.order_id or i.client_order_id = r.client_order_id or i.qty = r.qty)))
 """
 # What was not booked because it was refused: a break per refusal, under the identity of the first of those it replaces.

@@ -1,13 +1,14 @@
 """Orphans, refusals and affirmations: when they open, what ends them, and that the order of arrival is no matter."""
 
 import itertools
+from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
 
 from domain.schema import TABLES, arrow_schema
 from matching.levels.port import FeedTerms
-from tests.matching.desk import FEEDS, LATE, SECOND, T0, Desk, ours, theirs
+from tests.matching.desk import DAY, FEEDS, LATE, SECOND, T0, Desk, ours, theirs
 
 CUT_OFF = 1_795_572_000 * SECOND  # 2026-11-25 02:00 UTC, 21:00 in New York on the trade date
 SAYS = FeedTerms("alpha_affirmations", "PB", "ALPHA", 600, contents="affirmations")
@@ -97,9 +98,12 @@ def test_a_refusal_of_what_is_booked_by_its_id_is_history_in_any_order(desk: Des
 
 
 def test_a_refusal_of_something_unknown_stands_alone(desk: Desk) -> None:
-    desk.match([theirs("A1", "E9", status="REJECT")])
+    before = {"trade_date": DAY - timedelta(days=1)}
+    desk.match([ours("E1", **before), theirs("A0", "E1", **before), theirs("A1", "E9", status="REJECT")])
     assert desk.breaks() == [], "our own record may be on its way"
     desk.match(as_of=T0 + 30 * SECOND)
+    assert desk.breaks() == ["T25"], "an equal trade of another day is no answer"
+    desk.match(as_of=T0 + 30 * SECOND, scope="all")
     assert desk.breaks() == ["T25"]
 
 

@@ -65,13 +65,13 @@ where (r.execution in (select x.execution from work_execution x)
     or r.record_id in (
   select r.record_id from match_refusal r join changed d on d.uid = r.uid
   union
-  select r.record_id from match_version v join match_refusal r on v.line = r.instrument || '|' || left(r.side, 1) and v.account = r.account and v.order_id = r.order_id
+  select r.record_id from match_version v join match_refusal r on v.line = r.instrument || '|' || left(r.side, 1) and v.trade_date = r.trade_date and v.account = r.account and v.order_id = r.order_id
   where equal_null(v.pb, r.pb) and v.record_id in (select d.left_id from changed d)
   union
-  select r.record_id from match_version v join match_refusal r on v.line = r.instrument || '|' || left(r.side, 1) and v.account = r.account and v.client_order_id = r.client_order_id
+  select r.record_id from match_version v join match_refusal r on v.line = r.instrument || '|' || left(r.side, 1) and v.trade_date = r.trade_date and v.account = r.account and v.client_order_id = r.client_order_id
   where equal_null(v.pb, r.pb) and v.record_id in (select d.left_id from changed d)
   union
-  select r.record_id from match_version v join match_refusal r on v.line = r.instrument || '|' || left(r.side, 1) and v.account = r.account and v.qty = r.qty
+  select r.record_id from match_version v join match_refusal r on v.line = r.instrument || '|' || left(r.side, 1) and v.trade_date = r.trade_date and v.account = r.account and v.qty = r.qty
   where equal_null(v.pb, r.pb) and v.record_id in (select d.left_id from changed d)
   union
   select r.record_id from match_version v join match_refusal r on v.cross_uid = r.own_uid
@@ -96,7 +96,8 @@ with about as (
   from match_refusal r join work_item i on 
   i.leg = 'L' and i.live and equal_null(i.pb, r.pb)
   and (i.uid = r.uid or i.uid like r.uid || '/%' or i.cross_uid = r.own_uid
-    or (i.instrument = r.instrument and left(i.side, 1) = left(r.side, 1) and i.account = r.account
+    or (i.instrument = r.instrument and i.trade_date = r.trade_date and left(i.side, 1) = left(r.side, 1)
+      and i.account = r.account
       and (i.order_id = r.order_id or i.client_order_id = r.client_order_id or i.qty = r.qty)))
 
     join work_member m on m.record_id = i.record_id
@@ -149,13 +150,13 @@ with touched as (
 ), booked as (
   select r.record_id from touched r join match_duo d on d.uid = r.uid
   union
-  select r.record_id from match_version v join touched r on v.line = r.instrument || '|' || left(r.side, 1) and v.account = r.account and v.order_id = r.order_id
+  select r.record_id from match_version v join touched r on v.line = r.instrument || '|' || left(r.side, 1) and v.trade_date = r.trade_date and v.account = r.account and v.order_id = r.order_id
   where equal_null(v.pb, r.pb) and v.record_id in (select d.left_id from match_duo d)
   union
-  select r.record_id from match_version v join touched r on v.line = r.instrument || '|' || left(r.side, 1) and v.account = r.account and v.client_order_id = r.client_order_id
+  select r.record_id from match_version v join touched r on v.line = r.instrument || '|' || left(r.side, 1) and v.trade_date = r.trade_date and v.account = r.account and v.client_order_id = r.client_order_id
   where equal_null(v.pb, r.pb) and v.record_id in (select d.left_id from match_duo d)
   union
-  select r.record_id from match_version v join touched r on v.line = r.instrument || '|' || left(r.side, 1) and v.account = r.account and v.qty = r.qty
+  select r.record_id from match_version v join touched r on v.line = r.instrument || '|' || left(r.side, 1) and v.trade_date = r.trade_date and v.account = r.account and v.qty = r.qty
   where equal_null(v.pb, r.pb) and v.record_id in (select d.left_id from match_duo d)
   union
   select r.record_id from match_version v join touched r on v.cross_uid = r.own_uid
@@ -176,7 +177,8 @@ where not exists (select 1 from work_refused w where w.record_id = r.record_id)
   and not exists (select 1 from work_item i where 
   i.leg = 'L' and i.live and equal_null(i.pb, r.pb)
   and (i.uid = r.uid or i.uid like r.uid || '/%' or i.cross_uid = r.own_uid
-    or (i.instrument = r.instrument and left(i.side, 1) = left(r.side, 1) and i.account = r.account
+    or (i.instrument = r.instrument and i.trade_date = r.trade_date and left(i.side, 1) = left(r.side, 1)
+      and i.account = r.account
       and (i.order_id = r.order_id or i.client_order_id = r.client_order_id or i.qty = r.qty)))
 )
   and not exists (select 1 from booked b where b.record_id = r.record_id);
