@@ -1,7 +1,7 @@
 """The worker: cuts lanes into micro-batches, starts one execution each, and sweeps when something falls due."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -145,14 +145,18 @@ class Worker:
     @property
     def idle(self) -> bool:
         """True when no lane has anything durable that was not reconciled and nothing runs."""
-        quiet = all(lane.running is None and lane.behind == 0 for lane in self._lanes.values())
         try:
             known = self.stream.lanes() if self.leases is None else self._names
         except TransientError:
             # Out of reach: who knows what is there.
             return False
-        quiet = quiet and not set(self._waits) & set(known)
-        return quiet and self._sweep is None and not self._final and set(self._lanes) == set(known)
+        waits = set(self._waits) & set(known)
+        return self._is_quiet(known) and not waits and self._sweep is None and not self._final
+
+    def _is_quiet(self, known: Collection[str]) -> bool:
+        """Whether each of these lanes was opened, and none has anything left to do."""
+        lanes = self._lanes
+        return set(lanes) == set(known) and all(one.running is None and one.behind == 0 for one in lanes.values())
 
     def lag(self) -> dict[str, int]:
         """Durable messages per lane that no execution has taken yet."""
@@ -220,8 +224,13 @@ class Worker:
         plan = Plan(
             name=execution, after=lane.position, until=batch.next, marks=lane.marks, next_marks=marks, input=task
         )
-        self.ledger.plan(name, lane.token, plan)
-        self.engine.start(execution, task)
+        try:
+            self.ledger.plan(name, lane.token, plan)
+            self.engine.start(execution, task)
+        except TransientError:
+            # It may be planned, and then is never cut again: the lane is opened where the ledger stands.
+            del self._lanes[name]
+            raise
         lane.position, lane.marks, lane.running = batch.next, dict(marks), execution
         lane.started, lane.ready, lane.behind = self.clock.monotonic(), None, batch.behind_messages
         self.stream.hint(name, batch.next)
@@ -261,7 +270,7 @@ class Worker:
                 self._not_before = self.clock.monotonic() + _SWEEP_RETRY_SECONDS
         first, last = self._falls_due()
         now = self.clock.now_ns()
-        if self._final and all(lane.running is None and lane.behind == 0 for lane in self._lanes.values()):
+        if self._final and self._is_quiet(self._names):
             self._final = False
             self._start_sweep(max(now, last or 0))
             return True

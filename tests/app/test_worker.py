@@ -258,3 +258,22 @@ def test_a_lane_in_trouble_does_not_hold_up_the_others(
     monkeypatch.undo()
     here.run()
     assert sorted(task["lane"] for task in here.calls) == ["A", "B"]
+
+
+def test_a_range_that_was_planned_and_could_not_be_started_is_never_cut_again(
+    plant: Callable[..., Plant], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = plant()
+    here.append("A", b"x")
+
+    def busy(*_: Any) -> Any:
+        raise TransientError("the engine is busy")
+
+    monkeypatch.setattr(here.engine, "start", busy)
+    here.worker.step()
+    here.append("A", b"y")
+    here.worker.request_final_sweep()
+    here.worker.step()
+    monkeypatch.undo()
+    here.run()
+    assert [here.messages(task) for task in here.calls] == [[b"x"], [b"y"], []], "both, and then the sweep"
