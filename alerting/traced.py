@@ -36,9 +36,17 @@ class Traced:
 
     @contextmanager
     def _span(self, name: str) -> Iterator[Any]:
-        # What the ticket system answers may repeat what it was sent, so its words stay out.
-        with self._tracer.start_as_current_span(f"ticket {name}", record_exception=False) as span:
-            yield span
+        from opentelemetry.trace import Status, StatusCode
+
+        with self._tracer.start_as_current_span(
+            f"ticket {name}", record_exception=False, set_status_on_exception=False
+        ) as span:
+            try:
+                yield span
+            except Exception as error:
+                # What the ticket system answers may repeat what it was sent, so its words stay out.
+                span.set_status(Status(StatusCode.ERROR, type(error).__name__))
+                raise
 
     @contextmanager
     def within(self, traceparent: str) -> Iterator[None]:

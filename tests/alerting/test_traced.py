@@ -14,6 +14,7 @@ from alerting.deliver import deliver
 from alerting.gate import Gate, GateLimits
 from alerting.instance import Instance
 from alerting.outbox import write
+from alerting.port import TicketBusy
 from alerting.servicenow import ServiceNow
 from alerting.triage import TriagePolicy
 from app.telemetry import Telemetry
@@ -78,6 +79,18 @@ def test_one_trace_spans_the_match_that_found_a_break_and_its_ticket(book, servi
     assert f"{failed.context.trace_id:032x}" == trace_id("e2") and failed.status.description == "ValueError"
     assert not failed.events, "the words of an error may be a counterparty's"
     assert f"Trace {trace_id('e1')}" in service.incidents()[0]["description"]
+
+
+def test_a_failed_span_says_the_kind_of_the_error_alone(service):
+    exporter = InMemorySpanExporter()
+    telemetry = Telemetry("", "meridian", SystemClock(), exporter)
+    service.fault("503")
+    key = TriagePolicy().key("b1", 1, code="T05", pb_id="ALPHA")
+    with connected(service) as adapter, pytest.raises(TicketBusy):
+        telemetry.store(adapter, [adapter.instance]).find(key)
+    telemetry.flush()
+    (failed,) = [span for span in exporter.get_finished_spans() if span.name == "ticket find"]
+    assert not failed.status.is_ok and failed.status.description == "TicketBusy" and not failed.events
 
 
 def test_a_batch_of_openings_is_linked_to_the_executions_it_is_for(book, service, limits):
