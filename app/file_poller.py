@@ -11,11 +11,11 @@ from app.alerts import settle
 from app.file_feeds import KIND, archive_of
 from app.file_settings import reads_files
 from app.installation import Installation
-from app.worker import ENDED
 from domain.errors import PermanentError, TransientError
 from domain.ids import digest128
 from ingest.files.archive import FileArchive, Receipt
 from ingest.files.inbox import Inbox, InboxRules, Look
+from orchestrator.port import FINISHED
 
 logger = logging.getLogger(__name__)
 
@@ -124,7 +124,7 @@ class FilePoller:
             read = {(row["name"], row["file_id"]) for row in rows}
             left = [one for one in self._archive.receipts(name) if (one.called, one.sha256) not in read]
             # Of those the engine has, one may still run, and the others are parked until somebody redrives them.
-            watched.pending.extend(one for one in left if self._status(one) not in ENDED)
+            watched.pending.extend(one for one in left if self._status(one) not in FINISHED)
         self._recovered = True
 
     def _status(self, receipt: Receipt) -> str | None:
@@ -134,7 +134,7 @@ class FilePoller:
             return None
 
     def _end(self, watched: _Watched) -> bool:
-        if watched.running is None or self._here.engine.describe(watched.running).status not in ENDED:
+        if watched.running is None or self._here.engine.describe(watched.running).status not in FINISHED:
             return False
         watched.running = None
         return True

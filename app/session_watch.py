@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 from app.installation import Installation
 from app.paths import DataDir
 from app.session_facts import KIND
-from app.worker import ENDED
 from domain.ids import digest128
 from ingest.feeds import Feed
 from ingest.session.status import SessionStatus, read_status
 from matching.deadlines import business_days
+from orchestrator.port import FINISHED
 from warehouse.audit_log import plain_rows
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class SessionWatch:
         """One look, when its time has come; True when an execution was started."""
         here = self.installation
         if self._running is not None:
-            if here.engine.describe(self._running).status not in ENDED:
+            if here.engine.describe(self._running).status not in FINISHED:
                 return False
             self._running = None
         now = here.clock.monotonic()

@@ -6,11 +6,11 @@ from typing import Any
 
 from app.installation import Installation
 from app.table_feeds import KIND, last_read, opened
-from app.worker import ENDED
 from domain.errors import PermanentError, TransientError
 from domain.ids import digest128
 from ingest.feeds import Feed, TableSource
 from ingest.tables import window
+from orchestrator.port import FINISHED
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class TablePoller:
 
     def _free(self, feed: Feed) -> bool:
         name = self._running.get(feed.name)
-        if name is not None and self.installation.engine.describe(name).status in ENDED:
+        if name is not None and self.installation.engine.describe(name).status in FINISHED:
             del self._running[feed.name]
         return feed.name not in self._running
 

@@ -11,10 +11,10 @@ from app.settings import WorkerSettings
 from domain.clock import Clock
 from domain.errors import PermanentError, TransientError
 from ingest.streams.marks import accept
-from ingest.streams.port import ENDED as STREAM_ENDED
-from ingest.streams.port import Batch, Stream
+from ingest.streams.port import ENDED, Batch, Stream
 from orchestrator.leases import LeaseKeeper
 from orchestrator.ledger import Fenced, Ledger, Plan, execution_name, greatest
+from orchestrator.port import FINISHED, REDRIVABLE
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,6 @@ _LOOK_SECONDS = 0.25
 _RETRY_SECONDS = 1.0
 # What fell due is looked at again this long after a sweep failed: what failed once would fail at once again.
 _SWEEP_RETRY_SECONDS = 30.0
-ENDED = frozenset({"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"})
 # Where several workers share the lanes, one of them sweeps: whoever holds this lease.
 SWEEPER = "~sweeper"
 
@@ -123,7 +122,7 @@ class Worker:
         else:
             tokens = self.leases.lanes([*names, SWEEPER])
             for name in self.leases.ended():
-                self.stream.hint(name, STREAM_ENDED)
+                self.stream.hint(name, ENDED)
             self._sweeps = SWEEPER in tokens
             for name in [n for n, lane in self._lanes.items() if tokens.get(n) != lane.token]:
                 del self._lanes[name]
@@ -172,7 +171,7 @@ class Worker:
         if lane.running is None:
             return False
         status = self._status(lane.running)
-        if status not in ENDED:
+        if status not in FINISHED:
             return False
         self.ledger.done(name, lane.token, lane.running)
         self._book(lane.running, status)
@@ -209,7 +208,7 @@ class Worker:
         lane = _Lane(token, state.position, dict(state.marks))
         if state.unfinished is not None:
             found = self.engine.start(state.unfinished.name, state.unfinished.input)
-            if self.leases is not None and found.status in ENDED - {"SUCCEEDED"}:
+            if self.leases is not None and found.status in REDRIVABLE:
                 # It ended here when the lane was another's for a while, who did not finish it either.
                 self.engine.redrive(state.unfinished.name)
             lane.running = state.unfinished.name
@@ -262,7 +261,7 @@ class Worker:
     def _sweep_if_due(self) -> bool:
         if self._sweep is not None:
             status = self._status(self._sweep)
-            if status not in ENDED:
+            if status not in FINISHED:
                 return False
             self._book(self._sweep, status)
             self._sweep = None
