@@ -20,7 +20,8 @@ class Evented:
     """A ticket store that also tells Event Management (`em/jsonv2`, a licensed plug-in of the instance).
 
     `message_key` is the ticket's correlation_id, so an event told again changes nothing and the clear finds its alert.
-    The event goes first where a ticket opens and last where it is resolved: what fails between is tried again as one.
+    The event goes first: what fails after it is tried again with its event. The other way round, a change that is there
+    already would be none when it is tried again, and its event lost.
     """
 
     def __init__(self, store: TicketStore, instance: Instance, node: str) -> None:
@@ -41,14 +42,14 @@ class Evented:
         return self._store.open_many(drafts)
 
     def update(self, ticket: Ticket, change: TicketChange) -> Ticket:
-        """As the port says; what the change makes of the ticket is told after it."""
-        found = self._store.update(ticket, change)
-        weighs = change.impact is not None or change.state is not None
-        if weighs:
-            over = found.state in FINISHED
-            severity = _CLEAR if over else _severity(int(found.impact or 3), int(found.urgency or 3))
-            self._tell([self._event(found.key, severity, found.short_description, {"number": found.number})])
-        return found
+        """As the port says, after the event of what the change makes of the ticket."""
+        if any(one is not None for one in (change.impact, change.urgency, change.state)):
+            impact, urgency = change.impact or int(ticket.impact or 3), change.urgency or int(ticket.urgency or 3)
+            over = (change.state or ticket.state) in FINISHED
+            severity = _CLEAR if over else _severity(impact, urgency)
+            text = change.short_description or ticket.short_description
+            self._tell([self._event(ticket.key, severity, text, {"number": ticket.number})])
+        return self._store.update(ticket, change)
 
     def attach(self, ticket: Ticket, name: str, content: bytes, kind: str) -> None:
         """As the port says."""

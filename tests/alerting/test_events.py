@@ -43,6 +43,35 @@ def test_an_alert_opens_with_its_ticket_and_closes_with_it(book, service, send):
     assert {name: row["state"] for name, row in alerts(service).items()} == {"b1": "Closed", "b2": "Open"}
 
 
+def test_urgency_alone_changes_the_severity(book, service, send):
+    book.opened("b1", severity=3)
+    send()
+    assert alerts(service)["b1"]["severity"] == "2"
+    book.changed("b1", severity=2)
+    send()
+    assert alerts(service)["b1"]["severity"] == "3"
+
+
+def test_no_event_is_lost_when_the_request_after_a_change_fails(book, service, ticketing, send):
+    book.opened("b1", severity=4)
+    send()
+    book.cured("b1")
+
+    def fail_next(operation, _outcome, _seconds):
+        if operation == "patch":
+            service.fault("503", count=1, retry_after_seconds=0)
+
+    ticketing.instance.observe(fail_next)
+    try:
+        send()
+    finally:
+        ticketing.instance.observe(lambda *_: None)
+        service.fault("off")
+    send()
+    assert [row["state"] for row in service.incidents()] == ["6"]
+    assert alerts(service)["b1"]["state"] == "Closed"
+
+
 def test_what_is_told_again_is_one_alert(book, service, ticketing, send):
     book.opened("b1")
     send()
