@@ -16,7 +16,7 @@ from warehouse.port import Warehouse
 SHOWN = 100
 MAX_PAYLOAD = 4_000
 _ACTORS = "SELECT actor AS name, count(*) AS n FROM audit_entry GROUP BY actor ORDER BY n DESC, name LIMIT 50"
-_KINDS = "SELECT action AS name, count(*) AS n FROM audit_entry GROUP BY action ORDER BY name LIMIT 100"
+_KINDS = "SELECT action AS name, count(*) AS n FROM audit_entry GROUP BY action ORDER BY name"
 _ROOT = "SELECT * FROM audit_root ORDER BY size DESC LIMIT 1"
 _ENTRIES = f"""
 SELECT * FROM audit_entry
@@ -36,17 +36,21 @@ def load(warehouse: Warehouse, actor: str, action: str, before: int) -> dict[str
         for row in plain_rows(warehouse.query(_ENTRIES, params))
     ]
     root = rows(warehouse.query(_ROOT))
-    actors = [(text(row, "name"), whole(row, "n")) for row in rows(warehouse.query(_ACTORS))]
+    actions = _counted(warehouse, _KINDS)
     return {
         "entries": [_shown(one) for one in found[:SHOWN]],
-        "total": sum(n for _, n in actors),
+        "total": sum(n for _, n in actions),
         "older": found[SHOWN - 1].seq if len(found) > SHOWN else None,
-        "actors": actors,
-        "actions": [(text(row, "name"), whole(row, "n")) for row in rows(warehouse.query(_KINDS))],
+        "actors": _counted(warehouse, _ACTORS),
+        "actions": actions,
         "root": {"size": whole(root[0], "size"), "hour": text(root[0], "hour"), "root": text(root[0], "root"),
                  "signed": bool(root[0]["signature"])} if root else None,
         "problem": _problem(found),
     }  # fmt: skip
+
+
+def _counted(warehouse: Warehouse, sql: str) -> list[tuple[str, int]]:
+    return [(text(row, "name"), whole(row, "n")) for row in rows(warehouse.query(sql))]
 
 
 def _problem(found: list[Entry]) -> str | None:

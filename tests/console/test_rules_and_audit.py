@@ -44,6 +44,12 @@ def test_the_trail_newest_first_filtered_and_escaped(client: TestClient, warehou
     assert "INC1" in client.get("/audit?before=x").text, "what is no number says nothing"
 
 
+def test_all_entries_count_however_many_people_there_are(client: TestClient, warehouse: DuckDbWarehouse) -> None:
+    before = warehouse.query("SELECT count(*) AS n FROM audit_entry")["n"].to_pylist()[0]
+    append_entries(warehouse, [Deed(f"person {n}", "break.comment", f"p{n}", {}) for n in range(60)], AT_NS + 1)
+    assert f"<span>Entries</span><b>{before + 60:,}</b>" in client.get("/audit").text
+
+
 def test_a_changed_entry_is_called_broken(client: TestClient, warehouse: DuckDbWarehouse) -> None:
     warehouse.execute("UPDATE audit_entry SET actor = 'eve' WHERE seq = 120")
     page = client.get("/audit").text
