@@ -41,6 +41,10 @@ SELECT f.feed, count(*) AS n FROM file_manifest f LEFT JOIN (
   ON s.session = f.feed || '/' || f.name
 WHERE f.status = 'LOADED' AND coalesce(s.n, 0) < f.row_count GROUP BY f.feed
 """
+_LATE = """
+SELECT b.headline, b.component, b.trade_date FROM recon_break b
+WHERE b.code = 'I06' AND b.state = 'OPEN' ORDER BY b.component
+"""
 _ALERTS = """
 SELECT alert_key, state FROM alert
 QUALIFY row_number() OVER (PARTITION BY alert_key ORDER BY noted_at DESC, state) = 1
@@ -63,10 +67,14 @@ class FeedCheck:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """All feeds (or one) of all days (or one); `problems` beside the feeds' own are the installation's."""
+    """All feeds (or one) of all days (or one); `problems` beside the feeds' own are the installation's.
+
+    `late` is what should have come and did not (I06): nothing to count, so no difference, but not all is there.
+    """
 
     feeds: tuple[FeedCheck, ...]
     problems: tuple[str, ...] = ()
+    late: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -75,7 +83,12 @@ class Check:
 
     def as_json(self) -> Json:
         """Plain data, `holds` among it."""
-        return {"holds": self.holds, "problems": list(self.problems), "feeds": [asdict(feed) for feed in self.feeds]}
+        return {
+            "holds": self.holds,
+            "problems": list(self.problems),
+            "late": list(self.late),
+            "feeds": [asdict(feed) for feed in self.feeds],
+        }
 
 
 def check(warehouse: Warehouse, feed: str | None = None, day: date | None = None) -> Check:
@@ -112,7 +125,17 @@ def check(warehouse: Warehouse, feed: str | None = None, day: date | None = None
                 problems,
             )
         )  # fmt: skip
-    return Check(tuple(found))
+    return Check(tuple(found), late=_late(warehouse, feed, day))
+
+
+def _late(warehouse: Warehouse, feed: str | None, day: date | None) -> tuple[str, ...]:
+    """What is late, of one feed where it is known which owes it."""
+    rows = warehouse.query(_LATE).to_pylist()
+    return tuple(
+        str(row["headline"] or row["component"])
+        for row in rows
+        if (day is None or row["trade_date"] == day) and (feed is None or f"|{feed}|" in f"{row['component']}|")
+    )
 
 
 def raise_alerts(warehouse: Warehouse, result: Check, at_ns: int) -> int:
@@ -172,6 +195,7 @@ def as_text(result: Check) -> str:
                 f" + {one.expected:,} expected"
             )
         lines += [f"  PROBLEM: {text}" for text in one.problems]
+    lines += [f"LATE (I06): {text}" for text in result.late]
     lines += [f"PROBLEM: {text}" for text in result.problems]
     lines.append("complete" if result.holds else "NOT complete")
     return "\n".join(lines)

@@ -48,6 +48,16 @@ order by t.break_id, e.record_id
 """
 
 
+_UNTIL_NOW = """(
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w)))"""
+
+
+def told(table: str) -> str:
+    """A table of books as the run sees it, as SQL: what runs up to its own brought, so that a replay sees no more."""
+    return f"(select f.* from {table} f where f.execution in {_UNTIL_NOW})"
+
+
 @dataclass(frozen=True, slots=True)
 class BookFinding:
     """One break of the books. `left` and `right` are record ids of facts; money is in `ccy`, exposure None unknown."""

@@ -1,7 +1,7 @@
 """The ingest level: quarantine, integrity warnings, unknown names, lost messages and silent feeds as breaks (I01-I07).
 
 Its components begin with `I|`: `q` a feed's quarantine of a day, `w` its warnings, `n` an instrument and `a` an account
-nobody knows, `g` a gap, `f` a feed and a date, `s` an absent session.
+nobody knows, `g` a gap, `f` a feed and a date, `b` one of books and a date, `s` an absent session.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from matching.levels import ingest_sql as sql
-from matching.levels import sessions, silent
+from matching.levels import late, sessions, silent
 from matching.levels.port import Run
 
 
@@ -34,10 +34,12 @@ class IngestLevel:
             _execute(run, sql.TOUCH_FILLED)
             sessions.touch(run)
         silent.touch(run)
+        late.touch(run)
 
     def find(self, run: Run) -> None:
         """The breaks of this level's components."""
         silent.find(run)
+        late.find(run)
         if "session_state" in run.told.present:
             sessions.find(run)
         if not run.touched("I|"):

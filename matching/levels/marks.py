@@ -80,6 +80,8 @@ SCRATCH = {
     "work_cutoff": "trade_date date, due_at timestamp_ntz(9)",
     "work_slot": "party varchar, trade_date date, component varchar, break_id varchar, due_at timestamp_ntz(9),"
     " silent boolean",
+    "work_late": "feed varchar, contents varchar, role varchar, party varchar, day date, component varchar,"
+    " break_id varchar, shown varchar, due_at timestamp_ntz(9), since timestamp_ntz(9)",
     "work_source": "feed varchar, role varchar, party varchar",
     "work_refused": "record_id varchar, break_id varchar, group_key varchar, kept boolean",
     "work_place_of": "record_id varchar, component varchar",

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from matching.levels import books, cash_expected, cash_sql, positions_sql, settlement_sql
+from matching.levels import books, cash_expected, cash_sql, late, positions_sql, settlement_sql
 from warehouse.sql import to_duckdb
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 FORBIDDEN = re.compile(r"\b(merge|asof|variant|flatten|create|drop|alter|truncate|grant)\b|/", re.IGNORECASE)
-STATEMENT = re.compile(r"\s*(with|select|insert into (work_component|match_expected))\b")
+STATEMENT = re.compile(r"\s*(with|select|insert into (work_component|match_expected|work_finding))\b")
 
 
 def statements() -> dict[str, str]:
     return {
         f"{module.__name__.rpartition('.')[2]}/{name.lower()}": value
-        for module in (books, positions_sql, cash_sql, cash_expected, settlement_sql)
+        for module in (books, positions_sql, cash_sql, cash_expected, settlement_sql, late)
         for name, value in vars(module).items()
         if name.isupper() and not name.startswith("_") and isinstance(value, str) and STATEMENT.match(value)
     }

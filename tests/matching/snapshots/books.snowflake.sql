@@ -405,3 +405,57 @@ from asked t left join booking b on b.pb_id = t.pb_id and b.trade_uid = t.trade_
     and u.place_of_settlement = t.place_of_settlement
 order by t.component;
 
+-- late/news
+select distinct e.pb_id as party, cast(null as varchar) as feed, v.trade_date as day
+from work_version w join match_version v on v.record_id = w.record_id join trade_event e on e.record_id = w.record_id
+union
+select null, p.feed, p.as_of_date from position_snapshot p
+where p.execution in (select x.execution from work_execution x)
+union
+select null, c.feed, c.value_date from cash_entry c
+where c.entry_type = 'BALANCE' and c.execution in (select x.execution from work_execution x)
+union
+select null, c.feed, null from cash_entry c where c.execution in (select x.execution from work_execution x)
+union
+select null, s.feed, null from settlement_status s where s.execution in (select x.execution from work_execution x);
+
+-- late/standing
+select distinct b.component from recon_break b where b.code = 'I06' and b.state <> 'CURED' and b.component like 'I|b|%';
+
+-- late/asked
+select component from work_component where component like 'I|b|%';
+
+-- late/find
+insert into work_finding (break_id, level, pb, anchor, family, code, due_at, trade_date, left_value, right_value,
+  rule_id, pass_id, group_key, component, severity)
+with owed as (select l.component from work_late l join match_version v on v.trade_date = l.day
+  join trade_event e on e.record_id = v.record_id
+where v.leg = 'L' and v.is_tip and v.status <> 'CANCEL' and not v.held and (l.role = 'INTERNAL' or e.pb_id = l.party)
+union
+select l.component from work_late l join (select f.* from position_snapshot f where f.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w)))) p on p.as_of_date = l.day
+where l.contents = 'positions' and p.source_role <> l.role and (l.role = 'INTERNAL' or p.pb_id = l.party)
+union
+select l.component from work_late l join (select f.* from cash_entry f where f.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w)))) c on c.value_date = l.day and c.entry_type = 'BALANCE'
+where l.contents = 'cash' and c.source_role <> l.role and (l.role = 'INTERNAL' or c.pb_id = l.party)), spoke as (select l.component from work_late l join (select f.* from position_snapshot f where f.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w)))) p on p.feed = l.feed and p.as_of_date >= l.day
+union
+select l.component from work_late l join (select f.* from cash_entry f where f.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w)))) c on c.feed = l.feed
+where (c.entry_type = 'BALANCE' and c.value_date >= l.day)
+  or (c.recv_time_utc >= l.since and c.feed not in (select b.feed from cash_entry b where b.entry_type = 'BALANCE'))
+union
+select l.component from work_late l join (select f.* from settlement_status f where f.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w)))) s on s.feed = l.feed and s.recv_time_utc >= l.since)
+select l.break_id, 'INGEST', case when l.role = 'PB' then l.party end, l.component, 'feed', 'I06', l.due_at, l.day,
+  case when l.role = 'INTERNAL' then l.shown end, case when l.role <> 'INTERNAL' then l.shown end, 'ingest', 'ingest',
+  l.break_id, l.component, k.severity
+from work_late l join work_code k on k.code = 'I06'
+where l.component in (select o.component from owed o) and l.component not in (select s.component from spoke s);
+
