@@ -33,6 +33,7 @@ from warehouse.duckdb import DuckDbWarehouse
 
 RATES, SECONDS, PATIENCE_SECONDS, WARM_UP = (20, 100, 500, 5_000), 15, 240, 60
 PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "latency.svg"
+_Turn = tuple[int, bytes]
 _ADMIN = frozenset(("0", "1", "2", "3", "4", "5", "A"))
 # Breaks found by comparison as their last member arrived; what joined them later made nobody wait.
 _OPENED = """
@@ -155,11 +156,11 @@ def _business(day: Flow) -> list[tuple[str, bytes]]:
     return [(session, raw) for _, session, raw in ranked if _kind(raw) not in _ADMIN]
 
 
-def _turns(messages: Sequence[tuple[str, bytes]]) -> dict[str, list[bytes]]:
-    """By session; each message with its place in the order before it, in eight bytes."""
-    chosen: dict[str, list[bytes]] = {}
+def _turns(messages: Sequence[tuple[str, bytes]]) -> dict[str, list[_Turn]]:
+    """By session; each message with its place in the order over all sessions."""
+    chosen: dict[str, list[_Turn]] = {}
     for place, (session, raw) in enumerate(messages):
-        chosen.setdefault(session, []).append(place.to_bytes(8, "big") + raw)
+        chosen.setdefault(session, []).append((place, raw))
     return chosen
 
 
@@ -169,23 +170,22 @@ def _kind(raw: bytes) -> str:
     return "0"
 
 
-def _send(streams: Mapping[str, Sequence[bytes]], port: int, rate: int) -> tuple[dict[bytes, int], float]:
+def _send(streams: Mapping[str, Sequence[_Turn]], port: int, rate: int) -> tuple[dict[bytes, int], float]:
     """Send every session at its turn; when each message was handed over (UTC ns by body), and the seconds it took."""
     sent_at: dict[bytes, int] = {}
     began = time.monotonic() + 2.0
 
-    def paced(stream: Sequence[bytes]) -> Iterator[bytes]:
-        for item in stream:
-            due, raw = began + int.from_bytes(item[:8], "big") / rate, item[8:]
-            while time.monotonic() < due:
+    def paced(stream: Sequence[_Turn]) -> Iterator[bytes]:
+        for place, raw in stream:
+            while time.monotonic() < began + place / rate:
                 yield b""
             # A message told again later was known from the first time on.
             sent_at.setdefault(_body(raw), time.time_ns())
             yield raw
 
-    def one(session: str, stream: Sequence[bytes]) -> None:
+    def one(session: str, stream: Sequence[_Turn]) -> None:
         sender, target = session.split("->")
-        begin = stream[0][8:].split(b"\x01", 1)[0].removeprefix(b"8=").decode()
+        begin = stream[0][1].split(b"\x01", 1)[0].removeprefix(b"8=").decode()
         limits = SenderLimits(heartbeat_seconds=240)
         asyncio.run(send_messages("127.0.0.1", port, sender, target, begin, paced(stream), limits=limits))
 
