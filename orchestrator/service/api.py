@@ -38,7 +38,7 @@ def create_api(operations: Operations, keys: Keys, clock: Clock) -> Starlette:
 
     Callers sign with one of `keys` (boto3 and the AWS CLI do) or send its secret as a bearer token.
     """
-    trials = Trials(operations, clock, operations.may_change)
+    trials = Trials(operations)
     known: dict[str, tuple[type[asked.Body], Callable[[Any], Any]]] = {
         **table(operations),
         **activities.table(activities.ActivityOperations(operations.engine)),

@@ -11,7 +11,7 @@ from domain.clock import Clock
 from orchestrator.activities import express_problems
 from orchestrator.arns import MAIN, execution_arn, is_name, key_in, key_of, machine_and_name, machine_arn, machine_in
 from orchestrator.embedded import EmbeddedEngine
-from orchestrator.machines import Machine, Machines, check_definition
+from orchestrator.machines import Machines, check_definition
 from orchestrator.report import history_page
 from orchestrator.service import requests as asked
 from orchestrator.service import shapes
@@ -39,15 +39,6 @@ class Operations:
     @property
     def _machines(self) -> Machines:
         return self.engine.machines
-
-    def machine(self, arn: str) -> Machine:
-        """The machine of an ARN."""
-        return self._machines.get(machine_in(arn))
-
-    @staticmethod
-    def key(arn: str) -> str:
-        """The engine's name of the execution of an ARN."""
-        return key_in(arn)
 
     def start_execution(self, body: asked.StartExecution) -> Json:
         """As Step Functions: the same name and input again is the execution that runs, anything else is refused."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from domain.clock import Clock
 from domain.errors import TransientError
+from orchestrator.arns import key_in, machine_in
 from orchestrator.commands import RunTask, TaskFailure, TaskResult
 from orchestrator.embedded import EmbeddedEngine
 from orchestrator.machines import check_definition
@@ -25,11 +25,9 @@ _MAPPED = frozenset({"Map", "Parallel"})
 
 @dataclass(frozen=True, slots=True)
 class Trials:
-    """Beside the other operations; `may_call` says whether TestState may call functions that it is given no mock of."""
+    """Beside the other operations; where machines may be changed, TestState calls functions it is given no mock of."""
 
     operations: Operations
-    clock: Clock
-    may_call: bool = False
 
     @property
     def _engine(self) -> EmbeddedEngine:
@@ -37,13 +35,13 @@ class Trials:
 
     def start_sync_execution(self, body: asked.StartExecution) -> Json:
         """Run an Express machine's execution to its end; a failure is part of the answer."""
-        machine = self.operations.machine(body.state_machine_arn)
+        machine = self._engine.machines.get(machine_in(body.state_machine_arn))
         if machine.kind != "EXPRESS":
             raise Refusal(
                 "StateMachineTypeNotSupported", "This operation is not supported by this type of state machine"
             )
         begun = self.operations.start_execution(body)
-        key = self.operations.key(begun["executionArn"])
+        key = key_in(begun["executionArn"])
         try:
             ended = self._engine.wait(key, _SYNC_SECONDS)
         except TransientError:
@@ -71,7 +69,7 @@ class Trials:
         return _tried(tried, body.inspection_level)
 
     def _can_call(self, state: Json) -> bool:
-        return self.may_call and state["Type"] == "Task"
+        return self.operations.may_change and state["Type"] == "Task"
 
     def _call(self, mock: asked.Mock | None, command: RunTask) -> TaskResult | TaskFailure:
         if mock is None:
