@@ -44,6 +44,7 @@ class TaskServer:
         """`sqs` and `stepfunctions` are boto3 clients; `poll_seconds` is how long one request waits for a message."""
         self._sqs, self._stepfunctions, self._caller, self._poll = sqs, stepfunctions, caller, poll_seconds
         self._stop = threading.Event()
+        # By receipt: a message that came back has another one, and the same token.
         self._held: dict[str, tuple[str, str]] = {}
         self._threads = [
             threading.Thread(target=self._work, args=(queue.url,), name=f"task-{number}", daemon=True)
@@ -78,14 +79,14 @@ class TaskServer:
             self._sqs.delete_message(QueueUrl=url, ReceiptHandle=receipt)
             return
         token, function, payload = asked
-        self._held[token] = (url, receipt)
+        self._held[receipt] = (url, token)
         try:
             about = payload.get("execution", "") if isinstance(payload, Mapping) else ""
             command = RunTask("", INVOKE, {"FunctionName": function, "Payload": payload}, function)
             result, _ = self._caller.call(str(about), command)
             self._return(token, result)
         finally:
-            del self._held[token]
+            del self._held[receipt]
         self._sqs.delete_message(QueueUrl=url, ReceiptHandle=receipt)
 
     def _return(self, token: str, result: TaskResult | TaskFailure) -> None:
@@ -104,7 +105,7 @@ class TaskServer:
     def _keep(self) -> None:
         """Say that what is being worked on is alive."""
         while not self._stop.wait(_BEAT_SECONDS):
-            for token, (url, receipt) in list(self._held.items()):
+            for receipt, (url, token) in list(self._held.items()):
                 try:
                     self._sqs.change_message_visibility(
                         QueueUrl=url, ReceiptHandle=receipt, VisibilityTimeout=VISIBLE_AFTER_SECONDS
