@@ -114,14 +114,15 @@ select {", ".join(f"r.{name}" for name in FINDING_COLUMNS)} from work_renamed r
 
 STEPS = (RENAMED, MEMBERS, MEMBERS_FILE, FORGET, FINISH)
 
-# A break that ends because another one now tells of its records goes on as that one.
+# A break that ends because another one now tells of its records goes on as that one. Levels are compared by a case: an
+# equality of two yes-or-no would be a join of every break with every finding.
 SUPERSEDED = """
 insert into work_superseded (break_id, by_id)
 select o.break_id, min(f.break_id)
 from work_was o join recon_break_member b on b.break_id = o.break_id
   join work_member m on m.record_id = b.record_id join work_finding f on f.group_key = m.group_key
 where o.state <> 'CURED' and o.component in (select c.component from work_component c)
-  and (o.level = 'COPY') = (f.level = 'COPY')
+  and case when o.level = 'COPY' then f.level = 'COPY' else f.level <> 'COPY' end
   and (o.field_family = f.family or o.field_family = 'existence' or f.family = 'existence')
   and not exists (select 1 from work_finding s where s.break_id = o.break_id)
 group by o.break_id
