@@ -146,8 +146,6 @@ class TriageSettings(_Section):
         both = sorted(self.always & self.never)
         if both:
             raise ValueError(f"{both[0]} is in always and in never")
-        if self.templates is not None and not self.templates.is_dir():
-            raise ValueError(f"templates: no such folder {self.templates}")
         return self
 
 
@@ -196,4 +194,6 @@ class TicketSettings(_Section):
 
     def rebased(self, base: Path) -> "TicketSettings":
         """With paths taken from `base`."""
-        return self.model_copy(update={"auth": self.auth.rebased(base)})
+        templates = base / self.triage.templates if self.triage.templates else None
+        triage = self.triage.model_copy(update={"templates": templates})
+        return self.model_copy(update={"auth": self.auth.rebased(base), "triage": triage})

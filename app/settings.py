@@ -239,6 +239,9 @@ def load(path: Path | None) -> Settings:
         raise SettingsError("\n".join(_explain(path, item) for item in error.errors())) from None
     settings = _resolve_paths(settings, base)
     _check_dialects(settings, path)
+    templates = settings.ticketing.triage.templates
+    if templates is not None and not templates.is_dir():
+        raise SettingsError(f"{path or 'environment'}: ticketing.triage.templates: no such folder {templates}")
     for name, file in settings.reference.model_dump().items():
         if file is not None and not file.is_file():
             raise SettingsError(f"{path or 'environment'}: reference.{name}: no such file {file}")

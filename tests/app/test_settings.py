@@ -44,6 +44,7 @@ def write(tmp_path: Path):
         ({"base_currency": "dollars"}, ("base_currency", "'dollars'")),
         ({"ticketing": {"min_severity": "AWFUL"}}, ("ticketing.min_severity", "'AWFUL'", "CRITICAL")),
         ({"ticketing": {"min_score": 2}}, ("ticketing.min_score", "given 2")),
+        ({"ticketing": {"triage": {"templates": "gone"}}}, ("ticketing.triage.templates", "no such folder", "gone")),
         ({"feeds": [{**FEED, "role": "FRIEND"}]}, ("feeds.0.role", "'FRIEND'", "PB")),
         ({"feeds": [{"name": "OMS"}]}, ("feeds.0.role", "required")),
         ({"feeds": [FEED, FEED]}, ("feeds", "'OMS'", "more than once")),
@@ -117,7 +118,10 @@ def test_a_password_is_never_shown(write, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_paths_are_taken_from_the_files_folder(write, tmp_path: Path) -> None:
     (tmp_path / "fx.csv").touch()
-    settings = load(write(data_dir="here", rules="my.yaml", reference={"fx_rate": "fx.csv"}))
+    (tmp_path / "texts").mkdir()
+    texts = {"triage": {"templates": "texts"}}
+    settings = load(write(data_dir="here", rules="my.yaml", reference={"fx_rate": "fx.csv"}, ticketing=texts))
+    assert settings.ticketing.triage.templates == tmp_path / "texts"
     assert settings.data_dir == tmp_path / "here"
     assert (settings.rules, settings.reference.fx_rate) == (tmp_path / "my.yaml", tmp_path / "fx.csv")
     assert settings.reference.account_map is None
