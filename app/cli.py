@@ -97,16 +97,20 @@ def reconcile(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write groups, breaks, quarantine and summary here.")] = None,
     output: Annotated[str, typer.Option("--format", "-f", help="table, json, csv or html.")] = "table",
+    memory_mb: Annotated[
+        int | None, typer.Option(min=64, help="MB the matching may take before it goes to disk; default: 4096.")
+    ] = None,
 ) -> None:
     """Tie out files: two files in, breaks out; or every feed of a settings file. No service needed.
 
-    Exit status: 0 tied out, 1 breaks or quarantined rows, 2 nothing readable or wrong arguments.
+    Exit status: 0 tied out, 1 breaks or quarantined rows, 2 nothing readable, wrong arguments or too
+    little memory.
 
     Example: tieout reconcile examples/fund.fix --against examples/northgate.csv --against examples/harbour.fix
 
     Example: tieout reconcile --config tieout.yaml --out result
     """
-    from app.reconcile import ReconcileOptions, run
+    from app.reconcile import MEMORY_MB, ReconcileOptions, run
 
     options = ReconcileOptions(
         ours=tuple(ours or ()),
@@ -119,6 +123,7 @@ def reconcile(
         out=out,
         format=output,
         config=config,
+        memory_mb=MEMORY_MB if memory_mb is None else memory_mb,
     )
     raise typer.Exit(run(options, sys.stdout, sys.stderr))
 

@@ -37,11 +37,11 @@ from ingest.normalise_reference import load_reference
 from ingest.reference_rows import FED
 from warehouse.duckdb import DuckDbWarehouse
 from warehouse.migrations import migrate
-from warehouse.port import Warehouse
+from warehouse.port import OutOfMemory, Warehouse
 
 FORMATS = ("table", "json", "csv", "html")
 TIED_OUT, HAS_BREAKS, UNUSABLE = 0, 1, 2
-# What the warehouse in memory may take before it goes to disk; reading and reporting need as much again.
+# What the warehouse may take (MB) before it goes to disk; reading and reporting need as much again.
 MEMORY_MB = 4096
 _SECOND_NS = 1_000_000_000
 
@@ -60,18 +60,28 @@ class ReconcileOptions:
     out: Path | None = None
     format: str = "table"
     config: Path | None = None
+    memory_mb: int = MEMORY_MB
 
 
 def run(options: ReconcileOptions, out: TextIO, err: TextIO) -> int:
-    """Exit status: 0 tied out, 1 breaks or quarantined rows, 2 unusable input (one line on `err` says which)."""
+    """Exit status: 0 tied out, 1 breaks or quarantined rows, 2 unusable input or too little memory (`err` says)."""
     try:
         report = reconcile(options)
         if options.out is not None:
             _write_folder(report, options.out)
+        _write(report, options.format, out)
     except (ReconcileError, SettingsError) as error:
         err.write(f"tieout: {error}\n")
         return UNUSABLE
-    _write(report, options.format, out)
+    except OutOfMemory as error:
+        err.write(
+            f"tieout: the warehouse ran out of memory: {error}\n"
+            f"tieout: it may take {options.memory_mb} MB; let it take more with --memory-mb\n"
+        )
+        return UNUSABLE
+    except MemoryError as error:
+        err.write(f"tieout: this machine (or the limit of this process) ran out of memory: {error}\n")
+        return UNUSABLE
     return TIED_OUT if report.tied_out else HAS_BREAKS
 
 
@@ -92,7 +102,7 @@ def reconcile(options: ReconcileOptions) -> Report:
         given = _two_sides(found, read_map(options.mapping), as_of_ns, known_ns)
     except FileRefused as error:
         raise ReconcileError(f"{error}{write_draft(error, found)}") from None
-    with _in_memory() as warehouse:
+    with _in_memory(options.memory_mb) as warehouse:
         return tie_out(warehouse, given, rules, as_of_ns)
 
 
@@ -106,7 +116,10 @@ def _by_settings(options: ReconcileOptions, config: Path) -> Report:
     settings = load_settings(config)
     rules = rule_set(options.rules or settings.rules, options.tolerances)
     size = bytes_of(settings, config.resolve().parent)
-    with TemporaryDirectory(prefix="tieout-") as aside, readers(size) as ahead, _in_memory() as warehouse:
+    with (
+        TemporaryDirectory(prefix="tieout-") as aside, readers(size) as ahead,
+        _in_memory(options.memory_mb) as warehouse,
+    ):  # fmt: skip
         waiting = [given_by(settings, config, warehouse, as_of_ns, known_ns, Shelf(Path(aside)), ahead)]
         return tie_out(warehouse, waiting.pop(), rules, as_of_ns)
 
@@ -157,10 +170,10 @@ def _with_reference(given: Given, files: Sequence[LoadedFile]) -> Given:
 
 
 @contextmanager
-def _in_memory() -> Iterator[DuckDbWarehouse]:
+def _in_memory(memory_mb: int) -> Iterator[DuckDbWarehouse]:
     """A migrated warehouse that is gone afterwards, with what of it does not fit into memory on disk."""
     with TemporaryDirectory(prefix="tieout-") as spill:
-        warehouse = DuckDbWarehouse(":memory:", memory_limit_mb=MEMORY_MB, spill_folder=Path(spill))
+        warehouse = DuckDbWarehouse(":memory:", memory_limit_mb=memory_mb, spill_folder=Path(spill))
         try:
             migrate(warehouse)
             yield warehouse

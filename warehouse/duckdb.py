@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,13 +12,15 @@ from sqlglot.errors import SqlglotError
 
 from domain.clock import Clock, SystemClock
 from domain.errors import PermanentError, TransientError
-from warehouse.port import Params
+from warehouse.port import OutOfMemory, Params
 from warehouse.sql import to_duckdb
 
 _LOCK_RETRY_SECONDS = 0.1
 _STAGING = "tieout_staging"
 _COPY = "tieout_copy"
-_REFUSED = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, SqlglotError)
+_Errors = tuple[type[Exception], ...]
+_REFUSED: _Errors = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, SqlglotError)
+_APPEND_REFUSED: _Errors = (duckdb.Error,)
 
 
 class DuckDbWarehouse:
@@ -64,8 +66,8 @@ class DuckDbWarehouse:
             cursor.close()
 
     def execute(self, sql: str, params: Params | None = None) -> int:
-        with self._writer:
-            rows = _run(self._connection, sql, params).fetchall()
+        with self._writer, _answered():
+            rows = self._connection.execute(_parsed(sql), dict(params) if params else {}).fetchall()
         return int(rows[0][0]) if rows and isinstance(rows[0][0], int) else 0
 
     def append(self, table: str, rows: pa.Table) -> int:
@@ -75,11 +77,12 @@ class DuckDbWarehouse:
         with self._writer:
             self._connection.register(_STAGING, rows)
             try:
-                self._connection.execute(f'INSERT INTO "{table}" ({names}) SELECT {names} FROM {_STAGING}')
-            except duckdb.Error as error:
-                raise PermanentError(f"append to {table}: {error}") from error
+                with _answered(_APPEND_REFUSED, f"append to {table}"):
+                    self._connection.execute(f'INSERT INTO "{table}" ({names}) SELECT {names} FROM {_STAGING}')
             finally:
-                self._connection.unregister(_STAGING)
+                # Not in a transaction that this has aborted; there the next append replaces it.
+                with suppress(duckdb.TransactionException):
+                    self._connection.unregister(_STAGING)
         return int(rows.num_rows)
 
     @contextmanager
@@ -96,13 +99,14 @@ class DuckDbWarehouse:
                 self._connection.execute("ROLLBACK")
                 raise
             else:
-                self._connection.execute("COMMIT")
+                with _answered():
+                    self._connection.execute("COMMIT")
             finally:
                 self._owner = None
 
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the file; call in idle gaps, it takes tens of milliseconds."""
-        with self._writer:
+        with self._writer, _answered():
             self._connection.execute("CHECKPOINT")
 
     def copy_to(self, path: Path) -> None:
@@ -156,14 +160,17 @@ _PARSER, _PARSING = duckdb.connect(config={"threads": 1}), threading.Lock()
 
 
 def _select(connection: duckdb.DuckDBPyConnection, sql: str, params: Params | None) -> pa.Table:
-    try:
+    with _answered():
         return connection.sql(_parsed(sql), params=dict(params) if params else None).to_arrow_table()
-    except _REFUSED as error:
-        raise PermanentError(f"SQL refused: {error}") from error
 
 
-def _run(connection: duckdb.DuckDBPyConnection, sql: str, params: Params | None) -> duckdb.DuckDBPyConnection:
+@contextmanager
+def _answered(refused: _Errors = _REFUSED, doing: str = "SQL refused") -> Iterator[None]:
+    """What DuckDB answers to a statement, as the port has it."""
     try:
-        return connection.execute(_parsed(sql), dict(params) if params else {})
-    except _REFUSED as error:
-        raise PermanentError(f"SQL refused: {error}") from error
+        yield
+    except duckdb.OutOfMemoryException as error:
+        # After the first line it recommends settings of its own.
+        raise OutOfMemory(str(error).partition("\n")[0].removeprefix("Out of Memory Error: ")) from error
+    except refused as error:
+        raise PermanentError(f"{doing}: {error}") from error

@@ -9,12 +9,17 @@ import pyarrow as pa
 Params = Mapping[str, object]
 
 
+class OutOfMemory(MemoryError):
+    """The store needs more memory than it has or may take: no fault of any row. `str(e)` says what ran out."""
+
+
 class Warehouse(Protocol):
     """Facts, reference data and derived tables of one tenant.
 
     SQL is in Snowflake's dialect, restricted to the portable subset (INSERT..SELECT, NOT EXISTS, QUALIFY, CTEs;
     no MERGE, VARIANT, ASOF, and no division in predicates), with named parameters written `:name`.
     Times travel as text from `warehouse.sql.timestamp` or as Arrow `timestamp[ns]`, decimals as `Decimal`.
+    What the store has no memory for raises OutOfMemory.
     """
 
     def query(self, sql: str, params: Params | None = None) -> pa.Table:

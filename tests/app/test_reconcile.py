@@ -85,6 +85,14 @@ def test_every_row_is_accounted_for(report: dict) -> None:
     }  # fmt: skip
 
 
+def test_too_little_memory_is_said_with_what_to_raise(tmp_path: Path) -> None:
+    status, out, err = tie(FUND, NORTHGATE, HARBOUR, out=tmp_path / "out", memory_mb=8)
+    assert (status, out) == (2, "") and not (tmp_path / "out").exists()
+    ran_out, limit = err.splitlines()
+    assert re.fullmatch(r"tieout: the warehouse ran out of memory: .+ MiB used\)", ran_out)
+    assert limit == "tieout: it may take 8 MB; let it take more with --memory-mb"
+
+
 @pytest.mark.parametrize(("part", "schema"), [("breaks", "break"), ("groups", "group"), ("quarantine", "quarantine")])
 def test_lines_of_the_folder_fit_their_schemas(folder: Path, part: str, schema: str) -> None:
     document = json.loads((ROOT / f"docs/schemas/{schema}-1.json").read_text())

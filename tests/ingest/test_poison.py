@@ -150,6 +150,15 @@ def test_a_warehouse_that_takes_nothing_is_no_poison(day: RawBatch, reference: R
     here.close()
 
 
+def test_a_warehouse_without_memory_blames_no_message(day: RawBatch, reference: Reference, tmp_path: Path) -> None:
+    here = DuckDbWarehouse(":memory:", memory_limit_mb=1, spill_folder=tmp_path)
+    migrate(here)
+    with pytest.raises(MemoryError):
+        go(here, day, reference)
+    assert outcomes(here) == {}
+    here.close()
+
+
 def test_a_message_that_kills_the_process_is_found_and_set_aside(
     warehouse: DuckDbWarehouse,
     reference: Reference,

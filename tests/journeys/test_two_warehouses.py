@@ -79,7 +79,7 @@ def test_files_give_the_same_facts_groups_and_breaks(
     for warehouse in (duckdb, snowflake):
 
         @contextmanager
-        def store(chosen: object = warehouse) -> Iterator[object]:
+        def store(_memory_mb: int, chosen: object = warehouse) -> Iterator[object]:
             yield chosen
 
         monkeypatch.setattr(app.reconcile, "_in_memory", store)

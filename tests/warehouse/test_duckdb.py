@@ -12,6 +12,7 @@ import pytest
 from domain.errors import PermanentError, TransientError
 from warehouse.duckdb import DuckDbWarehouse
 from warehouse.migrations import migrate
+from warehouse.port import OutOfMemory
 from warehouse.sql import timestamp, to_duckdb
 
 
@@ -115,3 +116,24 @@ def test_a_large_append_after_an_insert_of_nothing_keeps_its_rows(warehouse: Duc
         warehouse.execute("INSERT INTO trade_fee SELECT * FROM trade_fee")
         warehouse.append("trade_fee", table)
     assert warehouse.query("SELECT record_id FROM trade_fee").num_rows == rows
+
+
+def test_out_of_memory_is_told_as_such_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    small = DuckDbWarehouse(":memory:", memory_limit_mb=1, spill_folder=tmp_path)
+    small.execute("CREATE TABLE fee (record_id VARCHAR)")
+    rows = pa.table({"record_id": [f"{n:0100d}" for n in range(100_000)]})
+    digits = "SELECT string_agg(CAST(hash(r.range) AS VARCHAR)) FROM range(1000000) r"
+    attempts = (
+        lambda: small.query("SELECT array_agg(hash(r.range)) FROM range(1000000) r"),
+        lambda: small.execute(
+            "INSERT INTO fee SELECT string_agg(CAST(hash(r.range) AS VARCHAR)) FROM range(1000000) r"
+        ),
+        lambda: small.append("fee", rows),
+    )
+    for attempt in attempts:
+        with pytest.raises(OutOfMemory, match="used"), small.transaction():
+            small.append("fee", rows[:1])
+            attempt()
+        assert small.query("SELECT * FROM fee").num_rows == 0
+    assert small.append("fee", rows[:1]) == 1
+    small.close()
