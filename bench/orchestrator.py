@@ -7,7 +7,7 @@ Memory over many executions: `python -m bench.orchestrator_memory 100000`.
 import json
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
@@ -105,30 +105,40 @@ def durable(
             functions = {"step": step} | dict.fromkeys(_shipped_functions(), _quiet)
             path = Path(folder) / "e.sqlite"
             engine = EmbeddedEngine(path, definition, functions, SystemClock(), synchronous=synchronous)  # type: ignore[arg-type]
-            names = iter(range(count))
-            lock = threading.Lock()
-
-            def caller() -> None:
-                while True:
-                    with lock:
-                        number = next(names, None)
-                    if number is None:
-                        return
-                    begun = perf_counter()
-                    engine.start(f"e{number}", given)
-                    engine.wait(f"e{number}", 60)
-                    took.append(perf_counter() - begun)
-
-            threads = [threading.Thread(target=caller) for _ in range(callers)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            took.extend(all_through(engine, range(count), lambda _: given, callers))
             assert engine.counts() == {"SUCCEEDED": count}
             engine.close()
         return count
 
     return work, took
+
+
+def all_through(
+    engine: EmbeddedEngine, numbers: Iterable[int], given: Callable[[int], Json], callers: int
+) -> list[float]:
+    """Start an execution for each number with what `given` makes of it; each caller waits for one before the next.
+
+    Returns the seconds each took.
+    """
+    left, lock, took = iter(numbers), threading.Lock(), list[float]()
+
+    def caller() -> None:
+        while True:
+            with lock:
+                number = next(left, None)
+            if number is None:
+                return
+            begun = perf_counter()
+            engine.start(f"e{number}", given(number))
+            engine.wait(f"e{number}", 120)
+            took.append(perf_counter() - begun)
+
+    threads = [threading.Thread(target=caller) for _ in range(callers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return took
 
 
 def _shipped_functions() -> tuple[str, ...]:

@@ -2,11 +2,10 @@
 
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.orchestrator import five_tasks, step
+from bench.orchestrator import all_through, five_tasks, step
 from domain.clock import SystemClock
 from orchestrator.embedded import EmbeddedEngine
 
@@ -23,31 +22,13 @@ def lines(executions: int = 10_000) -> Iterator[str]:
         path = Path(folder) / "e.sqlite"
         engine = EmbeddedEngine(path, five_tasks(), {"step": step}, SystemClock())
         for part in range(_PARTS):
-            _run(engine, part * executions // _PARTS, (part + 1) * executions // _PARTS)
+            numbers = range(part * executions // _PARTS, (part + 1) * executions // _PARTS)
+            all_through(engine, numbers, lambda number: {"n": number}, _CALLERS)
             size = sum(file.stat().st_size for file in Path(folder).iterdir())
             done = (part + 1) * executions // _PARTS
             yield f"  {done:>9,} done   {_resident() / _MIB:>7,.1f} MiB resident   {size / _MIB:>8,.1f} MiB on disk"
         engine.close()
     yield ""
-
-
-def _run(engine: EmbeddedEngine, first: int, last: int) -> None:
-    numbers, lock = iter(range(first, last)), threading.Lock()
-
-    def caller() -> None:
-        while True:
-            with lock:
-                number = next(numbers, None)
-            if number is None:
-                return
-            engine.start(f"e{number}", {"n": number})
-            engine.wait(f"e{number}", 120)
-
-    threads = [threading.Thread(target=caller) for _ in range(_CALLERS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
 
 
 def _resident() -> int:
