@@ -125,9 +125,7 @@ def test_out_of_memory_is_told_as_such_and_leaves_nothing_behind(tmp_path: Path)
     digits = "SELECT string_agg(CAST(hash(r.range) AS VARCHAR)) FROM range(1000000) r"
     attempts = (
         lambda: small.query("SELECT array_agg(hash(r.range)) FROM range(1000000) r"),
-        lambda: small.execute(
-            "INSERT INTO fee SELECT string_agg(CAST(hash(r.range) AS VARCHAR)) FROM range(1000000) r"
-        ),
+        lambda: small.execute(f"INSERT INTO fee {digits}"),
         lambda: small.append("fee", rows),
     )
     for attempt in attempts:
