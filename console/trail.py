@@ -45,7 +45,7 @@ def load(warehouse: Warehouse, actor: str, action: str, before: int) -> dict[str
         "actions": actions,
         "root": {"size": whole(root[0], "size"), "hour": text(root[0], "hour"), "root": text(root[0], "root"),
                  "signed": bool(root[0]["signature"])} if root else None,
-        "problem": _problem(found),
+        "problem": _problem(found, gapless=not actor and not action),
     }  # fmt: skip
 
 
@@ -53,11 +53,14 @@ def _counted(warehouse: Warehouse, sql: str) -> list[tuple[str, int]]:
     return [(text(row, "name"), whole(row, "n")) for row in rows(warehouse.query(sql))]
 
 
-def _problem(found: list[Entry]) -> str | None:
-    """The first entry, oldest first, that does not fit its content or the one before it, where that is shown too."""
+def _problem(found: list[Entry], gapless: bool) -> str | None:
+    """The first entry, oldest first, that does not fit its content or the one before it, where that is shown too.
+
+    `gapless`: nothing was left out by a filter, so one that is missing was taken away.
+    """
     before: Entry | None = None
     for one in reversed(found):
-        follows = before if before is not None and before.seq == one.seq - 1 else None
+        follows = before if before is not None and (gapless or before.seq == one.seq - 1) else None
         said = one.problem(follows) if follows or one.seq == 1 else one.damage()
         if said:
             return f"entry {one.seq}: {said}"

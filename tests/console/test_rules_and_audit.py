@@ -50,6 +50,17 @@ def test_all_entries_count_however_many_people_there_are(client: TestClient, war
     assert f"<span>Entries</span><b>{before + 60:,}</b>" in client.get("/audit").text
 
 
+def test_an_entry_that_was_taken_away_is_missed(client: TestClient, warehouse: DuckDbWarehouse) -> None:
+    append_entries(warehouse, [Deed("ana", "break.comment", f"x{n}", {}) for n in range(3)], AT_NS + 2)
+    last = warehouse.query("SELECT max(seq) AS n FROM audit_entry")["n"].to_pylist()[0]
+    taken = warehouse.query(f"SELECT * FROM audit_entry WHERE seq = {last - 1}")
+    warehouse.execute(f"DELETE FROM audit_entry WHERE seq = {last - 1}")
+    page = client.get("/audit").text
+    warehouse.append("audit_entry", taken)
+    assert f"Entry {last}: expected sequence number {last - 1}" in page
+    assert "Intact" in client.get("/audit").text
+
+
 def test_a_changed_entry_is_called_broken(client: TestClient, warehouse: DuckDbWarehouse) -> None:
     warehouse.execute("UPDATE audit_entry SET actor = 'eve' WHERE seq = 120")
     page = client.get("/audit").text
