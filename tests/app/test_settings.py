@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from app.build import snowflake_login
 from app.cli import app
-from app.settings import PROFILES, SettingsError, check_sources, load
+from app.settings import PROFILES, Settings, SettingsError, check_sources, load
 
 ROOT = Path(__file__).parents[2]
 FEED = {
@@ -159,6 +159,8 @@ def test_the_example_is_complete_and_right() -> None:
     assert load(ROOT / "tieout.example.yaml").model_dump(exclude={"tenant", "feeds", "data_dir"}) == load(
         None
     ).model_dump(exclude={"tenant", "feeds", "data_dir"}), "what the example shows as default is the default"
+    shown = (ROOT / "tieout.example.yaml").read_text().lower()
+    assert not [name for name in Settings.model_fields if f"{name}:" not in shown and f"tieout_{name}__" not in shown]
 
 
 def test_config_check_says_what_is_wrong(write) -> None:
