@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import duckdb
@@ -18,6 +18,8 @@ from warehouse.sql import to_duckdb
 _LOCK_RETRY_SECONDS = 0.1
 _STAGING = "tieout_staging"
 _COPY = "tieout_copy"
+# One statement is read at a time.
+_PARSING = threading.Lock()
 _Errors = tuple[type[Exception], ...]
 _REFUSED: _Errors = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, SqlglotError)
 _APPEND_REFUSED: _Errors = (duckdb.Error,)
@@ -152,11 +154,13 @@ def _parsed(sql: str) -> duckdb.Statement:
     """The statement ready to be planned: a run asks the same ones again, and a long one takes a third of its planning
     to be read."""
     with _PARSING:
-        return _PARSER.extract_statements(to_duckdb(sql))[0]
+        return _parser().extract_statements(to_duckdb(sql))[0]
 
 
-# Reads statements for every warehouse of the process; holds nothing.
-_PARSER, _PARSING = duckdb.connect(config={"threads": 1}), threading.Lock()
+@cache
+def _parser() -> duckdb.DuckDBPyConnection:
+    """Reads statements for every warehouse of the process, so that one may warm them up for another; holds nothing."""
+    return duckdb.connect(config={"threads": 1})
 
 
 def _select(connection: duckdb.DuckDBPyConnection, sql: str, params: Params | None) -> pa.Table:
