@@ -5,9 +5,10 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
 
 from app.alerts import settle
+from app.beside import begin, counts_as
 from app.file_feeds import KIND, archive_of
 from app.file_settings import reads_files
 from app.installation import Installation
@@ -19,10 +20,8 @@ from orchestrator.port import FINISHED
 
 logger = logging.getLogger(__name__)
 
-Json = dict[str, Any]
 ALERT_KIND = "files"
 REFERENCE = "reference"
-_NEWEST = "SELECT max(as_of) AS last FROM execution_log"
 _READ = "SELECT name, file_id FROM file_manifest WHERE feed = :feed"
 
 
@@ -53,7 +52,7 @@ class FilePoller:
         settings = installation.settings
         self._here, self._archive = installation, archive_of(settings)
         rules = InboxRules(settings.files.settled_seconds, settings.files.max_mb, settings.data_dir)
-        base, claimed = settings.files.root, dict[Any, str]()
+        base, claimed = settings.files.root, dict[Path, str]()
         feeds = [feed for feed in settings.feeds if reads_files(feed)]
         self._watched = {
             feed.name: _Watched(Inbox(feed, base, self._archive, rules, installation.clock, claimed))
@@ -191,10 +190,7 @@ class FilePoller:
         watched.running = name
         if self._status(receipt) is not None:
             return
-        last = here.warehouse.query(_NEWEST)["last"].cast("int64")[0].as_py()
-        task: Json = {
-            "execution": name, "tenant": here.settings.tenant, "kind": KIND, "lane": receipt.feed, "after": None,
-            "until": None, "count": 1, "as_of": max(receipt.received_ns, last or 0), "marks": {},
-            "called": receipt.called, "file": receipt.sha256, "size": receipt.size, "refused": receipt.refused,
-        }  # fmt: skip
-        here.engine.start(name, task)
+        begin(
+            here, name, KIND, counts_as(here, receipt.received_ns), lane=receipt.feed, count=1, called=receipt.called,
+            file=receipt.sha256, size=receipt.size, refused=receipt.refused,
+        )  # fmt: skip

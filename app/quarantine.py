@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from app.beside import begin, counts_as
 from app.installation import Installation
 from domain.errors import PermanentError
 from ingest.quarantine import repair_of
@@ -10,7 +11,6 @@ from ingest.retry import Selection, nanoseconds, still_held
 Json = dict[str, Any]
 RETRY_SECONDS = 300.0
 _HEX_BYTES = 256
-_LAST = "SELECT max(as_of) AS last FROM execution_log"
 _TRIES = """
 SELECT healed, outcome, reason, detail, dialect, dialect_version, retried_at, execution FROM quarantine_retry
 WHERE quarantine_id = :id ORDER BY retried_at, execution
@@ -55,14 +55,9 @@ def retry(installation: Installation, selection: Selection) -> Json:
     if not still_held(installation.warehouse, selection):
         raise PermanentError("nothing in quarantine fits")
     installation.reference.refresh()
-    last = installation.warehouse.query(_LAST)["last"].cast("int64")[0].as_py()
-    as_of = max(installation.clock.now_ns(), last or 0)
+    as_of = counts_as(installation, installation.clock.now_ns())
     name = f"retry-{as_of}"
-    task = {
-        "execution": name, "tenant": installation.settings.tenant, "kind": "retry", "lane": "", "after": None,
-        "until": None, "count": 0, "as_of": as_of, "marks": {}, "select": selection.model_dump(mode="json"),
-    }  # fmt: skip
-    installation.engine.start(name, task)
+    begin(installation, name, "retry", as_of, select=selection.model_dump(mode="json"))
     ended = installation.engine.wait(name, RETRY_SECONDS)
     if ended.status != "SUCCEEDED":
         raise PermanentError(f"{name}: {ended.status} {ended.error or ''} {ended.cause or ''}".rstrip())

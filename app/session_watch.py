@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from app.beside import begin, counts_as
 from app.installation import Installation
 from app.paths import DataDir
 from app.session_facts import KIND
@@ -25,7 +26,6 @@ PATIENCE_SECONDS = 10
 # A status file older than this says nothing about who is connected.
 STALE_SECONDS = 60
 _SECOND_NS = 1_000_000_000
-_NEWEST = "SELECT max(as_of) AS last FROM execution_log"
 _ABSENT = """
 SELECT feed, since FROM session_state WHERE kind IN ('ABSENT', 'PRESENT')
 QUALIFY row_number() OVER (PARTITION BY feed ORDER BY seen_at DESC, since DESC) = 1 AND kind = 'ABSENT'
@@ -126,16 +126,10 @@ class SessionWatch:
 
     def _start(self, events: list[Json]) -> None:
         here = self.installation
-        last = here.warehouse.query(_NEWEST)["last"].cast("int64")[0].as_py()
-        as_of = max(here.clock.now_ns(), last or 0)
         name = f"session-{digest128(here.settings.tenant, *sorted(event['record_id'] for event in events))}"
-        task: Json = {
-            "execution": name, "tenant": here.settings.tenant, "kind": KIND, "lane": "", "after": None, "until": None,
-            "count": len(events), "as_of": as_of, "marks": {}, "events": events,
-        }  # fmt: skip
         for event in events:
             logger.warning("session of %s: %s", event["feed"], event.get("kind", "messages are missing"))
-        here.engine.start(name, task)
+        begin(here, name, KIND, counts_as(here, here.clock.now_ns()), count=len(events), events=events)
         self._running = name
 
 

@@ -2,8 +2,8 @@
 
 import logging
 from dataclasses import dataclass, field
-from typing import Any
 
+from app.beside import begin, counts_as
 from app.installation import Installation
 from app.table_feeds import KIND, last_read, opened
 from domain.errors import PermanentError, TransientError
@@ -13,8 +13,6 @@ from ingest.tables import window
 from orchestrator.port import FINISHED
 
 logger = logging.getLogger(__name__)
-
-_NEWEST = "SELECT max(as_of) AS last FROM execution_log"
 
 
 @dataclass(slots=True)
@@ -60,13 +58,8 @@ class TablePoller:
         if not found.rows or self._seen.get(feed.name) == (found.until, found.rows):
             return False
         self._seen[feed.name] = (found.until, found.rows)
-        last = here.warehouse.query(_NEWEST)["last"].cast("int64")[0].as_py()
-        as_of = max(here.clock.now_ns(), last or 0)
+        as_of = counts_as(here, here.clock.now_ns())
         name = f"table-{digest128(here.settings.tenant, feed.name, after or '', found.until or '', str(as_of))}"
-        task: dict[str, Any] = {
-            "execution": name, "tenant": here.settings.tenant, "kind": KIND, "lane": feed.name, "after": after,
-            "until": found.until, "count": found.rows, "as_of": as_of, "marks": {},
-        }  # fmt: skip
-        self.installation.engine.start(name, task)
+        begin(here, name, KIND, as_of, lane=feed.name, after=after, until=found.until, count=found.rows)
         self._running[feed.name] = name
         return True
