@@ -158,12 +158,12 @@ class Worker:
         return set(lanes) == set(known) and all(one.running is None and one.behind == 0 for one in lanes.values())
 
     def lag(self) -> dict[str, int]:
-        """Durable messages per lane that no execution has taken yet."""
-        return {name: lane.behind for name, lane in self._lanes.items()}
+        """Durable messages per lane that no execution has taken yet; for any thread."""
+        return {name: lane.behind for name, lane in list(self._lanes.items())}
 
     def late(self) -> dict[str, float]:
-        """Seconds that what was read last of a lane is older than its newest, for lanes whose stream tells it."""
-        return {name: lane.late_seconds for name, lane in self._lanes.items() if lane.late_seconds is not None}
+        """Seconds by which what was read last of a lane is older than its newest, where it is known; for any thread."""
+        return {name: one.late_seconds for name, one in list(self._lanes.items()) if one.late_seconds is not None}
 
     def _ended(self, name: str, token: int | None) -> bool:
         """Book what ended of the lane; True when something did."""
