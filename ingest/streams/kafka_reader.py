@@ -19,11 +19,12 @@ from ingest.streams.port import Envelope
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a read found: messages, the position after them, and how much is known to follow."""
+    """What a read found: messages, the position after them, how much is known to follow, the last record fetched."""
 
     envelopes: tuple[Envelope, ...]
     position: str
     behind: int
+    fetched: int | None = None
 
 
 class KafkaReader(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -62,16 +63,16 @@ class KafkaReader(ConsumerRebalanceListener):  # type: ignore[misc]
             raise TransientError(f"{self._where(partition)} is not assigned to this member")
         cursor = self._cursors.get(partition)
         if cursor is None or cursor.position != (after or ""):
-            cursor = RecordCursor(after, self._where(partition))
+            cursor = RecordCursor(after, self._where(partition), str(partition))
             await self._seek(consumer, partition, cursor.resume)
             self._cursors[partition] = cursor
-        taken = cursor.take(limit_messages, stop)
+        taken = await self._take(consumer, cursor, limit_messages, stop)
         room = limit_messages - sum(len(envelope.messages) for envelope in taken)
         behind = 0
         if room > 0 and not cursor.reached(stop):
             behind = await self._fetch(consumer, partition, cursor, wait=not taken)
-            taken += cursor.take(room, stop)
-        return Found(tuple(taken), cursor.position, cursor.waiting + behind)
+            taken += await self._take(consumer, cursor, room, stop)
+        return Found(tuple(taken), cursor.position, cursor.waiting + behind, cursor.fetched)
 
     async def hint(self, partition: int, place: Place) -> None:
         """Commit an offset to the group, once in a while, for tools that watch lag."""
@@ -177,6 +178,36 @@ class KafkaReader(ConsumerRebalanceListener):  # type: ignore[misc]
             expected = record.offset + 1
         return max(0, int(consumer.highwater(tp) or 0) - int(expected))
 
+    async def _take(
+        self, consumer: AIOKafkaConsumer, cursor: RecordCursor, room: int, stop: Place | None
+    ) -> list[Envelope]:
+        """What the cursor can give, with the parts it lacks fetched by their places."""
+        taken = cursor.take(room, stop)
+        while cursor.missing:
+            for lane, offset in list(cursor.missing):
+                cursor.give((lane, offset), await self._record(consumer, int(lane), offset))
+            taken += cursor.take(room - sum(len(envelope.messages) for envelope in taken), stop)
+        return taken
+
+    async def _record(self, consumer: AIOKafkaConsumer, partition: int, offset: int) -> bytes:
+        """One record by its offset; the partition then goes on where it stood."""
+        tp = self._tp(partition)
+        if partition not in self._assigned:
+            raise TransientError(f"{self._where(partition)} is not assigned to this member")
+        first, _ = (await self._bounds.of([partition]))[partition]
+        if offset < first:
+            raise self._deleted(partition, offset, first)
+        stood = await consumer.position(tp)
+        consumer.seek(tp, offset)
+        try:
+            found = await consumer.getmany(tp, timeout_ms=round(self._limits.fetch_seconds * 1000), max_records=1)
+        finally:
+            consumer.seek(tp, stood)
+        for record in found.get(tp, ()):
+            if record.offset == offset:
+                return bytes(record.value or b"")
+        raise TransientError(f"record {offset} of {self._where(partition)} is not there yet")
+
     async def _some(self, consumer: AIOKafkaConsumer, tp: Any, seconds: float) -> list[Any]:
         answer = await consumer.getmany(tp, timeout_ms=round(seconds * 1000), max_records=self._limits.records_per_read)
         return list(answer.get(tp, ()))
@@ -219,10 +250,11 @@ class RangeReader(KafkaReader):
         room = limit_messages
         while room > 0 and not (found.position and Place.parse(found.position).reaches(stop)):
             more = await self.read(partition, found.position, room, stop)
-            if more.position == found.position:
+            # Parts of a large message are progress too, though no position.
+            if (more.position, more.fetched) == (found.position, found.fetched):
                 read = found.position or "its start"
                 raise TransientError(f"{self._where(partition)} does not reach {stop} yet (read to {read})")
-            found = Found((*found.envelopes, *more.envelopes), more.position, more.behind)
+            found = Found((*found.envelopes, *more.envelopes), more.position, more.behind, more.fetched)
             room -= sum(len(envelope.messages) for envelope in more.envelopes)
         if self._consumer is not None:
             # Nothing is fetched ahead of a range that may not be asked for again.

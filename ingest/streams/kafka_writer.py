@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import murmur2
 
+from domain.errors import TransientError
 from ingest.streams.kafka_options import KafkaLimits, KafkaTopic
 from ingest.streams.kafka_topic import ensure
+from ingest.streams.parts import Part, Stored
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One record: its key (the session), its time in milliseconds and its bytes."""
+    """One record: its key (the session), its time in milliseconds and its bytes, or the part of one it is."""
 
     key: bytes
     time_ms: int
-    value: bytes
+    value: bytes | Part
 
 
 class KafkaWriter:
@@ -87,20 +89,30 @@ class KafkaWriter:
         return self._producer
 
     async def _send(self, producer: AIOKafkaProducer, partition: int, queue: Sequence[Outgoing]) -> None:
-        at = 0
+        at, places = 0, list[Stored]()
         while at < len(queue):
-            batch = producer.create_batch()
-            start = at
-            while at < len(queue):
+            batch, start = producer.create_batch(), at
+            while at < len(queue) and (at == start or not _waits(queue[at])):
                 record = queue[at]
-                if batch.append(timestamp=record.time_ms, key=record.key, value=record.value) is None:
+                value = record.value.packed(places) if isinstance(record.value, Part) else record.value
+                if batch.append(timestamp=record.time_ms, key=record.key, value=value) is None:
                     break
                 at += 1
             if at == start:
-                raise ValueError(f"a record of {len(queue[at].value)} bytes does not fit a batch")
+                raise ValueError(f"a record of session {queue[at].key.decode()} does not fit a batch")
             batch.close()
-            stored = await producer.send_batch(batch, self._topic.topic, partition=partition)
-            await stored
+            stored = await (await producer.send_batch(batch, self._topic.topic, partition=partition))
+            for offset, record in enumerate(queue[start:at], stored.offset):
+                if isinstance(record.value, Part):
+                    # The answer to a batch that was there already may not say where; then all is sent once more.
+                    if stored.offset < 0:
+                        raise TransientError(f"topic {self._topic.topic} did not say where it stored a part")
+                    places = [] if record.value.closes else [*places, (str(partition), offset)]
+
+
+def _waits(record: Outgoing) -> bool:
+    """Whether the record can only be made once those before it are stored."""
+    return isinstance(record.value, Part) and record.value.closes
 
 
 def partition_of(session: str, partitions: int) -> int:

@@ -1,7 +1,6 @@
 """Kinesis: the stream port over a given boto3 client, order per session kept through partial failures."""
 
 import threading
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from domain.clock import Clock
 from domain.errors import PermanentError, TransientError
 from ingest.streams.cursor import Place, RecordCursor
+from ingest.streams.parts import Sending, Stored
 from ingest.streams.port import ENDED, Batch, Envelope
 from ingest.streams.record import MAX_RECORD_BYTES, records
 
@@ -23,6 +23,7 @@ _RETRYABLE = frozenset({
     "ServiceUnavailable",
     "ThrottlingException",
 })  # fmt: skip
+_LOOKS_FOR_ONE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,8 @@ class KinesisLimits:
 class _Reader:
     """A shard's reader: the cursor, the iterator after what it fetched, and what the last look found after it."""
 
-    def __init__(self, after: str | None, where: str) -> None:
-        self.cursor = RecordCursor(after, where)
+    def __init__(self, after: str | None, where: str, lane: str) -> None:
+        self.cursor = RecordCursor(after, where, lane)
         self.iterator: str | None = None
         self.behind = True
         self.ended = False
@@ -77,20 +78,20 @@ class KinesisStream:
         for envelope in envelopes:
             by_session.setdefault(envelope.session, []).append(envelope)
         queues = {
-            session: deque(records(session, group, self._limits.bytes_per_record))
+            session: Sending(list(records(session, group, self._limits.bytes_per_record)))
             for session, group in by_session.items()
         }
         failures = 0
         while queues:
             sent = self._heads(queues)
-            failed = self._put([(session, queues[session][0]) for session in sent])
-            for session, reason in zip(sent, failed, strict=True):
-                if reason is None:
-                    queues[session].popleft()
-                    if not queues[session]:
+            answers = self._put([(session, queues[session].head) for session in sent])
+            for session, answer in zip(sent, answers, strict=True):
+                if not isinstance(answer, str):
+                    queues[session].stored(*answer)
+                    if queues[session].is_over:
                         del queues[session]
-            reasons = [reason for reason in failed if reason is not None]
-            failures = failures + 1 if len(reasons) == len(failed) else 0
+            reasons = [answer for answer in answers if isinstance(answer, str)]
+            failures = failures + 1 if len(reasons) == len(answers) else 0
             if failures >= self._limits.put_attempts:
                 raise TransientError(f"stream {self._name}: {failures} puts in a row failed: {reasons[0]}")
             if reasons:
@@ -113,12 +114,12 @@ class KinesisStream:
                 return self._range(lane, after, limit_messages, Place.parse(until))
             reader = self._readers.get(lane)
             if reader is None or reader.cursor.position != (after or ""):
-                reader = self._readers[lane] = _Reader(after, self._where(lane))
-            taken = reader.cursor.take(limit_messages, None)
+                reader = self._readers[lane] = _Reader(after, self._where(lane), lane)
+            taken = self._take(reader.cursor, limit_messages, None)
             room = limit_messages - sum(len(envelope.messages) for envelope in taken)
             if room > 0 and not reader.ended and self._wait_seconds(lane) <= 0:
                 self._fetch(lane, reader)
-                taken += reader.cursor.take(room, None)
+                taken += self._take(reader.cursor, room, None)
             if reader.ended and not reader.cursor.waiting and lane not in self._ended:
                 # Its children may be read now, and were perhaps not there at the last look.
                 self._ended.add(lane)
@@ -139,11 +140,11 @@ class KinesisStream:
 
     def _range(self, lane: str, after: str | None, limit_messages: int, stop: Place) -> Batch:
         """A range that was read before, on a cursor of its own."""
-        reader = _Reader(after, self._where(lane))
+        reader = _Reader(after, self._where(lane), lane)
         taken: list[Envelope] = []
         room = limit_messages
         for _ in range(self._limits.pages_per_range):
-            got = reader.cursor.take(room, stop)
+            got = self._take(reader.cursor, room, stop)
             taken += got
             room -= sum(len(envelope.messages) for envelope in got)
             if room <= 0 or reader.cursor.reached(stop):
@@ -157,25 +158,60 @@ class KinesisStream:
         read = reader.cursor.position or "its start"
         raise TransientError(f"shard {lane} of {self._name} does not reach {stop} yet (read to {read})")
 
-    def _heads(self, queues: dict[str, deque[bytes]]) -> list[str]:
+    def _take(self, cursor: RecordCursor, room: int, stop: Place | None) -> list[Envelope]:
+        """What the cursor can give, with the parts it lacks fetched by their places."""
+        taken = cursor.take(room, stop)
+        while cursor.missing:
+            for place in list(cursor.missing):
+                cursor.give(place, self._record(*place))
+            taken += cursor.take(room - sum(len(envelope.messages) for envelope in taken), stop)
+        return taken
+
+    def _record(self, lane: str, sequence: int) -> bytes:
+        """One record by its place, which may lie in a shard that was split or merged since."""
+        iterator: str | None = None
+        for _ in range(_LOOKS_FOR_ONE):
+            self._clock.sleep(max(0.0, self._wait_seconds(lane)))
+            self._last_read[lane] = self._clock.monotonic()
+            try:
+                iterator = iterator or self._iterator(lane, Place(sequence, 1))
+                answer = self._client.get_records(ShardIterator=iterator, Limit=1)
+            except (ClientError, BotoCoreError) as error:
+                iterator = None
+                if _is_expired(error):
+                    continue
+                raise TransientError(self._retryable(error)) from error
+            for record in answer["Records"]:
+                if int(record["SequenceNumber"]) != sequence:
+                    raise PermanentError(f"record {sequence} of {self._where(lane)} was deleted before it was read")
+                return bytes(record["Data"])
+            iterator = answer.get("NextShardIterator")
+            if iterator is None:
+                break
+        raise TransientError(f"record {sequence} of {self._where(lane)} is not there yet")
+
+    def _heads(self, queues: dict[str, Sending]) -> list[str]:
         """Sessions whose first waiting record goes into the next request, within the request's limits."""
         chosen: list[str] = []
         size = 0
         for session, queue in queues.items():
-            size += len(queue[0]) + len(session.encode())
+            size += len(queue.head) + len(session.encode())
             if chosen and (len(chosen) >= self._limits.records_per_put or size > self._limits.bytes_per_put):
                 break
             chosen.append(session)
         return chosen
 
-    def _put(self, entries: list[tuple[str, bytes]]) -> list[str | None]:
-        """Per entry None when stored, else why not; a lost answer counts as failed (the resend is a duplicate)."""
+    def _put(self, entries: list[tuple[str, bytes]]) -> list[str | Stored]:
+        """Per entry where it was stored, or why not; a lost answer counts as failed (the resend is a duplicate)."""
         wanted = [{"Data": data, "PartitionKey": session} for session, data in entries]
         try:
             answer = self._client.put_records(StreamName=self._name, Records=wanted)
         except (ClientError, BotoCoreError) as error:
             return [self._retryable(error)] * len(entries)
-        return [result.get("ErrorCode") and str(result["ErrorCode"]) for result in answer["Records"]]
+        return [
+            str(result["ErrorCode"]) if result.get("ErrorCode") else (result["ShardId"], int(result["SequenceNumber"]))
+            for result in answer["Records"]
+        ]
 
     def _back_off(self, failures: int) -> None:
         wait = self._limits.retry_seconds * 2 ** min(failures, 16)
@@ -223,7 +259,7 @@ class KinesisStream:
         except (ClientError, BotoCoreError) as error:
             # An iterator lives five minutes; the next look takes a new one where this one stood.
             reader.iterator = None
-            if isinstance(error, ClientError) and error.response["Error"]["Code"] == "ExpiredIteratorException":
+            if _is_expired(error):
                 return
             raise TransientError(self._retryable(error)) from error
         page = answer["Records"]
@@ -251,3 +287,7 @@ class KinesisStream:
     def _closed(self, lane: str) -> bool:
         shard = next((shard for shard in self._shards() if shard["ShardId"] == lane), None)
         return shard is None or "EndingSequenceNumber" in shard["SequenceNumberRange"]
+
+
+def _is_expired(error: Exception) -> bool:
+    return isinstance(error, ClientError) and bool(error.response["Error"]["Code"] == "ExpiredIteratorException")

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from domain.errors import PermanentError
 from ingest.streams.frame import MAX_BODY_BYTES, FrameError, pack_messages, unpack_messages
+from ingest.streams.parts import Part, cut
 from ingest.streams.port import Envelope
 
 VERSION = 1
@@ -75,10 +76,10 @@ def _zstd() -> pa.Codec:
     return pa.Codec("zstd", compression_level=1)
 
 
-def records(session: str, envelopes: Sequence[Envelope], max_bytes: int = MAX_RECORD_BYTES) -> Iterator[bytes]:
+def records(session: str, envelopes: Sequence[Envelope], max_bytes: int = MAX_RECORD_BYTES) -> Iterator[bytes | Part]:
     """The envelopes as as few records as fit `max_bytes` each (key included); order is kept.
 
-    PermanentError for a single message that does not fit a record.
+    A single message that does not fit a record comes in parts (`ingest/streams/parts.py`).
     """
     packed = pack(session, envelopes)
     if len(packed) + len(session.encode()) <= max_bytes:
@@ -94,4 +95,4 @@ def records(session: str, envelopes: Sequence[Envelope], max_bytes: int = MAX_RE
         yield from records(session, halves[:1], max_bytes)
         yield from records(session, halves[1:], max_bytes)
     else:
-        raise PermanentError(f"message {envelopes[0].first} of {session} does not fit a record of {max_bytes} bytes")
+        yield from cut(session, envelopes[0].first, packed, max_bytes)

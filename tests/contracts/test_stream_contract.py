@@ -1,5 +1,6 @@
 """One suite for the stream port, over every adapter: segment log, scripted, Kinesis (three emulators), Kafka."""
 
+import random
 import secrets
 import threading
 import time
@@ -234,6 +235,38 @@ def test_any_bytes_and_large_messages_come_back(open_stream: OPEN) -> None:
     lane = the_lane(stream)
     assert stream.read(lane, None, 10).envelopes == (Envelope("A->B", 1, 5, messages),)
     stream.close()
+
+
+def test_a_message_of_three_mebibytes_comes_back_among_small_ones(open_stream: OPEN) -> None:
+    large = random.Random(7).randbytes(3 * 1024 * 1024)
+    stream = open_stream()
+    stream.append([envelope("A->B", 1, 3), Envelope("A->B", 4, 9, (b"x", large, b"y")), envelope("C->B", 1, 3)])
+    stream.append([envelope("A->B", 7, 2), envelope("C->B", 4, 2)])
+    expected = numbered([envelope("A->B", 1, 3), Envelope("A->B", 4, 9, (b"x", large, b"y")), envelope("A->B", 7, 2)])
+    stream.close()
+    got, after = list[tuple[str, int, bytes]](), dict[str, str | None]()
+    for _ in range(20):
+        # After every position somebody else goes on, who knows nothing but the position.
+        stream, before = open_stream(), len(got)
+        for lane in the_lanes(stream):
+            batch = some(stream, lane, after.get(lane), 4)
+            again = stream.read(lane, after.get(lane), 100, batch.next)
+            assert (again.envelopes, again.next) == (batch.envelopes, batch.next)
+            got, after[lane] = got + numbered(batch.envelopes), batch.next
+        stream.close()
+        if len(got) == before:
+            break
+    assert [item for item in got if item[0] == "A->B"] == expected
+    assert [item for item in got if item[0] == "C->B"] == numbered([envelope("C->B", 1, 5)])
+
+
+def some(stream: Stream, lane: str, after: str | None, limit: int) -> Batch:
+    """The next messages, or none at the end; parts of a large one are more to come, and no message yet."""
+    for _ in range(500):
+        batch = stream.read(lane, after, limit)
+        if batch.envelopes or not batch.behind_messages:
+            return batch
+    raise AssertionError("the lane does not end")
 
 
 def test_a_position_of_another_kind_is_refused(open_stream: OPEN) -> None:

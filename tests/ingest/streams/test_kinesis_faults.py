@@ -2,6 +2,7 @@
 
 import random
 import zlib
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -12,6 +13,7 @@ from domain.clock import ManualClock
 from domain.errors import PermanentError, TransientError
 from ingest.streams.kinesis import KinesisLimits, KinesisStream
 from ingest.streams.marks import accept
+from ingest.streams.parts import Part
 from ingest.streams.port import Envelope
 from ingest.streams.record import pack, records, unpack
 
@@ -36,7 +38,7 @@ class FaultyKinesis:
                 results.append({"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "slow down"})
             else:
                 self.rows.append((record["PartitionKey"], record["Data"]))
-                results.append({"SequenceNumber": str(len(self.rows))})
+                results.append({"ShardId": "shard-0", "SequenceNumber": str(len(self.rows))})
         if self.rng.random() < self.failure_rate / 4:
             raise ReadTimeoutError(endpoint_url="the answer was lost, the rows were not")
         return {"Records": results}
@@ -75,17 +77,34 @@ SEEDS = [*range(40), *(pytest.param(seed, marks=pytest.mark.heavy) for seed in r
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_message_is_accepted_once_and_in_order(seed: int) -> None:
-    service = FaultyKinesis(seed, failure_rate=(0.01, 0.1, 0.3, 0.5)[seed % 4])
-    limits = KinesisLimits(records_per_put=5, bytes_per_record=400, put_attempts=200)
-    clock = ManualClock()
     rng = random.Random(seed)
-    first = {f"PB{n}->FUND": 1 for n in range(8)}
+    limits = KinesisLimits(records_per_put=5, bytes_per_record=400, put_attempts=200)
+    written_and_read(seed, limits, lambda session, first: envelope(session, first, rng.randint(1, 40)))
+
+
+@pytest.mark.parametrize("seed", [*range(8), *(pytest.param(seed, marks=pytest.mark.heavy) for seed in range(8, 200))])
+def test_messages_in_parts_too(seed: int) -> None:
+    rng = random.Random(seed)
+    limits = KinesisLimits(records_per_put=5, bytes_per_record=3_000, put_attempts=200)
+
+    def mixed(session: str, first: int) -> Envelope:
+        sizes = [rng.choice((20, 20, 20, 9_000)) for _ in range(rng.randint(1, 4))]
+        return Envelope(session, first, first, tuple(rng.randbytes(size) for size in sizes))
+
+    written_and_read(seed, limits, mixed)
+
+
+def written_and_read(seed: int, limits: KinesisLimits, make: Callable[[str, int], Envelope]) -> None:
+    service = FaultyKinesis(seed, failure_rate=(0.01, 0.1, 0.3, 0.5)[seed % 4])
+    clock, rng = ManualClock(), random.Random(seed)
+    written: dict[str, list[bytes]] = {f"PB{n}->FUND": [] for n in range(8)}
     for _ in range(12):
-        group = [envelope(session, start, rng.randint(1, 40)) for session, start in first.items()]
+        group = [make(session, len(messages) + 1) for session, messages in written.items()]
         KinesisStream(service, "trades", clock, limits).append(group)
-        first = {e.session: e.last + 1 for e in group}
+        for envelope in group:
+            written[envelope.session] += envelope.messages
     assert service.largest_put <= 5
-    reader, after, marks = KinesisStream(service, "trades", clock, limits), "", {}
+    reader, after, marks = KinesisStream(service, "trades", clock, limits), "", dict[str, int]()
     got: list[Envelope] = []
     for idle in range(10_000):
         if seed % 3 == 0 and idle % 7 == 0:
@@ -101,9 +120,8 @@ def test_every_message_is_accepted_once_and_in_order(seed: int) -> None:
         clock.advance(0.2)
         if not batch.behind_messages and not batch.envelopes:
             break
-    for session, next_first in first.items():
-        kept = [m for e in got if e.session == session for m in e.messages]
-        assert kept == [f"{session} {n}".encode() for n in range(1, next_first)]
+    for session, messages in written.items():
+        assert [m for e in got if e.session == session for m in e.messages] == messages
 
 
 def test_reads_are_paced_per_shard() -> None:
@@ -177,12 +195,17 @@ def test_records_stay_within_their_size() -> None:
     rng = random.Random(3)
     sizes = [rng.randint(0, 400) for _ in range(300)]
     group = [Envelope("A->B", 1 + 100 * n, n, tuple(rng.randbytes(s) for s in sizes[n::3])) for n in range(3)]
-    packed = list(records("A->B", group, 2_000))
+    packed = [one for one in records("A->B", group, 2_000) if isinstance(one, bytes)]
     assert all(len(one) + 4 <= 2_000 for one in packed)
     back = [(n, m) for one in packed for e in unpack(one, "test") for n, m in enumerate(e.messages, e.first)]
     assert back == [(n, m) for e in group for n, m in enumerate(e.messages, e.first)]
-    with pytest.raises(PermanentError, match="does not fit"):
-        list(records("A->B", [Envelope("A->B", 1, 0, (rng.randbytes(3_000),))], 2_000))
+    large = Envelope("A->B", 1, 0, (rng.randbytes(3_000),))
+    parts = [part for part in records("A->B", [large], 2_000) if isinstance(part, Part)]
+    assert [part.closes for part in parts] == [False, False, True]
+    assert all(len(part.packed([("shardId-000000000000", 10**55)] * 2)) + 4 <= 2_000 for part in parts)
+    for bytes_per_record in (260, 600):
+        with pytest.raises(PermanentError, match="does not fit"):
+            list(records("A->B", [large], bytes_per_record))
 
 
 @pytest.mark.parametrize("cut", [0, 1, 5, 30, -1])
