@@ -55,7 +55,7 @@ def parse(path: str) -> tuple[bool, tuple[Step, ...]]:
         if step[0] == "function" and not is_last:
             raise runtime(f"Invalid path '{path}'")
         # Several names are one object of them, where nothing follows; a function makes one value of many.
-        is_one = step[0] in ("name", "index") or (step[0] == "names" and is_last)
+        is_one = step[0] in _SINGLE or (step[0] == "names" and is_last)
         definite = (definite and is_one) or step[0] == "function"
         if step[0] == "filter" and steps and steps[-1][0] == "under":
             steps[-1] = ("hunt", step[1])
