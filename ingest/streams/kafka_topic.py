@@ -15,6 +15,7 @@ from ingest.streams.kafka_options import KafkaLimits, KafkaTopic
 
 COPIES = 3
 _EXISTS_ALREADY = 36
+_LOOK_SECONDS = 0.1
 
 
 async def ensure(topic: KafkaTopic, limits: KafkaLimits) -> int:
@@ -26,6 +27,7 @@ async def ensure(topic: KafkaTopic, limits: KafkaLimits) -> int:
         except KafkaConnectionError as error:
             await _explain(topic, limits)
             raise error
+        wanted = 1
         if topic.topic not in await admin.list_topics():
             if topic.partitions is None:
                 raise PermanentError(
@@ -33,13 +35,21 @@ async def ensure(topic: KafkaTopic, limits: KafkaLimits) -> int:
                     f"with ?partitions=N in the address"
                 )
             await _make(admin, topic, topic.partitions, limits)
-        (found,) = await admin.describe_topics([topic.topic])
-        if not found["partitions"]:
-            raise TransientError(f"topic {topic.topic} has no partitions yet")
-        return len(found["partitions"])
+            wanted = topic.partitions
+        return await _count(admin, topic, wanted, limits)
     finally:
         with suppress(Exception, asyncio.CancelledError):
             await admin.close()
+
+
+async def _count(admin: AIOKafkaAdminClient, topic: KafkaTopic, wanted: int, limits: KafkaLimits) -> int:
+    """How many partitions there are, once there are those that are wanted: brokers hear of a new topic one by one."""
+    for _ in range(max(1, round(limits.answer_seconds / _LOOK_SECONDS))):
+        (found,) = await admin.describe_topics([topic.topic])
+        if len(found["partitions"]) >= wanted:
+            return len(found["partitions"])
+        await asyncio.sleep(_LOOK_SECONDS)
+    raise TransientError(f"topic {topic.topic} has no partitions yet")
 
 
 async def _explain(topic: KafkaTopic, limits: KafkaLimits) -> None:
