@@ -9,14 +9,13 @@ import pyarrow as pa
 
 from domain.facts import ALERT
 from domain.ids import digest128
-from domain.schema import arrow_schema
+from domain.schema import KNOWN_BY_HASH, arrow_schema
 from matching.completeness import completeness
 from warehouse.port import Warehouse
 
 Json = dict[str, Any]
 OUTCOMES = ("SESSION", "DUPLICATE", "FACT", "QUARANTINE", "IGNORED")
 _RAISED, _CLEARED = "RAISED", "CLEARED"
-_NO_TRADE = ("position_snapshot", "cash_entry", "settlement_status", "affirmation", "acknowledgement")
 # Of a trade, the day is its trade date; of a message, the day it was received (UTC).
 _COUNTS = "SELECT m.feed, m.outcome, count(*) AS n FROM raw_message m WHERE {chosen} GROUP BY m.feed, m.outcome"
 _WITHOUT_FACT = """
@@ -28,11 +27,6 @@ _OTHER = "AND NOT EXISTS (SELECT 1 FROM {table} f WHERE f.raw_sha256 = m.sha256 
 _WITHOUT_REASON = """
 SELECT m.feed, count(*) AS n FROM raw_message m WHERE {chosen} AND m.outcome = 'QUARANTINE'
   AND NOT EXISTS (SELECT 1 FROM quarantine q WHERE q.message_id = m.message_id) GROUP BY m.feed
-"""
-_WITHOUT_FILE = """
-SELECT f.feed, count(*) AS n FROM file_manifest f WHERE f.status = 'LOADED' AND f.row_count > 0
-  AND NOT EXISTS (SELECT 1 FROM raw_message m WHERE m.feed = f.feed AND m.session = f.feed || '/' || f.name)
-GROUP BY f.feed
 """
 _LACKING = """
 SELECT f.feed, count(*) AS n FROM file_manifest f LEFT JOIN (
@@ -99,12 +93,11 @@ def check(warehouse: Warehouse, feed: str | None = None, day: date | None = None
     counts: dict[str, dict[str, int]] = {}
     for row in warehouse.query(_COUNTS.format(chosen=chosen), params).to_pylist():
         counts.setdefault(row["feed"], {})[row["outcome"]] = row["n"]
-    others = "\n  ".join(_OTHER.format(table=table) for table in _NO_TRADE)
+    others = "\n  ".join(_OTHER.format(table=table) for table in KNOWN_BY_HASH)
     lost = _by_feed(warehouse, _WITHOUT_FACT.format(chosen=chosen, others=others), params)
     bare = _by_feed(warehouse, _WITHOUT_REASON.format(chosen=chosen), params)
     lacking = {} if day is not None else _by_feed(warehouse, _LACKING, {})
-    absent = {} if day is not None else _by_feed(warehouse, _WITHOUT_FILE, {})
-    names = {feed} if feed is not None else {*counts, *absent, *lacking, *_trading(warehouse, day)}
+    names = {feed} if feed is not None else {*counts, *lacking, *_trading(warehouse, day)}
     found = []
     for name in sorted(names):
         outcomes = counts.get(name, {})
@@ -112,8 +105,7 @@ def check(warehouse: Warehouse, feed: str | None = None, day: date | None = None
         told = [
             _told(lost.get(name, 0), "{} counted as facts without a fact"),
             _told(bare.get(name, 0), "{} in quarantine without a reason"),
-            _told(absent.get(name, 0), "{} of the manifest without a message", "file"),
-            _told(lacking.get(name, 0), "{} with fewer messages than its rows", "file"),
+            _told(lacking.get(name, 0), "{} with fewer messages than rows", "file"),
             _told(sum(n for kind, n in outcomes.items() if kind not in OUTCOMES), "{} without an outcome"),
             _told(len(placed.offenders), "{} in no group and no break, or in several", "live fact"),
             _told(len(placed.unmatched), "{} that no run has seen", "fact"),

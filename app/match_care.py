@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from domain.errors import PermanentError, TransientError
+from domain.schema import KNOWN_BY_HASH
 from ingest import store
 from ingest.withdraw import withdraw
 from matching.engine import MatchResult, Scope
@@ -26,7 +27,7 @@ _SHOWN_CHARS = 300
 # The world or the machine, not a message.
 _NOT_THE_MESSAGE = (TransientError, MemoryError)
 _NEVER_MATCHED = "NOT EXISTS (SELECT 1 FROM execution_log x WHERE x.execution = f.execution)"
-# Whatever brings facts that no run has taken up; facts that are no trades know their message by feed and hash.
+# Whatever brings facts that no run has taken up.
 _NEW = f"""
 SELECT r.message_id FROM raw_message r WHERE r.message_id IN (
   SELECT f.message_id FROM raw_message f WHERE f.outcome = 'FACT' AND {_NEVER_MATCHED}
@@ -34,7 +35,7 @@ SELECT r.message_id FROM raw_message r WHERE r.message_id IN (
 """ + "".join(
     f"  UNION SELECT m.message_id FROM {table} f JOIN raw_message m ON m.sha256 = f.raw_sha256 AND m.feed = f.feed"
     f" WHERE {_NEVER_MATCHED}\n"
-    for table in ("position_snapshot", "cash_entry", "settlement_status", "affirmation", "acknowledgement")
+    for table in KNOWN_BY_HASH
 ) + ") ORDER BY r.recv_ts, r.message_id"  # fmt: skip
 # What falls due is compared for the first time, however long ago it came.
 _DUE = """

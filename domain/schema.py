@@ -44,6 +44,10 @@ def _tables(*modules: object) -> dict[str, Table]:
 
 
 TABLES: Mapping[str, Table] = MappingProxyType(_tables(trade, facts, tickets, decisions, reference, derived))
+# Facts that know the message they came of by feed and hash, not by its id.
+KNOWN_BY_HASH = tuple(
+    name for name, table in TABLES.items() if "raw_sha256" in table.columns and "message_id" not in table.columns
+)
 
 
 def arrow_schema(table: Table) -> pa.Schema:

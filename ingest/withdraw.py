@@ -7,14 +7,13 @@ from collections.abc import Collection
 
 import pyarrow as pa
 
+from domain.schema import KNOWN_BY_HASH
 from ingest.normalise import QUARANTINE, QUARANTINE_SCHEMA
 from ingest.quarantine import MALFORMED, MATCH_FAILED, quarantine_id
 from warehouse.port import Warehouse
 
 _IN = "IN (SELECT s.event_key FROM ingest_stage s WHERE s.execution = :execution)"
 _TRADES = f"IN (SELECT t.record_id FROM trade_event t WHERE t.message_id {_IN})"
-# Facts that are no trades know their message by feed and hash.
-_BY_HASH = ("position_snapshot", "cash_entry", "settlement_status", "affirmation", "acknowledgement")
 _STEPS = (
     f"DELETE FROM trade_fee WHERE record_id {_TRADES}",
     f"DELETE FROM trade_identifier WHERE record_id {_TRADES}",
@@ -22,7 +21,7 @@ _STEPS = (
     *(
         f"DELETE FROM {table} WHERE EXISTS (SELECT 1 FROM raw_message m WHERE m.feed = {table}.feed"
         f" AND m.sha256 = {table}.raw_sha256 AND m.message_id {_IN})"
-        for table in _BY_HASH
+        for table in KNOWN_BY_HASH
     ),
     f"UPDATE raw_message SET outcome = '{QUARANTINE}' WHERE message_id {_IN}",
 )

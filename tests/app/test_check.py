@@ -13,6 +13,7 @@ from domain.clock import ManualClock
 from domain.principal import Principal
 from domain.schema import TABLES, arrow_schema
 from ingest.feeds import Feed
+from ingest.files.manifest import LOADED, STOPPED, FileEntry, manifest_table
 from matching.rules import load_rules
 from tests.matching.desk import DAY, LATE, SECOND, T0, Desk, emptied, ours, theirs
 from warehouse.duckdb import DuckDbWarehouse
@@ -88,6 +89,22 @@ def test_each_difference_is_told_and_is_a_critical_alert_until_it_is_gone(desk: 
     assert raise_alerts(desk.warehouse, check(desk.warehouse, feed="oms"), T0 + 2) == 0
     told = desk.table("select state, severity, count(*) as n from alert group by state, severity order by state")
     assert [tuple(row.values()) for row in told] == [("CLEARED", "CRITICAL", 2), ("RAISED", "CRITICAL", 2)]
+
+
+def test_a_file_that_was_loaded_has_a_message_for_each_of_its_rows(desk: Desk) -> None:
+    rows = sound(desk)
+    files = [
+        FileEntry(f"{name}{count}", "oms", name, 9, count, status)
+        for name, count, status in (
+            ("whole.csv", 1, LOADED), ("short.csv", 3, LOADED), ("gone.csv", 2, LOADED), ("bad.csv", 4, STOPPED),
+        )
+    ]  # fmt: skip
+    desk.warehouse.append("file_manifest", manifest_table(files))
+    names = ("whole.csv", "short.csv", "short.csv")
+    for row, name in zip(rows, names, strict=True):
+        sql = "update raw_message set session = :session, feed = 'oms' where message_id = :id"
+        desk.warehouse.execute(sql, {"session": f"oms/{name}", "id": row["message_id"]})
+    assert "2 files with fewer messages than rows" in check(desk.warehouse, feed="oms").feeds[0].problems
 
 
 def test_a_day_is_closed_by_an_approver_after_its_cut_offs(desk: Desk) -> None:
