@@ -21,6 +21,7 @@ KNOWN_WHEN: Mapping[str, str] = {
     "position_snapshot": "recv_time_utc",
     "cash_entry": "recv_time_utc",
     "settlement_status": "recv_time_utc",
+    "book_named": "named_at",
     "affirmation": "recv_time_utc",
     "acknowledgement": "recv_time_utc",
     "sequence_gap": "recv_time_utc",
@@ -51,6 +52,11 @@ _REREAD = (
 _NOT_YET_REREAD = (
     " AND NOT EXISTS (SELECT 1 FROM quarantine_retry q WHERE q.execution = f.execution"
     " AND q.retried_at > CAST(:at AS TIMESTAMP_NTZ(9)))"
+)
+# A position or an entry under its name is known from when the name was.
+_NAMED = ("position_snapshot", "cash_entry")
+_NOT_YET_NAMED = (
+    " AND f.record_id NOT IN (SELECT n.record_id FROM book_named n WHERE n.named_at > CAST(:at AS TIMESTAMP_NTZ(9)))"
 )
 # Scores are written by Score and survive a replay, which makes the same changes again.
 _SCORES = (
@@ -103,6 +109,7 @@ def _learnt(table: str, at: Mapping[str, object]) -> Cut:
 
 def _by(table: str) -> str:
     said = f"f.{KNOWN_WHEN[table]} <= CAST(:at AS TIMESTAMP_NTZ(9))"
+    said += _NOT_YET_NAMED if table in _NAMED else ""
     return said + _NOT_YET_REREAD if table in _REREAD else said
 
 

@@ -1,6 +1,7 @@
 """Quarantined rows of files read again: the whole file from the archive, by the dialects and reference data of now."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -17,13 +18,14 @@ from ingest.files.file_dialect import file_dialect
 from ingest.files.manifest import LOADED
 from ingest.normalise import Normalised
 from ingest.normalise_reference import Reference
+from ingest.reference_rows import KNOWN_AT, learnt
 from ingest.retry import Selection, nanoseconds, still_held
 from ingest.store import prepare, store, store_again
 from warehouse.port import Warehouse
 
 Row = dict[str, Any]
 _MINE = "SELECT quarantine_id FROM quarantine_retry WHERE execution = :execution"
-_FILE = """
+FILE = """
 SELECT file_id, status, recv_time_utc FROM file_manifest WHERE feed = :feed AND name = :name AND status <> 'REPEATED'
 QUALIFY row_number() OVER (PARTITION BY feed, name ORDER BY recv_time_utc DESC, status) = 1
 """
@@ -32,11 +34,13 @@ _MOVED = "the file's rows stand elsewhere now; this one was not found again"
 
 
 def retry_files(
-    settings: Settings, warehouse: Warehouse, reference: Reference, selection: Selection, *, execution: str, at_ns: int
-) -> None:
+    settings: Settings, warehouse: Warehouse, reference: Reference, selection: Selection, *, execution: str, at_ns: int,
+    only_healed: bool = False,
+) -> None:  # fmt: skip
     """Read the files again that the selection's rows came in, store what can be read now, record what became of each.
 
-    Each row once per execution. A file that could not be used at all is loaded whole where it can be used now.
+    With `only_healed` nothing is recorded of rows that are refused as before. Each row once per execution. A file that
+    could not be used at all is loaded whole where it can be used now.
     """
     held = [row for row in still_held(warehouse, selection) if row["lane"].startswith(LANE)]
     done = set(warehouse.query(_MINE, {"execution": execution})["quarantine_id"].to_pylist())
@@ -45,7 +49,7 @@ def retry_files(
         # A dialect of files may have been mended while the service runs.
         file_dialect.cache_clear()
     feeds = {feed.name: feed for feed in settings.feeds}
-    stamp = {"retried_at": at_ns, "execution": execution}
+    stamp = {"retried_at": at_ns, "execution": execution, "only_healed": only_healed}
     held.sort(key=lambda row: (row["session"], row["number"]))
     for session, rows in groupby(held, key=lambda row: str(row["session"])):
         chosen = [row for row in rows if row["quarantine_id"] not in done]
@@ -58,7 +62,7 @@ def _again(
     settings: Settings, warehouse: Warehouse, reference: Reference, feed: Feed, called: str, rows: Sequence[Row],
     stamp: Row,
 ) -> None:  # fmt: skip
-    known = warehouse.query(_FILE, {"feed": feed.name, "name": called}).to_pylist()
+    known = warehouse.query(FILE, {"feed": feed.name, "name": called}).to_pylist()
     try:
         data = archive_of(settings).read(feed.name, known[0]["file_id"]) if known else None
     except PermanentError as error:
@@ -68,6 +72,11 @@ def _again(
         return
     batch, entry = read_archived(warehouse, feed, called, data, reference)
     batch = of_feed(batch, feed, nanoseconds(known[0]["recv_time_utc"]))
+    # A row of reference data is learnt when it can be read, not when its file came.
+    facts = {
+        name: learnt(t, stamp["retried_at"]) if KNOWN_AT in t.column_names else t for name, t in batch.facts.items()
+    }
+    batch = replace(batch, facts=facts)
     loads = entry["status"][0].as_py() == LOADED
     if loads and known[0]["status"] != LOADED:
         told = _retried([_told(row, {"outcome": "IGNORED"}, stamp) for row in rows])
@@ -118,8 +127,11 @@ def _told(row: Row, became: Row, stamp: Row) -> Row:
 
 
 def _retried(told: Sequence[Row]) -> pa.Table:
-    return pa.Table.from_pylist(list(told), schema=_SCHEMA)
+    kept = [row for row in told if row["healed"] or not row["only_healed"]]
+    return pa.Table.from_pylist(kept, schema=_SCHEMA)
 
 
 def _record(warehouse: Warehouse, told: Sequence[Row]) -> None:
-    warehouse.append("quarantine_retry", _retried(told))
+    rows = _retried(told)
+    if rows.num_rows:
+        warehouse.append("quarantine_retry", rows)

@@ -1,8 +1,9 @@
-"""Starts the state machine for reference rows that were set aside, or let go, when the files were loaded."""
+"""Starts the state machine for what loading reference files changed: rows set aside or let go, strangers named."""
 
 from dataclasses import dataclass
 from typing import Any
 
+from app import named_books
 from app.installation import Installation
 from app.reference_held import KIND, PREFIX
 from domain.errors import PermanentError
@@ -29,6 +30,10 @@ class ReferenceWatch:
             return False
         here = self.installation
         names: list[str] = here.warehouse.query(_UNSEEN)["execution"].to_pylist()
+        if not names and named_books.grown(here.warehouse) is not None:
+            # Rows loaded while nothing ran: who waits for a name is asked now, not with the next message.
+            last = here.warehouse.query(_NEWEST)["last"].cast("int64")[0].as_py()
+            names = [f"{KIND}-{max(here.clock.now_ns(), last)}"] if last else []
         started = [self._start(name) for name in names]
         self._looked = True
         return any(started)

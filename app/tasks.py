@@ -15,7 +15,7 @@ from alerting.task import run_ticket
 from alerting.triage import TriagePolicy
 from anomaly.port import Scorer
 from anomaly.score import score_changes
-from app import reference_held, renamed, session_facts
+from app import named_books, reference_held, renamed, session_facts
 from app.archive import originals
 from app.feed_terms import feed_terms
 from app.file_feeds import KIND as FILE
@@ -115,11 +115,7 @@ class Tasks:
     def match(self, task: Json) -> Json:
         """Match what is new or due, write groups and break changes; first, what a person named is read again."""
         self._intake.settle()
-        if renamed.mapped(self.warehouse):
-            renamed.read_again(
-                self.warehouse, self.settings.feeds, self.reference.current(), execution=task["execution"],
-                at_ns=task["as_of"], originals=originals(self.settings),
-            )  # fmt: skip
+        self._name_strangers(task["execution"], task["as_of"])
 
         def run(warehouse: Warehouse, scope: Scope) -> MatchResult:
             return match(
@@ -140,6 +136,19 @@ class Tasks:
             limit=self.settings.worker.poison_max_messages,
         )
         return dict(result.counts())
+
+    def _name_strangers(self, execution: str, as_of: int) -> None:
+        """Read again what named a stranger, where a person or reference data has named one since."""
+        learnt = named_books.grown(self.warehouse)
+        if learnt is None and not renamed.mapped(self.warehouse):
+            return
+        run: Any = {"execution": execution, "at_ns": as_of}
+        kept, reference = originals(self.settings), self.reference.current()
+        renamed.read_again(self.warehouse, self.settings.feeds, reference, originals=kept, **run)
+        named_books.name_books(self.settings, self.warehouse, reference, originals=kept, **run)
+        named_books.read_held(self.settings, self.warehouse, reference, **run)
+        if learnt is not None:
+            named_books.seen(self.warehouse, learnt)
 
     def score(self, task: Json) -> Json:
         """Score this execution's changed breaks and say how many changes the ticket system must hear of."""

@@ -110,6 +110,17 @@ CASH_ENTRY = Table(
     """),
 )
 
+BOOK_NAMED = Table(
+    "book_named",
+    Kind.FACT,
+    columns("""
+        record_id str ! identity | position or cash entry under the name it has by now
+        replaces str ! | the one that named a stranger
+        named_at ts ! | when its name was known
+        execution str !
+    """),
+)
+
 SETTLEMENT_STATUS = Table(
     "settlement_status",
     Kind.FACT,

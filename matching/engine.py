@@ -183,7 +183,7 @@ def _file_quiet(
 def _unmatched(warehouse: Warehouse, execution: str) -> list[str]:
     sql = (
         "select e.execution from (select execution from trade_event union select execution from raw_message"
-        " union select execution from match_decision) e"
+        " union select execution from match_decision union select execution from quarantine_retry) e"
         " where not exists (select 1 from execution_log x where x.execution = e.execution)"
     )
     return sorted({*_column(warehouse, sql)} - {execution})

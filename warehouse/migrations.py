@@ -96,6 +96,7 @@ MIGRATIONS: tuple[tuple[str, Callable[[Warehouse], None]], ...] = (
     ("notifications", _create_tables),
     ("match terms", _create_tables),
     ("reference learnt", _reference_learnt),
+    ("books named", _create_tables),
 )
 
 

@@ -13,6 +13,7 @@ from domain.schema import TYPES
 from domain.taxonomy import taxonomy
 from matching.levels.port import Run
 from matching.profiles import MoneyTolerance
+from warehouse.port import Warehouse
 
 Row = dict[str, Any]
 ZERO = Decimal(0)
@@ -54,8 +55,37 @@ _UNTIL_NOW = """(
 
 
 def told(table: str) -> str:
-    """A table of books as the run sees it, as SQL: what runs up to its own brought, so that a replay sees no more."""
-    return f"(select f.* from {table} f where f.execution in {_UNTIL_NOW})"
+    """A table of books as the run sees it, as SQL: what runs up to its own brought, so that a replay sees no more.
+
+    What named a stranger is left out where it stands there again under the name it has by now.
+    """
+    seen = f"select f.* from {table} f where f.execution in {_UNTIL_NOW}"
+    if table == "settlement_status":
+        return f"({seen})"
+    return f"({seen} and f.record_id not in (select n.replaces from book_named n where n.execution in {_UNTIL_NOW}))"
+
+
+def grown(run: Run, level: str, tables: Sequence[str]) -> bool:
+    """Whether reference data that a level reads has rows the level has not seen; it counts as seen from now on."""
+    counts = reference_counts(run.warehouse, tables)
+    kept = run.warehouse.query("select name, n from match_reference where level = :level", {"level": level})
+    if {row["name"]: row["n"] for row in kept.to_pylist()} == counts:
+        return False
+    note_reference(run.warehouse, level, counts)
+    return True
+
+
+def reference_counts(warehouse: Warehouse, tables: Sequence[str]) -> Mapping[str, int]:
+    """Rows of reference tables, which only ever grow."""
+    sql = " union all ".join(f"select '{name}' as name, count(*) as n from {name}" for name in tables)
+    return {row["name"]: row["n"] for row in warehouse.query(sql).to_pylist()}
+
+
+def note_reference(warehouse: Warehouse, level: str, counts: Mapping[str, int]) -> None:
+    """Remember how much of the reference data a level has seen."""
+    warehouse.execute("delete from match_reference where level = :level", {"level": level})
+    rows = {"level": [level] * len(counts), "name": list(counts), "n": list(counts.values())}
+    warehouse.append("match_reference", pa.table(rows))
 
 
 @dataclass(frozen=True, slots=True)

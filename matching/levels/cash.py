@@ -15,6 +15,7 @@ from matching.levels.cash_sql import (
     LEFT_OVER,
     POSITION_BREAKS,
     TOUCH,
+    TOUCH_ALL,
     TOUCH_BY_TRADES,
 )
 from matching.levels.port import Run
@@ -32,7 +33,10 @@ class Cash:
         """Accounts with new entries, and those whose payments for trades are open while trades arrive."""
         if "cash_entry" in run.told.present:
             run.warehouse.execute(TOUCH)
-            cash_expected.touch(run)
+            learnt = books.grown(run, self.name, ("account_map",))
+            if learnt:
+                run.warehouse.execute(TOUCH_ALL)
+            cash_expected.touch(run, learnt=learnt)
             if books.has(run, ANY_TRADE):
                 run.warehouse.execute(TOUCH_BY_TRADES)
 

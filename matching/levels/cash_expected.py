@@ -8,9 +8,10 @@ from matching.levels import books
 from matching.levels.books import Row
 from matching.levels.port import Run
 
+_ENTRIES = books.told("cash_entry")
 # The newest version of each row, at the broker that the account map names; where it names none, the first that sends
 # statements of the account.
-_EXPECTED = """
+_EXPECTED = f"""
 select x.entry_uid, x.valid_from, x.account_id, x.ccy, x.value_date, x.entry_type, x.amount, x.instrument_id,
   coalesce(m.pb_id, s.pb_id, '') as pb_id,
   'C|' || coalesce(m.pb_id, s.pb_id, '') || '|' || x.account_id || '|' || x.ccy as component
@@ -22,7 +23,7 @@ from (
     select a.account_id, min(a.pb_id) as pb_id from account_map a where a.pb_id is not null group by a.account_id
   ) m on m.account_id = x.account_id
   left join (
-    select c.account_id, min(c.pb_id) as pb_id from cash_entry c where c.source_role = 'PB' group by c.account_id
+    select c.account_id, min(c.pb_id) as pb_id from {_ENTRIES} c where c.source_role = 'PB' group by c.account_id
   ) s on s.account_id = x.account_id
 """
 
@@ -47,9 +48,9 @@ where not exists (select 1 from match_expected k where k.entry_uid = e.entry_uid
 # What our own statements do not tell: neither under its id nor, as often, as an equal payment.
 NOT_BOOKED = f"""
 with x as ({_EXPECTED}), own as (
-  select c.account_id, c.ccy, c.entry_type, c.entry_uid as uid from cash_entry c where c.source_role = 'INTERNAL'
+  select c.account_id, c.ccy, c.entry_type, c.entry_uid as uid from {_ENTRIES} c where c.source_role = 'INTERNAL'
   union
-  select c.account_id, c.ccy, c.entry_type, c.reference from cash_entry c
+  select c.account_id, c.ccy, c.entry_type, c.reference from {_ENTRIES} c
   where c.source_role = 'INTERNAL' and c.reference is not null
 ), touched as (
   select x.*, row_number() over (
@@ -59,7 +60,7 @@ with x as ({_EXPECTED}), own as (
       and o.entry_type = x.entry_type)
 ), booked as (
   select c.account_id, c.ccy, c.entry_type, c.value_date, c.amount, count(distinct c.entry_uid) as n
-  from cash_entry c where c.source_role = 'INTERNAL' and c.entry_type not in ('BALANCE', 'OPENING_BALANCE')
+  from {_ENTRIES} c where c.source_role = 'INTERNAL' and c.entry_type not in ('BALANCE', 'OPENING_BALANCE')
   group by c.account_id, c.ccy, c.entry_type, c.value_date, c.amount
 )
 select t.component, 'expected|' || t.entry_uid as record_id, 'INTERNAL' as source_role, t.pb_id,
@@ -88,9 +89,11 @@ class Expected:
     spans: Mapping[str, tuple[date, date]] | None = None
 
 
-def touch(run: Run) -> None:
-    """Add the tills that expected cash is about, once, and again when their account's cash is told."""
+def touch(run: Run, *, learnt: bool = False) -> None:
+    """Add the tills that expected cash is about, once, and again when their account's cash is told, or its broker."""
     if books.has(run, _ANY):
+        if learnt:
+            run.warehouse.execute("delete from match_expected")
         run.warehouse.execute(TOUCH)
         run.warehouse.execute(LOOKED_AT)
 

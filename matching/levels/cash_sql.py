@@ -1,10 +1,22 @@
 """What the cash level asks the warehouse: entries without an equal on the other side, balances, expected trades."""
 
+from matching.levels.books import told
+
+_ENTRIES = told("cash_entry")
 COMPONENT = "'C|' || coalesce(c.pb_id, '') || '|' || c.account_id || '|' || c.ccy"
 
 TOUCH = f"""
 insert into work_component
-select distinct {COMPONENT} from cash_entry c where c.execution in (select x.execution from work_execution x)
+select distinct {COMPONENT} from cash_entry c
+where c.execution in (select x.execution from work_execution x) or c.record_id in (
+  select n.replaces from book_named n where n.execution in (select x.execution from work_execution x))
+"""
+# A broker named later: whose expected cash it is, is another question then.
+TOUCH_ALL = """
+insert into work_component
+select distinct b.component from recon_break b
+where b.component like 'C|%' and b.state <> 'CURED'
+  and not exists (select 1 from work_component c where c.component = b.component)
 """
 # Cash that waits for trades: whatever trades arrive may explain it, or settle it.
 TOUCH_BY_TRADES = """
@@ -16,9 +28,9 @@ where b.component like 'C|%' and b.state <> 'CURED' and b.code = 'C01'
 
 # A statement is a file; it is of the day of its newest balance. An entry told again counts once.
 _KEPT = f"""
-select c.*, {COMPONENT} as component, s.day from cash_entry c
+select c.*, {COMPONENT} as component, s.day from {_ENTRIES} c
   left join (
-    select feed, file, max(value_date) as day from cash_entry where entry_type = 'BALANCE' group by feed, file
+    select feed, file, max(value_date) as day from {_ENTRIES} every where entry_type = 'BALANCE' group by feed, file
   ) s on s.feed = c.feed and s.file = c.file
 where c.source_role in ('INTERNAL', 'PB')
   and {COMPONENT} in (select w.component from work_component w where w.component like 'C|%')
@@ -51,10 +63,10 @@ order by k.component, k.value_date desc, k.source_role, k.record_id
 """
 
 # From which day to which each side has sent statements of an account.
-COVERED = """
+COVERED = f"""
 select coalesce(c.pb_id, '') as pb_id, c.account_id, c.source_role, min(c.value_date) as first_day,
   max(c.value_date) as day
-from cash_entry c where c.entry_type = 'BALANCE' and c.account_id in (
+from {_ENTRIES} c where c.entry_type = 'BALANCE' and c.account_id in (
   select k.account_id from cash_entry k where k.execution in (select x.execution from work_execution x)
   union select b.account_id from recon_break b join work_component w on w.component = b.component
   union select e.account_id from expected_cash e)

@@ -1,8 +1,8 @@
 """Late books (I06): positions, cash or settlement of a day that were not there when their slot had passed.
 
 A feed of books with slots owes a file for every day on which there was something to tell: trades of ours with its
-broker (for our books, any of ours), or the same books of that day from the other side. It is late at its first slot after that day's
-close, and told once it says anything of that day or a later one.
+broker (for our books, any of ours), or the same books of that day from the other side. It is late at its first slot
+after that day's close, and told once it says anything of that day or a later one.
 """
 
 from collections.abc import Iterable, Mapping

@@ -73,7 +73,17 @@ MATCH_EXPECTED = Table(
     """),
 )
 
-TABLES = (MATCH_REFUSAL, MATCH_MARK, MATCH_COPY, MATCH_COPY_BLOCK, MATCH_EXPECTED)
+MATCH_REFERENCE = Table(
+    "match_reference",
+    Kind.DERIVED,
+    columns("""
+        level str ! identity | who read it
+        name str ! identity | a table of reference data
+        n int ! | its rows then
+    """),
+)
+
+TABLES = (MATCH_REFUSAL, MATCH_MARK, MATCH_COPY, MATCH_COPY_BLOCK, MATCH_EXPECTED, MATCH_REFERENCE)
 
 # Scratch of these levels.
 SCRATCH = {

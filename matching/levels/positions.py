@@ -30,10 +30,11 @@ class Positions:
         return "positions"
 
     def touch(self, run: Run) -> None:
-        """New snapshots, or trades of a day whose snapshots are here."""
+        """New snapshots, reference data that explains them, or trades of a day whose snapshots are here."""
         if "position_snapshot" not in run.told.present:
             return
-        if books.has(run, NEW_POSITIONS) or (books.has(run, _ANY_TRADE) and books.has(run, LATE_TRADES)):
+        learnt = books.grown(run, self.name, _READS)
+        if learnt or books.has(run, NEW_POSITIONS) or (books.has(run, _ANY_TRADE) and books.has(run, LATE_TRADES)):
             books.add_components(run, [COMPONENT])
 
     def find(self, run: Run) -> None:
@@ -44,6 +45,8 @@ class Positions:
                 books.write(run, classify(lines, _known(run, lines), COMPONENT))
 
 
+# Reference data that explains a difference, or is our price.
+_READS = ("corporate_action", "identifier_history", "instrument", "close_price")
 _ANY_TRADE = "select 1 as found from work_version limit 1"
 
 

@@ -1,9 +1,8 @@
 """What the position level asks the warehouse: lines that differ, yesterday's splits, unsettled trades, names."""
 
-# A replay sees what the run saw: positions of runs up to its own, none that came later.
-_TOLD = """(select p.* from position_snapshot p where p.execution in (
-  select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
-    where y.execution in (select w.execution from work_execution w))))"""
+from matching.levels.books import told
+
+_TOLD = told("position_snapshot")
 
 _BOTH = """max(case when source_role = 'PB' and snapshot_type = '{theirs}' then 1 else 0 end)
   + max(case when source_role = 'INTERNAL' and snapshot_type = '{ours}' then 1 else 0 end) = 2"""

@@ -10,7 +10,9 @@ from matching.levels.settlement_sql import (
     ANY_TRADE,
     STATUSES,
     TOUCH,
+    TOUCH_BOOKED,
     TOUCH_BY_TRADES,
+    TOUCH_INSTRUCTED,
 )
 
 LEVEL = "SETTLEMENT"
@@ -27,10 +29,13 @@ class Settlement:
         return "settlement"
 
     def touch(self, run: Run) -> None:
-        """Bookings newly reported as anything but settled, and those with a break on record."""
+        """Bookings newly reported as not settled, told or instructed since, and those with a break on record."""
         if "settlement_status" in run.told.present:
             run.warehouse.execute(TOUCH)
+            if books.grown(run, self.name, ("ssi",)):
+                run.warehouse.execute(TOUCH_INSTRUCTED)
             if books.has(run, ANY_TRADE):
+                run.warehouse.execute(TOUCH_BOOKED)
                 run.warehouse.execute(TOUCH_BY_TRADES)
 
     def find(self, run: Run) -> None:

@@ -1,5 +1,7 @@
 """What the settlement level asks the warehouse: newest status of a booking, its trade, the instruction it used."""
 
+from matching.levels.books import told
+
 COMPONENT = "'S|' || coalesce(t.pb_id, '') || '|' || t.trade_uid"
 ANY_TRADE = "select 1 as found from work_version limit 1"
 
@@ -51,6 +53,20 @@ where t.source_role = 'PB' and (t.settle_status in ('FAILED', 'PARTIAL')
   or exists (select 1 from recon_break r where r.component = {COMPONENT})
   or ({_MISDIRECTED}))
 """
+# A booking told after its status, or under another name; instructions told after it.
+TOUCH_BOOKED = f"""
+insert into work_component
+select distinct {COMPONENT} from settlement_status t
+where t.source_role = 'PB' and t.ssi_id is not null and t.trade_uid in (
+    select e.trade_uid from work_version w join trade_event e on e.record_id = w.record_id where e.source_role = 'PB')
+  and {COMPONENT} not in (select c.component from work_component c)
+"""
+TOUCH_INSTRUCTED = f"""
+insert into work_component
+select distinct {COMPONENT} from settlement_status t
+where t.source_role = 'PB' and t.ssi_id is not null
+  and {COMPONENT} not in (select c.component from work_component c)
+"""
 # Trades that arrive may explain an open fail, or no longer.
 TOUCH_BY_TRADES = """
 insert into work_component
@@ -61,7 +77,7 @@ where b.component like 'S|%' and b.state <> 'CURED'
 
 STATUSES = f"""
 with asked as (
-  select t.*, {COMPONENT} as component from settlement_status t
+  select t.*, {COMPONENT} as component from {told("settlement_status")} t
   where t.source_role = 'PB'
     and {COMPONENT} in (select w.component from work_component w where w.component like 'S|%')
   qualify row_number() over (

@@ -75,3 +75,22 @@ def test_nothing_runs_where_no_such_fact_exists(desk: Desk) -> None:
     booked(desk)
     store(desk, [], "none")
     assert not desk.table("select * from recon_break where level in ('POSITION', 'CASH', 'SETTLEMENT')")
+
+
+def test_a_wrong_instruction_is_found_whichever_of_status_booking_and_instructions_came_last(desk: Desk) -> None:
+    def instructed() -> None:
+        for name, account in (("MINE", ACCOUNT), ("OTHER", "MERID-EQ-02")):
+            reference(desk, "ssi", ssi_id=name, party="ALPHA", account_id=account, market="US")
+
+    def booked(uid: str) -> None:
+        desk.match([ours(f"E{uid}"), theirs(uid, f"E{uid}")], as_of=LATE)
+
+    run(desk, [status("B1", "SETTLED", ssi_id="OTHER")], "status", as_of=LATE)
+    booked("B1")
+    assert found(desk) == []
+    instructed()
+    desk.match(as_of=LATE)
+    assert found(desk) == ["S03"], "the instructions came last"
+    run(desk, [status("B2", "SETTLED", ssi_id="OTHER")], "status 2", as_of=LATE)
+    booked("B2")
+    assert found(desk) == ["S03", "S03"], "the booking came last"

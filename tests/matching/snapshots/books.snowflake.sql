@@ -23,9 +23,11 @@ select pb_id, as_of_date, case when max(case when source_role = 'PB' and snapsho
   + max(case when source_role = 'INTERNAL' and snapshot_type = 'SOD' then 1 else 0 end) = 2 then 'EOD' else 'SOD' end as theirs,
   case when max(case when source_role = 'PB' and snapshot_type = 'EOD' then 1 else 0 end)
   + max(case when source_role = 'INTERNAL' and snapshot_type = 'EOD' then 1 else 0 end) = 2 then 'EOD' else 'SOD' end as ours
-from (select p.* from position_snapshot p where p.execution in (
-  select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
-    where y.execution in (select w.execution from work_execution w)))) told where snapshot_type in ('SOD', 'EOD') and pb_id is not null
+from (select f.* from position_snapshot f where f.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))) and f.record_id not in (select n.replaces from book_named n where n.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))))) told where snapshot_type in ('SOD', 'EOD') and pb_id is not null
 group by pb_id, as_of_date
 having max(case when source_role = 'PB' and snapshot_type = 'EOD' then 1 else 0 end)
   + max(case when source_role = 'INTERNAL' and snapshot_type = 'EOD' then 1 else 0 end) = 2 or max(case when source_role = 'PB' and snapshot_type = 'EOD' then 1 else 0 end)
@@ -35,9 +37,11 @@ qualify row_number() over (partition by pb_id order by as_of_date desc) = 1
 ), snapshots as (
 select s.record_id, s.source_role, s.pb_id, s.account_id, s.instrument_id, s.as_of_date, s.long_qty, s.short_qty,
   s.market_value, s.price, s.price_ccy, s.basis, case when d.theirs <> d.ours then 1 else 0 end as rolled
-from (select p.* from position_snapshot p where p.execution in (
-  select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
-    where y.execution in (select w.execution from work_execution w)))) s join dated d on d.pb_id = s.pb_id and d.as_of_date = s.as_of_date
+from (select f.* from position_snapshot f where f.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))) and f.record_id not in (select n.replaces from book_named n where n.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))))) s join dated d on d.pb_id = s.pb_id and d.as_of_date = s.as_of_date
   and s.snapshot_type = case when s.source_role = 'PB' then d.theirs else d.ours end
 where s.source_role in ('PB', 'INTERNAL')
 qualify rank() over (
@@ -82,9 +86,11 @@ select pb_id, as_of_date, case when max(case when source_role = 'PB' and snapsho
   + max(case when source_role = 'INTERNAL' and snapshot_type = 'SOD' then 1 else 0 end) = 2 then 'EOD' else 'SOD' end as theirs,
   case when max(case when source_role = 'PB' and snapshot_type = 'EOD' then 1 else 0 end)
   + max(case when source_role = 'INTERNAL' and snapshot_type = 'EOD' then 1 else 0 end) = 2 then 'EOD' else 'SOD' end as ours
-from (select p.* from position_snapshot p where p.execution in (
-  select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
-    where y.execution in (select w.execution from work_execution w)))) told where snapshot_type in ('SOD', 'EOD') and pb_id is not null
+from (select f.* from position_snapshot f where f.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))) and f.record_id not in (select n.replaces from book_named n where n.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))))) told where snapshot_type in ('SOD', 'EOD') and pb_id is not null
 group by pb_id, as_of_date
 having max(case when source_role = 'PB' and snapshot_type = 'EOD' then 1 else 0 end)
   + max(case when source_role = 'INTERNAL' and snapshot_type = 'EOD' then 1 else 0 end) = 2 or max(case when source_role = 'PB' and snapshot_type = 'EOD' then 1 else 0 end)
@@ -97,9 +103,11 @@ qualify row_number() over (partition by pb_id order by as_of_date desc) = 1
     and c.ex_date >= dateadd('day', -:days, d.as_of_date)
   qualify row_number() over (partition by d.pb_id, c.instrument_id order by c.ex_date desc, c.action_id) = 1
 ), opening as (
-  select s.* from (select p.* from position_snapshot p where p.execution in (
-  select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
-    where y.execution in (select w.execution from work_execution w)))) s
+  select s.* from (select f.* from position_snapshot f where f.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))) and f.record_id not in (select n.replaces from book_named n where n.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))))) s
     join split p on p.pb_id = s.pb_id and p.instrument_id = s.instrument_id and p.ex_date = s.as_of_date
   where s.snapshot_type = 'SOD' and s.source_role = 'INTERNAL'
   qualify rank() over (
@@ -125,9 +133,11 @@ select pb_id, as_of_date, case when max(case when source_role = 'PB' and snapsho
   + max(case when source_role = 'INTERNAL' and snapshot_type = 'SOD' then 1 else 0 end) = 2 then 'EOD' else 'SOD' end as theirs,
   case when max(case when source_role = 'PB' and snapshot_type = 'EOD' then 1 else 0 end)
   + max(case when source_role = 'INTERNAL' and snapshot_type = 'EOD' then 1 else 0 end) = 2 then 'EOD' else 'SOD' end as ours
-from (select p.* from position_snapshot p where p.execution in (
-  select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
-    where y.execution in (select w.execution from work_execution w)))) told where snapshot_type in ('SOD', 'EOD') and pb_id is not null
+from (select f.* from position_snapshot f where f.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))) and f.record_id not in (select n.replaces from book_named n where n.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))))) told where snapshot_type in ('SOD', 'EOD') and pb_id is not null
 group by pb_id, as_of_date
 having max(case when source_role = 'PB' and snapshot_type = 'EOD' then 1 else 0 end)
   + max(case when source_role = 'INTERNAL' and snapshot_type = 'EOD' then 1 else 0 end) = 2 or max(case when source_role = 'PB' and snapshot_type = 'EOD' then 1 else 0 end)
@@ -166,13 +176,23 @@ where p.execution in (select x.execution from work_execution x) limit 1;
 
 -- positions_sql/late_trades
 select 1 as found from work_version v
-where v.trade_date <= (select max(p.as_of_date) from (select p.* from position_snapshot p where p.execution in (
-  select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
-    where y.execution in (select w.execution from work_execution w)))) p where p.source_role = 'PB') limit 1;
+where v.trade_date <= (select max(p.as_of_date) from (select f.* from position_snapshot f where f.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))) and f.record_id not in (select n.replaces from book_named n where n.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))))) p where p.source_role = 'PB') limit 1;
 
 -- cash_sql/touch
 insert into work_component
-select distinct 'C|' || coalesce(c.pb_id, '') || '|' || c.account_id || '|' || c.ccy from cash_entry c where c.execution in (select x.execution from work_execution x);
+select distinct 'C|' || coalesce(c.pb_id, '') || '|' || c.account_id || '|' || c.ccy from cash_entry c
+where c.execution in (select x.execution from work_execution x) or c.record_id in (
+  select n.replaces from book_named n where n.execution in (select x.execution from work_execution x));
+
+-- cash_sql/touch_all
+insert into work_component
+select distinct b.component from recon_break b
+where b.component like 'C|%' and b.state <> 'CURED'
+  and not exists (select 1 from work_component c where c.component = b.component);
 
 -- cash_sql/touch_by_trades
 insert into work_component
@@ -182,9 +202,17 @@ where b.component like 'C|%' and b.state <> 'CURED' and b.code = 'C01'
 
 -- cash_sql/left_over
 with kept as (
-select c.*, 'C|' || coalesce(c.pb_id, '') || '|' || c.account_id || '|' || c.ccy as component, s.day from cash_entry c
+select c.*, 'C|' || coalesce(c.pb_id, '') || '|' || c.account_id || '|' || c.ccy as component, s.day from (select f.* from cash_entry f where f.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))) and f.record_id not in (select n.replaces from book_named n where n.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))))) c
   left join (
-    select feed, file, max(value_date) as day from cash_entry where entry_type = 'BALANCE' group by feed, file
+    select feed, file, max(value_date) as day from (select f.* from cash_entry f where f.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))) and f.record_id not in (select n.replaces from book_named n where n.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))))) every where entry_type = 'BALANCE' group by feed, file
   ) s on s.feed = c.feed and s.file = c.file
 where c.source_role in ('INTERNAL', 'PB')
   and 'C|' || coalesce(c.pb_id, '') || '|' || c.account_id || '|' || c.ccy in (select w.component from work_component w where w.component like 'C|%')
@@ -202,9 +230,17 @@ order by k.component, k.entry_type, k.value_date, k.reference, k.record_id;
 
 -- cash_sql/balances
 with kept as (
-select c.*, 'C|' || coalesce(c.pb_id, '') || '|' || c.account_id || '|' || c.ccy as component, s.day from cash_entry c
+select c.*, 'C|' || coalesce(c.pb_id, '') || '|' || c.account_id || '|' || c.ccy as component, s.day from (select f.* from cash_entry f where f.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))) and f.record_id not in (select n.replaces from book_named n where n.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))))) c
   left join (
-    select feed, file, max(value_date) as day from cash_entry where entry_type = 'BALANCE' group by feed, file
+    select feed, file, max(value_date) as day from (select f.* from cash_entry f where f.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))) and f.record_id not in (select n.replaces from book_named n where n.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))))) every where entry_type = 'BALANCE' group by feed, file
   ) s on s.feed = c.feed and s.file = c.file
 where c.source_role in ('INTERNAL', 'PB')
   and 'C|' || coalesce(c.pb_id, '') || '|' || c.account_id || '|' || c.ccy in (select w.component from work_component w where w.component like 'C|%')
@@ -220,7 +256,11 @@ order by k.component, k.value_date desc, k.source_role, k.record_id;
 -- cash_sql/covered
 select coalesce(c.pb_id, '') as pb_id, c.account_id, c.source_role, min(c.value_date) as first_day,
   max(c.value_date) as day
-from cash_entry c where c.entry_type = 'BALANCE' and c.account_id in (
+from (select f.* from cash_entry f where f.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))) and f.record_id not in (select n.replaces from book_named n where n.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))))) c where c.entry_type = 'BALANCE' and c.account_id in (
   select k.account_id from cash_entry k where k.execution in (select x.execution from work_execution x)
   union select b.account_id from recon_break b join work_component w on w.component = b.component
   union select e.account_id from expected_cash e)
@@ -260,7 +300,11 @@ from (
     select a.account_id, min(a.pb_id) as pb_id from account_map a where a.pb_id is not null group by a.account_id
   ) m on m.account_id = x.account_id
   left join (
-    select c.account_id, min(c.pb_id) as pb_id from cash_entry c where c.source_role = 'PB' group by c.account_id
+    select c.account_id, min(c.pb_id) as pb_id from (select f.* from cash_entry f where f.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))) and f.record_id not in (select n.replaces from book_named n where n.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))))) c where c.source_role = 'PB' group by c.account_id
   ) s on s.account_id = x.account_id
 ), told as (
   select distinct c.account_id from cash_entry c where c.execution in (select w.execution from work_execution w)
@@ -289,12 +333,24 @@ from (
     select a.account_id, min(a.pb_id) as pb_id from account_map a where a.pb_id is not null group by a.account_id
   ) m on m.account_id = x.account_id
   left join (
-    select c.account_id, min(c.pb_id) as pb_id from cash_entry c where c.source_role = 'PB' group by c.account_id
+    select c.account_id, min(c.pb_id) as pb_id from (select f.* from cash_entry f where f.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))) and f.record_id not in (select n.replaces from book_named n where n.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))))) c where c.source_role = 'PB' group by c.account_id
   ) s on s.account_id = x.account_id
 ), own as (
-  select c.account_id, c.ccy, c.entry_type, c.entry_uid as uid from cash_entry c where c.source_role = 'INTERNAL'
+  select c.account_id, c.ccy, c.entry_type, c.entry_uid as uid from (select f.* from cash_entry f where f.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))) and f.record_id not in (select n.replaces from book_named n where n.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))))) c where c.source_role = 'INTERNAL'
   union
-  select c.account_id, c.ccy, c.entry_type, c.reference from cash_entry c
+  select c.account_id, c.ccy, c.entry_type, c.reference from (select f.* from cash_entry f where f.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))) and f.record_id not in (select n.replaces from book_named n where n.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))))) c
   where c.source_role = 'INTERNAL' and c.reference is not null
 ), touched as (
   select x.*, row_number() over (
@@ -304,7 +360,11 @@ from (
       and o.entry_type = x.entry_type)
 ), booked as (
   select c.account_id, c.ccy, c.entry_type, c.value_date, c.amount, count(distinct c.entry_uid) as n
-  from cash_entry c where c.source_role = 'INTERNAL' and c.entry_type not in ('BALANCE', 'OPENING_BALANCE')
+  from (select f.* from cash_entry f where f.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))) and f.record_id not in (select n.replaces from book_named n where n.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))))) c where c.source_role = 'INTERNAL' and c.entry_type not in ('BALANCE', 'OPENING_BALANCE')
   group by c.account_id, c.ccy, c.entry_type, c.value_date, c.amount
 )
 select t.component, 'expected|' || t.entry_uid as record_id, 'INTERNAL' as source_role, t.pb_id,
@@ -356,6 +416,19 @@ where t.source_role = 'PB' and (t.settle_status in ('FAILED', 'PARTIAL')
   or exists (select 1 from recon_break r where r.component = 'S|' || coalesce(t.pb_id, '') || '|' || t.trade_uid)
   or (t.ssi_id is not null and b.account_id is not null and k.party is not null and i.record_id is null));
 
+-- settlement_sql/touch_booked
+insert into work_component
+select distinct 'S|' || coalesce(t.pb_id, '') || '|' || t.trade_uid from settlement_status t
+where t.source_role = 'PB' and t.ssi_id is not null and t.trade_uid in (
+    select e.trade_uid from work_version w join trade_event e on e.record_id = w.record_id where e.source_role = 'PB')
+  and 'S|' || coalesce(t.pb_id, '') || '|' || t.trade_uid not in (select c.component from work_component c);
+
+-- settlement_sql/touch_instructed
+insert into work_component
+select distinct 'S|' || coalesce(t.pb_id, '') || '|' || t.trade_uid from settlement_status t
+where t.source_role = 'PB' and t.ssi_id is not null
+  and 'S|' || coalesce(t.pb_id, '') || '|' || t.trade_uid not in (select c.component from work_component c);
+
 -- settlement_sql/touch_by_trades
 insert into work_component
 select distinct b.component from recon_break b
@@ -364,7 +437,9 @@ where b.component like 'S|%' and b.state <> 'CURED'
 
 -- settlement_sql/statuses
 with asked as (
-  select t.*, 'S|' || coalesce(t.pb_id, '') || '|' || t.trade_uid as component from settlement_status t
+  select t.*, 'S|' || coalesce(t.pb_id, '') || '|' || t.trade_uid as component from (select f.* from settlement_status f where f.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w)))) t
   where t.source_role = 'PB'
     and 'S|' || coalesce(t.pb_id, '') || '|' || t.trade_uid in (select w.component from work_component w where w.component like 'S|%')
   qualify row_number() over (
@@ -434,19 +509,27 @@ where v.leg = 'L' and v.is_tip and v.status <> 'CANCEL' and not v.held and (l.ro
 union
 select l.component from work_late l join (select f.* from position_snapshot f where f.execution in (
     select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
-      where y.execution in (select w.execution from work_execution w)))) p on p.as_of_date = l.day
+      where y.execution in (select w.execution from work_execution w))) and f.record_id not in (select n.replaces from book_named n where n.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))))) p on p.as_of_date = l.day
 where l.contents = 'positions' and p.source_role <> l.role and (l.role = 'INTERNAL' or p.pb_id = l.party)
 union
 select l.component from work_late l join (select f.* from cash_entry f where f.execution in (
     select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
-      where y.execution in (select w.execution from work_execution w)))) c on c.value_date = l.day and c.entry_type = 'BALANCE'
+      where y.execution in (select w.execution from work_execution w))) and f.record_id not in (select n.replaces from book_named n where n.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))))) c on c.value_date = l.day and c.entry_type = 'BALANCE'
 where l.contents = 'cash' and c.source_role <> l.role and (l.role = 'INTERNAL' or c.pb_id = l.party)), spoke as (select l.component from work_late l join (select f.* from position_snapshot f where f.execution in (
     select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
-      where y.execution in (select w.execution from work_execution w)))) p on p.feed = l.feed and p.as_of_date >= l.day
+      where y.execution in (select w.execution from work_execution w))) and f.record_id not in (select n.replaces from book_named n where n.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))))) p on p.feed = l.feed and p.as_of_date >= l.day
 union
 select l.component from work_late l join (select f.* from cash_entry f where f.execution in (
     select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
-      where y.execution in (select w.execution from work_execution w)))) c on c.feed = l.feed
+      where y.execution in (select w.execution from work_execution w))) and f.record_id not in (select n.replaces from book_named n where n.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))))) c on c.feed = l.feed
 where (c.entry_type = 'BALANCE' and c.value_date >= l.day)
   or (c.recv_time_utc >= l.since and c.feed not in (select b.feed from cash_entry b where b.entry_type = 'BALANCE'))
 union
