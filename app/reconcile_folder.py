@@ -170,9 +170,9 @@ def refused_object(
 ) -> tuple[Normalised, pa.Table]:
     """A file that is not read for the reason told, as `read_object` gives one it cannot use; `head` is what is kept."""
     found = _Found()
-    file = _File(feed, Path(name), name, head, digest, len(head))
+    file = _File(feed, Path(name), name, head, digest, size)
     _refused(file, FileRefused(name, 0, "unreadable_file", told), found)
-    return merge([_nothing(), *found.parts]), manifest_table([replace(found.manifest[0], size=size)])
+    return merge([_nothing(), *found.parts]), manifest_table(found.manifest)
 
 
 def _more(known: pa.Table | None, rows: pa.Table) -> pa.Table:
@@ -210,10 +210,9 @@ def _read_files(feed: Feed, base: Path, reference: Reference, found: _Found) -> 
             continue
         if _read_one(file, mapping, reference, found):
             seen[file.sha256] = name
-    if feed.contents == REFERENCE:
-        found.notes.append(f"{feed.name}: reference data, {count(len(seen), 'file')} read")
-    elif feed.contents != "trades":
-        found.notes.append(f"{feed.name}: {feed.contents}: {count(len(seen), 'file')} read and kept, not matched yet")
+    if feed.contents != "trades":
+        contents = "reference data" if feed.contents == REFERENCE else feed.contents
+        found.notes.append(f"{feed.name}: {contents}, {count(len(seen), 'file')} read")
 
 
 def _read_table(settings: Settings, feed: Feed, base: Path, reference: Reference, found: _Found) -> None:
@@ -336,9 +335,9 @@ def _set_aside(file: _File, error: FileRefused, found: _Found) -> None:
 
 
 def _leave_unread(feed: Feed, base: Path, found: _Found) -> None:
-    """Files whose contents nothing is matched with yet: listed, not read."""
+    """Files of which no dialect says how their contents are read: listed, not read."""
     paths = _paths(feed, base, found)
-    told = f"{feed.contents}: not matched yet"
+    told = f"{feed.contents} need a dialect of files"
     found.notes.append(f"{feed.name}: {told}, {count(len(paths), 'file')} left unread")
     for path in paths:
         try:

@@ -165,6 +165,9 @@ def test_what_is_no_whole_file_of_this_folder_is_not_read(config: Path) -> None:
         ]  # fmt: skip
         (bad,) = here.rows("SELECT detail, raw FROM quarantine")
         assert "larger than files.max_mb (1)" in bad["detail"] and bad["raw"].startswith(THEIRS.encode())
+        size = (echo / "big.csv").stat().st_size
+        told = here.rows("SELECT m.length, f.size FROM raw_message m JOIN file_manifest f ON f.file_id = m.sha256")
+        assert told == [{"length": size, "size": size}]
         (root / "ours").mkdir()
         (echo / "link.csv").unlink()
         (echo / "pipe.csv").unlink()

@@ -122,7 +122,7 @@ def test_what_cannot_be_read_is_told_and_set_aside_and_the_rest_goes_on(folder: 
     assert report.summary["rows"]["quarantined"] == 5
 
 
-def test_contents_nothing_is_matched_with_yet_are_listed_and_left_unread(folder: Path) -> None:
+def test_contents_without_a_dialect_of_files_are_listed_and_left_unread(folder: Path) -> None:
     (folder / "northgate" / "positions").mkdir()
     (folder / "northgate" / "positions" / "eod.csv").write_text("Account,Symbol,Position\nA,IBM,5\n")
     positions = {
@@ -135,9 +135,9 @@ def test_contents_nothing_is_matched_with_yet_are_listed_and_left_unread(folder:
     write(folder, [OURS, NORTHGATE, HARBOUR, positions, live])
     report = tie(folder)
     assert report.summary["notes"] == [
-        "NG_POS: positions: not matched yet, 1 file left unread", "LIVE: no path_glob, nothing read",
+        "NG_POS: positions need a dialect of files, 1 file left unread", "LIVE: no path_glob, nothing read",
     ]  # fmt: skip
-    assert report.summary["files"][-1]["notes"] == ["positions: not matched yet"]
+    assert report.summary["files"][-1]["notes"] == ["positions need a dialect of files"]
     assert report.summary["as_of"] == before.summary["as_of"], "the terms of what is not read do not count"
 
 
