@@ -7,6 +7,7 @@ for their name by what is stored of them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -80,7 +81,9 @@ def read_again(
     stored = warehouse.query(_TRADES)
     place = {record: number for number, record in enumerate(stored["record_id"].to_pylist())}
     added = 0
-    for pairs in (*_of_messages(warehouse, feeds, reference, originals), _of_rows(warehouse, feeds, reference, stored)):
+    # One piece of the messages after the other: what they say takes far more memory than what is stored of it.
+    pieces = _of_messages(warehouse, feeds, reference, originals)
+    for pairs in chain(pieces, [_of_rows(warehouse, feeds, reference, stored)]):
         told = [(place[record], uid, read) for record, uid, read in pairs]
         added += _add(warehouse, stored, told, execution, at_ns)
     return added
