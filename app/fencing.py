@@ -14,8 +14,8 @@ from warehouse.port import Warehouse
 Json = dict[str, Any]
 Task = Callable[[Json], Json]
 
-# Every write transaction, whoever makes it; and a whole Match, Score or Ticket.
-WRITE, SERIAL = "~write", "~serial"
+# Every write transaction, whoever makes it; a whole Match, Score or Ticket; and the opening of the stores.
+WRITE, SERIAL, OPENING = "~write", "~serial", "~opening"
 
 
 class Fencing:
@@ -54,6 +54,19 @@ class Fencing:
                 return function(task)
 
         return fenced
+
+    @contextmanager
+    def leading(self) -> Iterator[bool]:
+        """Whether this worker does what one does for all; what the thread writes meanwhile needs it to stay so."""
+        token = self._leases.token(SWEEPER)
+        if token is None:
+            yield False
+            return
+        self._held.tokens = {f"lane {SWEEPER}": token}
+        try:
+            yield True
+        finally:
+            self._held.__dict__.clear()
 
     @contextmanager
     def _rights(self) -> Iterator[Mapping[str, int]]:

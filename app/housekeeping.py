@@ -34,6 +34,9 @@ class Housekeeping:
             here.originals.let_go(here.warehouse, here.clock.now_ns() - days * _DAY_NS)
         let_files_go(here.settings, here.warehouse, here.clock.now_ns())
         here.engine.prune(here.clock.now_ns() - here.settings.worker.execution_retention_days * _DAY_NS)
-        here.auditor.follow()
-        here.warehouse.checkpoint()
+        with here.leading() as leads:
+            # The warehouse is everybody's; raw log, files and executions are each worker's own.
+            if leads:
+                here.auditor.follow()
+                here.warehouse.checkpoint()
         return True

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +20,7 @@ from app.build_tickets import TicketSystem
 from app.derived import derived_hash
 from app.evidence import evidence_of
 from app.feed_terms import feed_terms
-from app.fencing import Fencing
+from app.fencing import OPENING, Fencing
 from app.file_feeds import LANE, unread
 from app.paths import DataDir
 from app.playbooks import open_playbooks
@@ -55,6 +55,11 @@ Json = dict[str, Any]
 SERIAL = ("tieout-match", "tieout-score", "tieout-ticket")
 
 
+def alone() -> AbstractContextManager[bool]:
+    """The only worker leads."""
+    return nullcontext(True)
+
+
 @dataclass(frozen=True, slots=True)
 class Installation:
     """The opened stores of one tenant."""
@@ -79,6 +84,8 @@ class Installation:
     telemetry: Telemetry | None = None
     # What the states call, by FunctionName.
     functions: Mapping[str, Callable[[Json], Json]] = field(default_factory=dict)
+    # Whether this is the worker that does what one does for all, asked for as long as it does it.
+    leading: Callable[[], AbstractContextManager[bool]] = alone
 
     @property
     def originals(self) -> Originals:
@@ -218,13 +225,20 @@ def open_installation(settings: Settings, clock: Clock | None = None) -> Iterato
     data = DataDir(settings.data_dir).create()
     rules, playbooks = build.open_rules(settings), open_playbooks(settings)
     stop = threading.Event()
-    opened = warehouse = build.open_warehouse(settings, clock)
+    shared, opening = build_ledger.open_shared(settings, clock), ExitStack()
+    if shared:
+        # Two that make the tables at once would stand in each other's way.
+        opening.enter_context(shared.turns.turn(OPENING))
+    try:
+        opened = warehouse = build.open_warehouse(settings, clock)
+    except BaseException:
+        opening.close()
+        raise
     telemetry: Telemetry | None = None
     engine: ServiceEngine | None = None
     stream: Stream | None = None
     try:
         require_approved(settings, warehouse, rules)
-        shared = build_ledger.open_shared(settings, clock)
         fencing = Fencing(warehouse, shared.turns, shared.leases) if shared else None
         warehouse = fencing.warehouse if fencing else warehouse
         prepare(warehouse)
@@ -251,12 +265,14 @@ def open_installation(settings: Settings, clock: Clock | None = None) -> Iterato
         )
         auditor.uses_rules(rules.hash)
         note_terms(warehouse, rules, feed_terms(settings.feeds), clock.now_ns())
+        opening.close()
         yield Installation(
             settings, clock, warehouse, stream, rules, scorer, policy, tickets, engine,
             ledger_of(shared, engine), definition, reference, auditor, playbooks,
-            shared.leases if shared else None, telemetry, functions,
+            shared.leases if shared else None, telemetry, functions, fencing.leading if fencing else alone,
         )  # fmt: skip
     finally:
+        opening.close()
         if engine is not None:
             engine.close()
         stop.set()

@@ -58,7 +58,10 @@ def health(installation: Installation) -> tuple[Notice, ...]:
 
 
 class Watch:
-    """One thread that tells; a channel that hangs holds up nothing else."""
+    """One thread that tells; a channel that hangs holds up nothing else.
+
+    Of several workers the one that leads tells.
+    """
 
     def __init__(self, installation: Installation, notifier: Notifier) -> None:
         self._here, self._notifier = installation, notifier
@@ -84,7 +87,9 @@ class Watch:
     def _run(self) -> None:
         while not self._stop.wait(self._notifier.settings.every_seconds):
             try:
-                self.once()
+                with self._here.leading() as leads:
+                    if leads:
+                        self.once()
             except (TransientError, PermanentError) as error:
                 logger.warning("notifications could not be looked at: %s", error)
             except Exception:

@@ -34,7 +34,7 @@ def acceptor_config(settings: Settings, clock: Clock) -> AcceptorConfig:
     """
     data = DataDir(settings.data_dir)
     limits = settings.acceptor
-    feeds = [(feed, feed.session) for feed in settings.feeds if feed.session is not None]
+    feeds = settings.own_sessions()
     dictionaries = imported_dictionaries(data.dictionaries)
     tls = limits.tls
     return AcceptorConfig(

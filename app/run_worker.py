@@ -106,10 +106,11 @@ def run_worker_child(settings: Settings, clock: Clock, stop: threading.Event) ->
         host, port = listener.getsockname()[:2]
         write_json(data.ready / "worker.json", {"pid": os.getpid(), "host": host, "port": port})
         nightly = NightlyProof(prover_of(installation), settings.proof, clock)
-        chores = (Housekeeping(installation).run_if_due, _led(worker, nightly.start_if_due))
+        chores = (Housekeeping(installation).run_if_due, _led(installation, nightly.start_if_due))
         sources = (
-            _led(worker, TablePoller(installation).step), SessionWatch(installation).step,
-            _led(worker, files.step), _led(worker, ReferenceWatch(installation).step), DiskWatch(installation).step,
+            _led(installation, TablePoller(installation).step), SessionWatch(installation).step,
+            _led(installation, files.step), _led(installation, ReferenceWatch(installation).step),
+            DiskWatch(installation).step,
         )  # fmt: skip
         tickets.start()
         told = open_notifier(installation, console_url(settings))
@@ -127,9 +128,14 @@ def run_worker_child(settings: Settings, clock: Clock, stop: threading.Event) ->
             told.close()
 
 
-def _led(worker: Worker, look: Callable[[], bool]) -> Callable[[], bool]:
+def _led(installation: Installation, look: Callable[[], bool]) -> Callable[[], bool]:
     """What one of several workers does for all: nothing while another one leads."""
-    return lambda: worker.leads and look()
+
+    def led() -> bool:
+        with installation.leading() as leads:
+            return leads and look()
+
+    return led
 
 
 def _both(ended: Callable[[str, str], None], telemetry: Telemetry | None) -> Callable[[str, str], None]:

@@ -55,7 +55,7 @@ class SessionWatch:
                 return False
             self._running = None
         now = here.clock.monotonic()
-        if now < self._look_at or not any(feed.session for feed in here.settings.feeds):
+        if now < self._look_at or not here.settings.own_sessions():
             return False
         self._look_at = now + LOOK_SECONDS
         events = self.look()
@@ -73,10 +73,8 @@ class SessionWatch:
         absent = {row["feed"]: row["since"] for row in plain_rows(here.warehouse.query(_ABSENT))}
         gaps = plain_rows(here.warehouse.query(_GAPS))
         events: list[Json] = []
-        for feed in here.settings.feeds:
-            if feed.session is None:
-                continue
-            row = rows.get(feed.session.name)
+        for feed, session in here.settings.own_sessions():
+            row = rows.get(session.name)
             events += self._presence(feed, row, absent.get(feed.name), now_ns)
             if row is not None:
                 events += self._gaps(feed, row, [gap for gap in gaps if gap["feed"] == feed.name], now_ns)

@@ -18,7 +18,7 @@ from app.proof_settings import ProofSettings
 from domain.address import Address
 from domain.errors import PermanentError
 from ingest.dialects.dialect import AUTO, dialect_names
-from ingest.feeds import Feed, feeds_by_session
+from ingest.feeds import Feed, SessionIdentity, feeds_by_session
 from ingest.files.csv_map import parse_map
 from ingest.files.file_dialect import file_dialect, file_dialect_names, is_file_dialect
 from ingest.files.read import FileRefused
@@ -47,6 +47,8 @@ class AcceptorSettings(_Section):
     heartbeat_max_seconds: Positive = 300
     max_message_bytes: Positive = 65_536
     disk_watermark_mb: Positive = 256
+    # Feeds whose sessions are this service's; empty: all. Of several services each session belongs to one.
+    feeds: tuple[str, ...] = ()
     tls: AcceptorTls | None = None
 
 
@@ -196,6 +198,9 @@ class Settings(BaseSettings):
         nobody = {name.lower() for name in self.passwords} - {feed.name.lower() for feed in self.feeds if feed.session}
         if nobody:
             raise ValueError(f"passwords: no feed with a session is called {min(nobody)!r}")
+        sessions = {feed.name for feed in self.feeds if feed.session}
+        if strange := set(self.acceptor.feeds) - sessions:
+            raise ValueError(f"acceptor.feeds: no feed with a session is called {min(strange)!r}")
         return self
 
     @classmethod
@@ -213,6 +218,11 @@ class Settings(BaseSettings):
         """The secret of the feed's session, empty where none is set."""
         found = [value for name, value in self.passwords.items() if name.lower() == feed.name.lower()]
         return found[0].get_secret_value() if found else ""
+
+    def own_sessions(self) -> list[tuple[Feed, SessionIdentity]]:
+        """The feeds whose FIX session this service holds, each with its session."""
+        chosen = self.acceptor.feeds
+        return [(feed, feed.session) for feed in self.feeds if feed.session and (not chosen or feed.name in chosen)]
 
     def address(self, port: str) -> Address:
         """The parsed address of `stream`, `engine`, `warehouse`, `model` or `tickets`."""

@@ -55,7 +55,10 @@ class SyncReport:
 
 
 class TicketSync:
-    """One thread that keeps breaks and tickets together; an outage costs a round, never a ticket."""
+    """One thread that keeps breaks and tickets together; an outage costs a round, never a ticket.
+
+    Of several workers the one that leads does it.
+    """
 
     def __init__(self, installation: Installation) -> None:
         self._here = installation
@@ -100,22 +103,27 @@ class TicketSync:
 
     def _run(self) -> None:
         while not self._stop.wait(self._given.sync.every_seconds):
-            now = self._here.clock.monotonic()
-            due = now - self._compared_at >= self._given.sync.reconcile_seconds
             try:
-                report = self.once(compare=due)
-                self._compared_at = now if due else self._compared_at
-                if report.repairs and report.repairs.made:
-                    logger.warning("tickets repaired: %s", report.repairs.as_dict())
-                if report.repairs and report.repairs.withheld:
-                    gone = len(report.repairs.withheld)
-                    logger.error(
-                        "%d tickets cannot be found: may our user still read them? nothing is opened again", gone
-                    )
+                with self._here.leading() as leads:
+                    if leads:
+                        self._round()
+                    else:
+                        self._reached_at = self._here.clock.monotonic()
             except (TransientError, PermanentError) as error:
                 logger.warning("tickets wait: %s", error)
             except Exception:
                 logger.exception("keeping tickets and breaks together failed")
+
+    def _round(self) -> None:
+        now = self._here.clock.monotonic()
+        due = now - self._compared_at >= self._given.sync.reconcile_seconds
+        report = self.once(compare=due)
+        self._compared_at = now if due else self._compared_at
+        if report.repairs and report.repairs.made:
+            logger.warning("tickets repaired: %s", report.repairs.as_dict())
+        if report.repairs and report.repairs.withheld:
+            gone = len(report.repairs.withheld)
+            logger.error("%d tickets cannot be found: may our user still read them? nothing is opened again", gone)
 
     def _deliver(self, report: SyncReport) -> None:
         here = self._here

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from app.fencing import SERIAL, Fencing
+from app.worker import SWEEPER
 from domain.clock import ManualClock, SystemClock
 from domain.errors import TransientError
 from orchestrator.leases import LeaseKeeper
@@ -124,4 +125,31 @@ def test_a_task_that_lost_its_turn_writes_nothing_and_goes_well_when_it_is_tried
         fenced({"kind": "sweep"})
     assert store.query("SELECT n FROM kept").num_rows == 1
     assert fenced({"kind": "sweep"}) == {} and store.query("SELECT n FROM kept").num_rows == 2
+    store.close()
+
+
+def test_one_of_several_leads_and_who_was_replaced_writes_nothing_for_all(tmp_path: Path) -> None:
+    store, clocks = DuckDbWarehouse(), (ManualClock(0), ManualClock(0))
+    made = []
+    for owner, clock in zip(("first", "second"), clocks, strict=True):
+        mine = turns(tmp_path, owner, clock)
+        leases = LeaseKeeper(mine.records, owner, clock, 9.0)
+        made.append((leases, Fencing(store, mine, leases)))
+    (first, asleep), (second, next_one) = made
+    asleep.warehouse.execute("CREATE TABLE kept (n BIGINT)")
+    with asleep.leading() as leads:
+        assert not leads, "nobody does before the leases are looked at"
+    first.lanes([SWEEPER])
+    second.lanes([SWEEPER])
+    with next_one.leading() as leads:
+        assert not leads
+    with asleep.leading() as leads:
+        assert leads and asleep.warehouse.append("kept", ROW) == 1
+        clocks[1].advance(9)
+        second.lanes([SWEEPER])
+        with next_one.leading() as leads_now:
+            assert leads_now and next_one.warehouse.append("kept", ROW) == 1
+        with pytest.raises(TransientError, match="fenced: lane ~sweeper"):
+            asleep.warehouse.append("kept", ROW)
+    assert asleep.warehouse.append("kept", ROW) == 1, "what it does for itself is its right"
     store.close()

@@ -35,6 +35,7 @@ def write(tmp_path: Path):
         ({"console": {"port": 70_000}}, ("console.port", "65535", "70000")),
         ({"acceptor": {"port": "five"}}, ("acceptor.port", "'five'")),
         ({"acceptor": {"disk_watermark_mb": 0}}, ("acceptor.disk_watermark_mb", "greater than 0")),
+        ({"acceptor": {"feeds": ["OMS", "TWIN"]}, "feeds": [FEED]}, ("acceptor.feeds", "'TWIN'")),
         ({"console": {"host": "0.0.0.0"}}, ("console.host", "loopback")),
         ({"stream": "pigeon://coop"}, ("stream", "'pigeon'", "kinesis, segment")),
         ({"warehouse": "oracle://x"}, ("warehouse", "'oracle'", "duckdb")),

@@ -2,7 +2,10 @@
 
 import re
 import ssl
+import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -291,3 +294,26 @@ def test_dead_letters_are_listed_in_the_servers_words_and_sent_again(desk: Desk)
     assert resend(desk.here, ResendRequest(key="b1|1|update")) == 1
     desk.sync.once(compare=False)
     assert dead_letters(desk.here) == []
+
+
+def test_only_the_worker_that_leads_keeps_tickets_together(desk: Desk) -> None:
+    leads, asked = [False], threading.Semaphore(0)
+
+    def leading() -> AbstractContextManager[bool]:
+        asked.release()
+        return nullcontext(leads[0])
+
+    ticketing = desk.here.settings.ticketing
+    often = ticketing.model_copy(update={"sync": ticketing.sync.model_copy(update={"every_seconds": 0.01})})
+    settings = desk.here.settings.model_copy(update={"ticketing": often})
+    desk.book.opened("b1")
+    write(desk.here.warehouse, "e1", desk.here.clock.now_ns(), desk.here.policy)
+    sync = TicketSync(replace(desk.here, settings=settings, leading=leading)).start()
+    for _ in range(3):
+        assert asked.acquire(timeout=20)
+    assert desk.incidents() == []
+    leads[0] = True
+    for _ in range(3):
+        assert asked.acquire(timeout=20)
+    sync.close()
+    assert len(desk.incidents()) == 1
