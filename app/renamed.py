@@ -42,7 +42,8 @@ FROM trade_event e JOIN match_version v ON v.record_id = e.record_id JOIN raw_me
 WHERE {_STRANGE} ORDER BY v.record_id
 """
 _ROWS = f"""
-SELECT v.record_id, v.uid FROM trade_event e JOIN match_version v ON v.record_id = e.record_id
+SELECT v.record_id, v.uid, m.session
+FROM trade_event e JOIN match_version v ON v.record_id = e.record_id JOIN raw_message m ON m.message_id = e.message_id
 WHERE {_STRANGE} ORDER BY v.record_id
 """
 # The record that a message is read as is the first of its versions.
@@ -110,16 +111,18 @@ def _of_messages(
 def _of_rows(
     warehouse: Warehouse, feeds: Sequence[Feed], reference: Reference, stored: pa.Table
 ) -> list[tuple[str, str, Row]]:
-    """Trades of files and tables with whom they name now: record, uid, and that."""
-    parties = {feed.name: feed.party for feed in feeds if feed.session is None}
-    if not parties or not set(stored["feed"].to_pylist()) & parties.keys():
-        return []
-    uids = {row["record_id"]: row["uid"] for row in warehouse.query(_ROWS).to_pylist()}
+    """Trades of files and tables with whom they name now: record, uid, and that.
+
+    A feed may have both, files and a session: what came of a message tells, not its feed.
+    """
+    parties, sessions = {feed.name: feed.party for feed in feeds}, feeds_by_session(feeds)
+    rows = warehouse.query(_ROWS).to_pylist()
+    uids = {row["record_id"]: row["uid"] for row in rows if row["session"] not in sessions}
     names = dict.fromkeys(("record_id", "feed", "qty", *_IDENTITY, *_FOLLOWS, *EVIDENCE))
     return [
         (row["record_id"], uids[row["record_id"]], {**row, **named_now(row, parties[row["feed"]], reference)})
         for row in stored.select([*names]).to_pylist()
-        if row["feed"] in parties
+        if row["record_id"] in uids and row["feed"] in parties
     ]
 
 

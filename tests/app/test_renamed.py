@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import date
 
 import numpy as np
+import pytest
 
 from app.decision_kinds import write_mapping
 from app.reference_cache import ReferenceCache
@@ -29,8 +30,7 @@ SESSIONS: Mapping[str, Feed] = {
     "OMS->TIEOUT": Feed(name="oms", role="INTERNAL", party="MERIDIAN", session=_session("OMS")),
     "ALPHA->TIEOUT": Feed(name="alpha", role="PB", party="ALPHA", session=_session("ALPHA")),
 }
-BOOK = Feed(name="bravo", role="PB", party="BRAVO")
-FEEDS_HERE = (*SESSIONS.values(), BOOK)
+FEEDS_HERE = tuple(SESSIONS.values())
 
 
 def told(sender: str, account: str, isin: str, uid: str, broker: str = "ALPHA") -> bytes:
@@ -78,7 +78,9 @@ def test_a_name_given_later_is_a_version_of_what_is_stored() -> None:
     assert not mapped(desk.warehouse)
 
 
-def test_rows_of_files_and_tables_take_the_name_too() -> None:
+@pytest.mark.parametrize("session", [None, _session("BRAVO")], ids=["files alone", "files beside a session"])
+def test_rows_of_files_and_tables_take_the_name_too(session: SessionIdentity | None) -> None:
+    book = Feed(name="bravo", role="PB", party="BRAVO", session=session, path_glob="*.csv", source="files")
     desk = Desk(load_rules())
     reference = ReferenceCache(desk.warehouse)
     write_mapping(desk.warehouse, {"what": "account", "party": "BRAVO", "alias": "B-1", "account_id": "FUND-1"}, SINCE)
@@ -86,14 +88,15 @@ def test_rows_of_files_and_tables_take_the_name_too() -> None:
     write_mapping(desk.warehouse, {**apple, "id_value": "US0378331005"}, SINCE)
     header = "trade_id,account,isin,symbol,side,quantity,price,currency,trade_date,settle_date\n"
     rows = "K1,B-2,US5949181045,AAPL,BUY,100,187.25,USD,2026-11-24,2026-11-25\n"
-    batch = batch_of_rows((header + rows).encode(), "bravo.csv", BOOK, CsvMap(), reference.current())
+    batch = batch_of_rows((header + rows).encode(), "bravo.csv", book, CsvMap(), reference.current())
     store(desk.warehouse, batch.normalised, "file")
     receive(desk, reference, "OMS->TIEOUT", told("OMS", "FUND-1", "US0378331005", "E1", "BRAVO"))
     match(desk.warehouse, execution="first", as_of=LATE, rules=desk.rules, feeds=FEEDS)
     assert {"I03", "I04"} <= set(desk.breaks())
     write_mapping(desk.warehouse, {"what": "account", "party": "BRAVO", "alias": "B-2", "account_id": "FUND-1"}, SINCE)
     write_mapping(desk.warehouse, {**apple, "id_value": "US5949181045"}, SINCE)
-    names = [read_again(desk.warehouse, FEEDS_HERE, reference.current(), execution=name, at_ns=LATE) for name in "ab"]
+    feeds = (*FEEDS_HERE, book)
+    names = [read_again(desk.warehouse, feeds, reference.current(), execution=name, at_ns=LATE) for name in "ab"]
     assert names == [1, 0]
     match(desk.warehouse, execution="a", as_of=LATE, rules=desk.rules, feeds=FEEDS)
     assert desk.breaks() == []
