@@ -14,7 +14,11 @@ import pytest
 
 from domain.clock import ManualClock, SystemClock
 from domain.errors import PermanentError, TransientError
+from orchestrator.activities_desk import ActivityDesk, Poll
+from orchestrator.activities_task import TAKE
+from orchestrator.commands import RunTask
 from orchestrator.embedded import EmbeddedEngine
+from orchestrator.replies import Replies
 from orchestrator.service.api import create_api
 from orchestrator.service.operations import Operations
 from orchestrator.service.server import running
@@ -237,6 +241,19 @@ def test_what_ended_is_given_to_nobody(desk: Desk) -> None:
     assert json.loads(poll.result(10)[1]) == {"n": 2}
     with pytest.raises(PermanentError, match="ActivityDoesNotExist"):
         engine.poll("other")
+
+
+def test_tasks_of_executions_that_ended_are_not_kept(desk: Desk) -> None:
+    engine = desk.open()
+    waiting = ActivityDesk(engine.activities, Replies())
+    for name in ("one", "two"):
+        waiting.offer(name, RunTask("T@1#0.take", WORK, {}, "T", stage=TAKE))
+    waiting.forget("one")
+    waiting.ask(Poll("work", "a"))
+    waiting.ask(Poll("work", "b"))
+    assert [(name, poll.worker) for name, _, poll in waiting.matches(9)] == [("two", "a")]
+    waiting.offer("three", RunTask("T@1#0.take", WORK, {}, "T", stage=TAKE))
+    assert [(name, poll.worker) for name, _, poll in waiting.matches(9)] == [("three", "b")]
 
 
 def test_what_cannot_be_written_is_not_given(desk: Desk) -> None:
