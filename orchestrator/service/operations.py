@@ -159,6 +159,8 @@ class Operations:
         """Another definition; what runs keeps its own."""
         name = machine_in(body.state_machine_arn)
         self._changing(name)
+        if body.definition is not None and self._machines.get(name).kind == "EXPRESS":
+            _check_express(body.definition)
         changed = self._machines.change(name, body.definition, body.role_arn)
         return {"updateDate": shapes.seconds(changed.updated_at), "revisionId": changed.revision}
 

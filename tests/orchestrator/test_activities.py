@@ -385,3 +385,7 @@ def test_an_express_machine_has_no_activities(sfn: Any) -> None:
     for definition in (machine(T=task()), inside):
         asked = {"name": "m", "definition": json.dumps(definition), "roleArn": ROLE, "type": "EXPRESS"}
         assert refusal(partial(sfn.create_state_machine, **asked)) == "InvalidDefinition"
+    plain = json.dumps(machine(P={"Type": "Pass", "End": True}))
+    made = sfn.create_state_machine(name="m", definition=plain, roleArn=ROLE, type="EXPRESS")["stateMachineArn"]
+    change = {"stateMachineArn": made, "definition": json.dumps(inside)}
+    assert refusal(partial(sfn.update_state_machine, **change)) == "InvalidDefinition"
