@@ -70,7 +70,11 @@ class FilePoller:
     @property
     def idle(self) -> bool:
         """True when every folder was looked at and all that came is reconciled."""
-        return not self._then and all(watched.quiet for watched in self._watched.values())
+        return not self._then and self._quiet
+
+    @property
+    def _quiet(self) -> bool:
+        return all(watched.quiet for watched in self._watched.values())
 
     @property
     def looks(self) -> int:
@@ -105,9 +109,11 @@ class FilePoller:
             moved |= self._end(watched)
             self._look(watched)
         for watched in self._ready():
-            self._start(watched, watched.pending.popleft())
+            # Only what was started leaves the queue: a warehouse or an engine out of reach is asked again.
+            watched.running = self._start(watched.pending[0])
+            watched.pending.popleft()
             moved = True
-        if self._then and self.looks >= self._then[0][0] and all(watched.quiet for watched in self._watched.values()):
+        if self._then and self.looks >= self._then[0][0] and self._quiet:
             self._then.pop(0)[1]()
         return moved
 
@@ -185,12 +191,12 @@ class FilePoller:
         tenant = self._here.settings.tenant
         return f"file-{digest128(tenant, receipt.feed, receipt.called, receipt.sha256)}"
 
-    def _start(self, watched: _Watched, receipt: Receipt) -> None:
+    def _start(self, receipt: Receipt) -> str:
+        """The file's execution, started now where it was not before."""
         here, name = self._here, self._name(receipt)
-        watched.running = name
-        if self._status(receipt) is not None:
-            return
-        begin(
-            here, name, KIND, counts_as(here, receipt.received_ns), lane=receipt.feed, count=1, called=receipt.called,
-            file=receipt.sha256, size=receipt.size, refused=receipt.refused,
-        )  # fmt: skip
+        if self._status(receipt) is None:
+            begin(
+                here, name, KIND, counts_as(here, receipt.received_ns), lane=receipt.feed, count=1,
+                called=receipt.called, file=receipt.sha256, size=receipt.size, refused=receipt.refused,
+            )  # fmt: skip
+        return name

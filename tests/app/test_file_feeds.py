@@ -20,7 +20,7 @@ from app.reconcile import given_by
 from app.reconcile_match import tie_out
 from app.settings import load
 from app.simulate import SimulateOptions, run_simulate
-from domain.errors import PermanentError
+from domain.errors import PermanentError, TransientError
 from ingest.files.archive import FileArchive
 from ingest.retry import Selection
 from matching.rules import load_rules
@@ -273,6 +273,25 @@ def test_a_simulated_day_of_files_ends_as_its_tie_out_does(tmp_path: Path) -> No
     )
     there = tied_out(config)
     assert len(there) > 300 and ended(config) == there
+
+
+def test_a_file_whose_execution_cannot_be_started_waits(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (config.parent / "ours" / "a.csv").write_text(ours(1))
+    with served(config) as here:
+        start, failed = here.here.engine.start, list[str]()
+
+        def out_of_reach(name: str, *given: Any) -> None:
+            if name not in failed:
+                failed.append(name)
+                raise TransientError("the engine is out of reach")
+            start(name, *given)
+
+        monkeypatch.setattr(here.here.engine, "start", out_of_reach)
+        with pytest.raises(TransientError):
+            here.settle()
+        assert here.poller.waiting() == {"OMS": 1, "ECHO": 0} and here.manifest() == []
+        here.settle()
+        assert here.manifest() == [("ours/a.csv", "LOADED", 1)]
 
 
 class Died(BaseException):
