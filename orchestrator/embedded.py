@@ -216,6 +216,8 @@ class EmbeddedEngine(Records):
         while len(work) < most and self._asked:
             verb, name, value = self._asked.popleft()
             work.append((name, partial(self._handle, verb, name, value)))
+        if len(work) >= most:
+            self._rouse()
         return work
 
     def _commit(self, work: _Batch) -> None:
