@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import yaml
 
 from app.as_known_files import known_files, only_known
 from app.reconcile import ReconcileOptions, reconcile
@@ -61,3 +62,31 @@ def test_files_that_came_later_are_not_in_the_manifest() -> None:
     found = known_files(manifest, 20)
     assert found is not None and found["message_id"].to_pylist() == ["early"]
     assert known_files(manifest, None) is manifest and known_files(None, 20) is None
+
+
+def test_reference_files_count_from_when_they_were_received(tmp_path: Path) -> None:
+    """Positions come at 16:30 in New York, the account map of the day at 18:00."""
+    feeds = []
+    for name, role, dialect, contents, at in (
+        ("ours", "INTERNAL", "csv_positions", "positions", "16:30"),
+        ("beta", "PB", "csv_positions", "positions", "16:30"),
+        ("accounts", "INTERNAL", "csv_account_map", "reference", "18:00"),
+    ):  # fmt: skip
+        slot = {"name": "evening", "at": at, "zone": "America/New_York"}
+        feeds.append({"name": name, "role": role, "party": "FUND" if role == "INTERNAL" else "BETA", "dialect": dialect,
+                      "contents": contents, "path_glob": f"{name}.csv", "slots": [slot]})  # fmt: skip
+    header = "As Of Date,Account,ISIN,Long Quantity,Currency\n"
+    (tmp_path / "ours.csv").write_text(header + "2026-11-20,FUND-1,US0378331005,100,USD\n")
+    (tmp_path / "beta.csv").write_text(header + "2026-11-20,B-1,US0378331005,90,USD\n")
+    (tmp_path / "accounts.csv").write_text(
+        "alias,party,account_id,pb_id,valid_from\nB-1,BETA,FUND-1,BETA,2026-11-20\nFUND-1,FUND,FUND-1,BETA,2026-11-20\n"
+    )
+    (tmp_path / "tieout.yaml").write_text(yaml.safe_dump({"feeds": feeds}))
+
+    def accounts(known: str) -> set[tuple[str, str]]:
+        options = ReconcileOptions((), (), config=tmp_path / "tieout.yaml", as_known_at=known)
+        found = reconcile(options)
+        return {(b["code"], b["account_id"]) for b in found.breaks if b["code"] == "P01"}
+
+    assert accounts("2026-11-20T22:30:00Z") == set(), "nobody said whose account B-1 is, nor where ours is held"
+    assert accounts("2026-11-20T23:30:00Z") == {("P01", "FUND-1")}

@@ -2,18 +2,29 @@
 
 import random
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
 from app.as_known import opened
 from app.as_known_verbs import as_known_of
+from app.decision_kinds import write_mapping
+from app.named_books import name_books
+from app.reference_cache import ReferenceCache
 from app.reference_watch import ReferenceWatch
+from app.settings import Settings
 from app.verbs import load_reference
 from domain.clock import SystemClock
+from ingest.normalise import RawBatch, normalise
+from ingest.store import store
+from matching.rules import load_rules
 from tests.app.test_file_feeds import Served, served
+from tests.ingest.fix.conftest import framed
+from tests.matching.desk import T0, Desk
 
 POSITIONS = "As Of Date,Account,ISIN,Long Quantity,Currency\n"
 CASH = "Entry Id,Statement Date,Account,Currency,Entry Type,Amount,Ticker\n"
@@ -110,3 +121,38 @@ def test_a_file_loaded_while_nothing_ran_names_them_at_the_next_start(config: Pa
         [started] = [run for run in here.here.engine.list(None, 20) if run.name.startswith("reference-")]
         assert here.here.engine.wait(started.name, 60).status == "SUCCEEDED"
         assert [row[:1] + row[4:6] for row in state(here)] == [("P01", "FUND-1", "I-2")]
+
+
+def test_positions_of_a_message_are_named_from_its_bytes() -> None:
+    """An account that a person maps, a security of a master that came later; a second asking adds nothing."""
+    identity = {"sender_comp_id": "ALPHA", "target_comp_id": "TIEOUT"}
+    settings = Settings.model_validate(
+        {"feeds": [{"name": "alpha", "role": "PB", "party": "ALPHA", "session": identity}]}
+    )
+    desk = Desk(load_rules())
+    reference, since = ReferenceCache(desk.warehouse), date(2020, 1, 1)
+    account = {"what": "account", "party": "ALPHA", "account_id": "FUND-1"}
+    write_mapping(desk.warehouse, {**account, "alias": "B-1"}, since)
+    report = framed(
+        f"35=AP|49=ALPHA|56=TIEOUT|34=2|52=20261124-21:30:01|721=R1|710=1|728=0|715=20261124|453=0|1=B-2|581=1|55=AAPL"
+        f"|48={APPLE}|22=4|15=USD|730=187.25|731=1|734=187.25|702=2|703=FIN|704=100|703=SOD|704=90|"
+    )
+    batch = RawBatch([report], ["ALPHA->TIEOUT:1"], [1], "lane", ["ALPHA->TIEOUT"], np.array([T0]), [settings.feeds[0]])
+    store(desk.warehouse, normalise(batch, reference.current()), "one")
+
+    def named(execution: str) -> int:
+        return name_books(settings, desk.warehouse, reference.current(), execution=execution, at_ns=T0 + 1)
+
+    assert named("nothing is known yet") == 0
+    write_mapping(desk.warehouse, {**account, "alias": "B-2"}, since)
+    apple = {"what": "instrument", "id_source": "4", "id_value": APPLE, "instrument_id": "I-1"}
+    write_mapping(desk.warehouse, apple, since)
+    assert (named("two"), named("three")) == (2, 0)
+    rows = desk.table(
+        "select p.account_id, p.instrument_id, p.snapshot_type, p.long_qty, p.flags from position_snapshot p"
+        " join book_named n on n.record_id = p.record_id order by p.snapshot_type"
+    )
+    assert [(*row.values(),) for row in rows] == [
+        ("FUND-1", "I-1", "EOD", 100, None),
+        ("FUND-1", "I-1", "SOD", 90, None),
+    ]
