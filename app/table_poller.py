@@ -57,9 +57,8 @@ class TablePoller:
         # Rows that share the newest watermark may still come: the number in the window tells.
         if not found.rows or self._seen.get(feed.name) == (found.until, found.rows):
             return False
-        self._seen[feed.name] = (found.until, found.rows)
         as_of = counts_as(here, here.clock.now_ns())
         name = f"table-{digest128(here.settings.tenant, feed.name, after or '', found.until or '', str(as_of))}"
         begin(here, name, KIND, as_of, lane=feed.name, after=after, until=found.until, count=found.rows)
-        self._running[feed.name] = name
+        self._running[feed.name], self._seen[feed.name] = name, (found.until, found.rows)
         return True

@@ -1,5 +1,6 @@
 """Records that live in a warehouse table: read by a map, by watermark, once; on DuckDB and on Snowflake."""
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
@@ -9,13 +10,14 @@ from zlib import crc32
 
 import pyarrow as pa
 import pytest
+import yaml
 
 from app.installation import open_installation
 from app.reconcile import ReconcileOptions, reconcile
 from app.settings import Settings, SettingsError, load
 from app.table_feeds import last_read, pull
 from app.table_poller import TablePoller
-from domain.errors import PermanentError
+from domain.errors import PermanentError, TransientError
 from ingest.dialects.dialect import load_dialects
 from ingest.feeds import Feed
 from ingest.normalise_reference import Reference, load_reference
@@ -230,6 +232,33 @@ def test_the_service_takes_new_rows_as_they_come(tmp_path: Path) -> None:
     # Ours came first: its counterpart is expected, and cleared by the row that came within grace.
     assert first == again == [{"code": "T01", "state": "EXPECTED", "left_value": "102 @ 10.5"}]
     assert late == []
+
+
+def test_a_table_whose_execution_cannot_be_started_is_read_at_the_next_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(DuckDbWarehouse(tmp_path / "prime.duckdb")) as prime:
+        prime.execute(ddl("our_trades"))
+        prime.append("our_trades", bookings(1, CLIENT_REF=None))
+    (tmp_path / "map.yaml").write_text(MAP)
+    table = {"name": "our_trades", "warehouse": f"duckdb://{tmp_path / 'prime.duckdb'}", "poll_seconds": 1}
+    feed = {"name": "oms", "role": "INTERNAL", "party": "MERID", "source": "table", "table": table, "map": "map.yaml"}
+    (tmp_path / "tieout.yaml").write_text(yaml.safe_dump({"feeds": [feed]}))
+    with open_installation(load(tmp_path / "tieout.yaml")) as here:
+        poller = TablePoller(here)
+        with monkeypatch.context() as patched:
+
+            def out_of_reach(*_: Any) -> None:
+                raise TransientError("the engine is out of reach")
+
+            patched.setattr(here.engine, "start", out_of_reach)
+            assert not poller.step() and here.engine.list() == []
+        deadline = time.monotonic() + 60
+        while not poller.step():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        (run,) = here.engine.list()
+        assert here.engine.wait(run.name, 60).status == "SUCCEEDED"
 
 
 @pytest.mark.heavy
