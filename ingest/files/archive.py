@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from domain.errors import PermanentError
 from ingest.streams.durable import sync_directory
+from warehouse.durable import replace_with
 
 # Of a file that is too large the beginning is kept, as evidence of what it was.
 HEAD_BYTES = 65_536
@@ -80,10 +81,8 @@ class FileArchive:
                 digest.update(piece)
                 packed.write(piece if limit is None else piece[: max(limit - size, 0)])
                 size += len(piece)
-        _sync(temporary)
         name = digest.hexdigest()
-        temporary.replace(self._path(feed, name))
-        sync_directory(folder)
+        replace_with(self._path(feed, name), temporary)
         return name, size
 
     def note(self, receipt: Receipt) -> None:
@@ -170,11 +169,6 @@ class FileArchive:
 
     def _path(self, feed: str, name: str) -> Path:
         return self._folder(feed) / f"{name}.zst"
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def _cut_torn(path: Path) -> None:

@@ -70,19 +70,13 @@ class Inbox:
                 if not self._settled(path, mark) or len(taken) == _TAKEN_AT_ONCE:
                     waiting += 1
                     continue
-                receipt = self._take(path, name, mark)
+                waiting += not self._take(path, name, mark, taken)
             except _Refused as refused:
                 problems[name] = str(refused)
-                continue
             except FileNotFoundError:
                 continue  # gone between the listing and now
             except OSError as error:
                 problems[name] = f"{name}: {_reason(error)}"
-                continue
-            if receipt is None:
-                waiting += 1
-            elif receipt.name:
-                taken.append(receipt)
         for path in self._still.keys() - seen:
             del self._still[path]
         return Look(tuple(taken), waiting, problems)
@@ -142,26 +136,27 @@ class Inbox:
             return self.rules.settled_seconds <= 0
         return now - before[1] >= self.rules.settled_seconds
 
-    def _take(self, path: Path, name: str, mark: Mark) -> Receipt | None:
-        """The receipt; one without a name for content that is known already, None for a file that changed meanwhile."""
+    def _take(self, path: Path, name: str, mark: Mark, taken: list[Receipt]) -> bool:
+        """Keep the file, and add its receipt where its content is new; False for one that changed meanwhile."""
         limit = self.rules.max_mb * _MEBIBYTE
         refused = f"larger than files.max_mb ({self.rules.max_mb}), its beginning is kept" if mark.size > limit else ""
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(handle, "rb", buffering=0) as file:
             if _mark_of(os.fstat(handle)) != mark:
-                return None
+                return False
             digest, size = self.archive.take(self.feed.name, file, HEAD_BYTES if refused else None)
             if _mark_of(os.fstat(handle)) != mark or size != mark.size:
-                return None
+                return False
         known = self._read_receipts()
         if digest in self._content.get(name, ()):
             known[name] = mark  # touched, or sent again as it was
-            return Receipt(self.feed.name, "", "", digest, size, 0, mark)
+            return True
         called = f"{name}@{digest[:12]}" if name in known else name
         receipt = Receipt(self.feed.name, name, called, digest, size, self.clock.now_ns(), mark, refused)
         self.archive.note(receipt)
         self._remember(known, receipt)
-        return receipt
+        taken.append(receipt)
+        return True
 
 
 class _Refused(Exception):
