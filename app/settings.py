@@ -78,6 +78,8 @@ class WorkerSettings(_Section):
     poll_ms: Positive = 20
     execution_retention_days: Positive = 30
     executions_max: Positive = 64
+    # A backlog holds the end of graces back this long at most: what is missed may lie in it unread.
+    grace_hold_seconds: Positive = 300
     lease_seconds: Positive = 10
     # More messages of one batch that nobody can read are our fault, not theirs: the batch is parked instead.
     poison_max_messages: Positive = 100

@@ -25,6 +25,8 @@ _LOOK_SECONDS = 0.25
 _RETRY_SECONDS = 1.0
 # What fell due is looked at again this long after a sweep failed: what failed once would fail at once again.
 _SWEEP_RETRY_SECONDS = 30.0
+# A lane this little behind is not behind: its newest messages are being worked off right now.
+_AT_ONCE_NS = 1_000_000_000
 # Where several workers share the lanes, one of them sweeps: whoever holds this lease.
 SWEEPER = "~sweeper"
 
@@ -39,6 +41,9 @@ class _Lane:
     ready: float | None = None
     behind: int = 0
     late_seconds: float | None = None
+    # All that was received up to then (UTC ns) is matched; and will be, once what runs has ended.
+    reached: int = 0
+    reaching: int = 0
 
 
 @dataclass(slots=True)
@@ -46,9 +51,11 @@ class Worker:
     """Drives every lane of the stream; one execution of a lane at a time, so that its order is kept.
 
     A range is planned and committed in the ledger before its execution starts and is never cut again; `as_of` is the
-    greatest receive time of the range, and never goes back. `due` gives the first and the last time (UTC ns) at which
-    the grace of something expected ends. With `leases` it drives the lanes it holds a lease of and leaves the others
-    to other workers; a lane whose token was refused is dropped, and its new owner goes on where the ledger stands.
+    greatest receive time of the range, and never goes back. Where another lane is behind, `as_of` stays at what that
+    one reached, `grace_hold_seconds` at most: no grace ends while what is waited for lies in the log unread. `due`
+    gives the first and the last time (UTC ns) at which the grace of something expected ends. With `leases` it drives
+    the lanes it holds a lease of and leaves the others to other workers; a lane whose token was refused is dropped, and
+    its new owner goes on where the ledger stands.
     Nothing is read ahead: what no execution takes yet stays in the stream. Lanes that are ready while others run wait a
     moment for them, so that all start together and one Match run takes the facts of all: it costs much the same.
     """
@@ -175,7 +182,7 @@ class Worker:
             return False
         self.ledger.done(name, lane.token, lane.running)
         self._book(lane.running, status)
-        lane.running = None
+        lane.running, lane.reached = None, max(lane.reached, lane.reaching)
         return True
 
     def _advance(self, name: str, *, together: bool) -> bool:
@@ -190,11 +197,14 @@ class Worker:
             return False
         if sum(other.running is not None for other in self._lanes.values()) >= self.limits.executions_max:
             return False
+        looked = self.clock.now_ns()
         batch = self.stream.read(name, lane.position, self.limits.batch_max_messages)
         lane.behind, lane.late_seconds = batch.behind_messages + batch.count, batch.behind_seconds
         if batch.ended and not batch.envelopes and self.leases is not None:
             self.leases.end(name)
         if not batch.envelopes:
+            if not batch.behind_messages:
+                lane.reached = max(lane.reached, looked - int((batch.behind_seconds or 0) * 1_000_000_000))
             return False
         if together and lane.ready is None:
             lane.ready = now
@@ -217,7 +227,8 @@ class Worker:
 
     def _plan(self, name: str, lane: _Lane, batch: Batch) -> None:
         marks = self._accept(lane, batch)
-        self._as_of = max(self._as_of, *(envelope.recv_ts for envelope in batch.envelopes))
+        lane.reaching = max(envelope.recv_ts for envelope in batch.envelopes)
+        self._as_of = max(self._as_of, self._held(lane.reaching, name))
         execution = execution_name(self.tenant, name, lane.position or "", batch.next)
         task = self._input(execution, "batch", name, lane.position, batch.next, batch.count, lane.marks)
         plan = Plan(
@@ -269,14 +280,22 @@ class Worker:
                 self._not_before = self.clock.monotonic() + _SWEEP_RETRY_SECONDS
         first, last = self._falls_due()
         now = self.clock.now_ns()
+        as_of = self._held(now)
         if self._final and self._is_quiet(self._names):
             self._final = False
             self._start_sweep(max(now, last or 0))
             return True
-        if first is None or first > now or self.clock.monotonic() < self._not_before:
+        if first is None or first > as_of or self.clock.monotonic() < self._not_before:
             return False
-        self._start_sweep(now)
+        self._start_sweep(as_of)
         return True
+
+    def _held(self, at: int, but: str | None = None) -> int:
+        """`at` (UTC ns), or what the lane furthest behind reached: what it has not matched may be what is missed."""
+        lanes = [self._lanes.get(name) for name in self._names if name != but]
+        reached = [0 if lane is None else lane.reached for lane in lanes]
+        held = min((one for one in reached if one < at - _AT_ONCE_NS), default=at)
+        return min(at, max(held, self.clock.now_ns() - self.limits.grace_hold_seconds * 1_000_000_000))
 
     def _falls_due(self) -> tuple[int | None, int | None]:
         """`due`, asked again once something ended, or once in a while: an idle service must not keep asking."""

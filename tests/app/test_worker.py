@@ -226,6 +226,28 @@ def test_a_sweep_starts_when_something_is_due_and_not_before(plant: Callable[...
     assert sweep["execution"] == f"sweep-{sweep['as_of']}" and passed < sweep["as_of"] < far
 
 
+@pytest.mark.parametrize(("hold", "held"), [(300, True), (5, False)])
+def test_no_grace_ends_while_what_is_waited_for_may_lie_unread(
+    plant: Callable[..., Plant], hold: int, held: bool
+) -> None:
+    """A is done while B still has what came a minute ago: time stands at what B reached, for a while at most."""
+    here = plant(batch_max_messages=1, grace_hold_seconds=hold)
+    second, now = 10**9, here.worker.clock.now_ns()
+    for number, ago in enumerate((60, 40, 20)):
+        here.append("B", b"b%d" % number, recv_ts=now - ago * second)
+    here.append("A", b"a", recv_ts=now)
+    here.due = (now - 10 * second, now - 10 * second)
+    for _ in range(2_000):
+        here.worker.step()
+        if not all(task["lane"] for task in here.calls):
+            break
+        time.sleep(0.002)
+    lanes = [task["lane"] for task in here.calls]
+    assert (lanes[: lanes.index("")].count("B") == 3) is held
+    as_of = {task["lane"]: task["as_of"] for task in here.calls}
+    assert (as_of["A"] < now - 60 * second) is held and as_of[""] >= now - 10 * second
+
+
 def test_the_final_sweep_waits_for_every_lane_and_is_as_of_the_last_due_time(plant: Callable[..., Plant]) -> None:
     here = plant(batch_max_messages=1)
     far = here.worker.clock.now_ns() + 3_600 * 10**9

@@ -5,11 +5,16 @@ from datetime import date
 
 import pytest
 
+from app.named_books import grown, name_books, seen
+from app.reference_cache import ReferenceCache
+from app.settings import Settings
 from domain.schema import TABLES
 from matching.rules import RuleSet
 from matching.tables import OWN_TABLES, prepare
 from tests.matching.books import ACCOUNT, cash, found, position, reference, run, statement, status
 from tests.matching.desk import DAY, LATE, Desk, ours, theirs
+from tests.matching.test_late import FEEDS as SLOTS
+from tests.matching.test_late import MORNING, late, traded
 from warehouse.port import Warehouse
 
 
@@ -54,3 +59,25 @@ def test_the_books_end_alike_on_both_warehouses(desk: Desk, rules: RuleSet, snow
     assert the_day(other)[0] == codes
     sql = "select code, anchor, exposure, explains, headline from recon_break where state = 'OPEN' order by 1, 2"
     assert other.table(sql) == desk.table(sql) and len(told) == len(codes)
+
+
+@pytest.mark.heavy
+def test_late_books_and_names_that_come_later_end_alike_on_snowflake(rules: RuleSet, snowflake: Warehouse) -> None:
+    other = Desk(rules)
+    other.warehouse.close()
+    other.warehouse = snowflake  # type: ignore[assignment]
+    other.match(traded(), feeds=SLOTS)
+    run(
+        other,
+        [position(False, "100", "ISIN:X", flags="I03_ID_UNKNOWN"), cash(False, "BALANCE", "7")],
+        "b1",
+        feeds=SLOTS,
+    )
+    other.match(as_of=MORNING, feeds=SLOTS)
+    assert late(other) == ["alpha_settlement", "oms_position"]
+    reference = ReferenceCache(snowflake).current()
+    assert name_books(Settings(), snowflake, reference, execution="names", at_ns=MORNING) == 0
+    counts = grown(snowflake)
+    assert counts is not None
+    seen(snowflake, counts)
+    assert grown(snowflake) is None
