@@ -1,7 +1,6 @@
 """Files of feeds that the service took in: read from the archive, stored once as facts, each with a manifest row."""
 
 import logging
-from collections.abc import Mapping
 from dataclasses import replace
 
 import pyarrow as pa
@@ -14,7 +13,7 @@ from app.settings import Settings
 from domain.errors import TransientError
 from domain.schema import TABLES, arrow_schema
 from ingest.feeds import Feed
-from ingest.files.archive import FileArchive
+from ingest.files.archive import FileArchive, Receipt
 from ingest.files.manifest import LOADED, REPEATED, FileEntry, manifest_table
 from ingest.normalise import QUARANTINE_SCHEMA, Normalised
 from ingest.normalise_reference import Reference
@@ -29,6 +28,7 @@ KIND = "file"
 # The lane of rows that came in files; no stream has one of such a name.
 LANE = "file:"
 _DAY_NS = 86_400 * 1_000_000_000
+_READ = "SELECT name, file_id FROM file_manifest WHERE feed = :feed"
 _KNOWN = "SELECT name, status FROM file_manifest WHERE feed = :feed AND file_id = :file ORDER BY name"
 
 
@@ -37,16 +37,10 @@ def archive_of(settings: Settings) -> FileArchive:
     return FileArchive(DataDir(settings.data_dir).files)
 
 
-def unread(settings: Settings, warehouse: Warehouse) -> Mapping[str, int]:
-    """Files received that no execution has read, by feed."""
-    archive = archive_of(settings)
-    rows = warehouse.query("SELECT feed, name, file_id FROM file_manifest").to_pylist() if archive.feeds() else []
-    read = {(row["feed"], row["name"], row["file_id"]) for row in rows}
-    left = {
-        feed: sum((feed, one.called, one.sha256) not in read for one in archive.receipts(feed))
-        for feed in archive.feeds()
-    }
-    return {feed: n for feed, n in left.items() if n}
+def unread(archive: FileArchive, warehouse: Warehouse, feed: str) -> list[Receipt]:
+    """Files of the feed that were received and that no execution has read, oldest first."""
+    read = {(row["name"], row["file_id"]) for row in warehouse.query(_READ, {"feed": feed}).to_pylist()}
+    return [one for one in archive.receipts(feed) if (one.called, one.sha256) not in read]
 
 
 def let_files_go(settings: Settings, warehouse: Warehouse, now_ns: int) -> int:
@@ -58,7 +52,7 @@ def let_files_go(settings: Settings, warehouse: Warehouse, now_ns: int) -> int:
     for feed in archive.feeds() if settings.archive.keep_days else []:
         days = settings.archive.days(feed)
         if days is not None:
-            read = warehouse.query("SELECT file_id FROM file_manifest WHERE feed = :feed", {"feed": feed})
+            read = warehouse.query(_READ, {"feed": feed})
             gone += archive.let_go(feed, now_ns - days * _DAY_NS, set(read["file_id"].to_pylist()))
     return gone
 

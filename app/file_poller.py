@@ -9,7 +9,7 @@ from pathlib import Path
 
 from app.alerts import settle
 from app.beside import begin, counts_as
-from app.file_feeds import KIND, archive_of
+from app.file_feeds import KIND, archive_of, unread
 from app.file_settings import reads_files
 from app.installation import Installation
 from domain.errors import PermanentError, TransientError
@@ -22,7 +22,6 @@ logger = logging.getLogger(__name__)
 
 ALERT_KIND = "files"
 REFERENCE = "reference"
-_READ = "SELECT name, file_id FROM file_manifest WHERE feed = :feed"
 
 
 @dataclass(slots=True)
@@ -125,9 +124,7 @@ class FilePoller:
     def _recover(self) -> None:
         """Receipts whose file no execution has read: of a process that ended in between."""
         for name, watched in self._watched.items():
-            rows = self._here.warehouse.query(_READ, {"feed": name}).to_pylist()
-            read = {(row["name"], row["file_id"]) for row in rows}
-            left = [one for one in self._archive.receipts(name) if (one.called, one.sha256) not in read]
+            left = unread(self._archive, self._here.warehouse, name)
             # Of those the engine has, one may still run, and the others are parked until somebody redrives them.
             watched.pending.extend(one for one in left if self._status(one) not in FINISHED)
         self._recovered = True

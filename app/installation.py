@@ -21,7 +21,7 @@ from app.derived import derived_hash
 from app.evidence import evidence_of
 from app.feed_terms import feed_terms
 from app.fencing import OPENING, Fencing
-from app.file_feeds import LANE, unread
+from app.file_feeds import LANE, archive_of, unread
 from app.paths import DataDir
 from app.playbooks import open_playbooks
 from app.reference import learnt_at, load_calendars, load_files
@@ -102,7 +102,8 @@ class Installation:
         problems = []
         if received != accounted:
             problems.append(f"{received - accounted} messages of the raw log have no outcome yet{self._parked()}")
-        if left := sum(unread(self.settings, self.warehouse).values()):
+        files = archive_of(self.settings)
+        if left := sum(len(unread(files, self.warehouse, feed)) for feed in files.feeds()):
             problems.append(f"{left} file{' was' if left == 1 else 's were'} received and not read yet{self._parked()}")
         if not placed.holds:
             problems.append(f"{len(placed.offenders)} live facts misplaced, {len(placed.unmatched)} not matched yet")
