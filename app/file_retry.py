@@ -108,16 +108,12 @@ def _found(row: Row, became: Mapping[str, str], refused: Mapping[str, Row]) -> R
 
 
 def _only(batch: Normalised, rows: Sequence[Row]) -> Normalised:
-    """The held messages alone, those whose bytes are the same."""
+    """The held messages alone, those whose bytes are the same; only what came of these is stored."""
     held = pa.table({"id": [row["message_id"] for row in rows], "raw": [row["raw"] for row in rows]})
     at = pc.index_in(batch.messages["message_id"], held["id"])
     raws = held["raw"].take(pc.fill_null(at, 0)).cast(batch.messages["raw"].type)
     same = pc.and_(pc.is_valid(at), pc.equal(batch.messages["raw"], raws))
-    messages = batch.messages.filter(same)
-    ids = messages["message_id"].combine_chunks()
-    trades = batch.trades.filter(pc.is_in(batch.trades["message_id"], ids))
-    facts = {name: table.filter(pc.is_in(table["message_id"], ids)) for name, table in batch.facts.items()}
-    return Normalised(trades, batch.fees, batch.identifiers, messages, batch.quarantine, facts)
+    return replace(batch, messages=batch.messages.filter(same))
 
 
 def _told(row: Row, became: Row, stamp: Row) -> Row:

@@ -1,9 +1,9 @@
 """Starts the state machine for what loading reference files changed: rows set aside or let go, strangers named."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from app import named_books
+from app.beside import begin, counts_as
 from app.installation import Installation
 from app.reference_held import KIND, PREFIX
 from domain.errors import PermanentError
@@ -44,10 +44,5 @@ class ReferenceWatch:
             here.engine.describe(name)
             return False  # started before and taken up again by the engine, or parked until somebody redrives it
         except PermanentError:
-            last = here.warehouse.query(_NEWEST)["last"].cast("int64")[0].as_py()
-            task: dict[str, Any] = {
-                "execution": name, "tenant": here.settings.tenant, "kind": KIND, "lane": "", "after": None,
-                "until": None, "count": 0, "as_of": max(here.clock.now_ns(), last or 0), "marks": {},
-            }  # fmt: skip
-            here.engine.start(name, task)
+            begin(here, name, KIND, counts_as(here, here.clock.now_ns()))
             return True
