@@ -94,9 +94,13 @@ def take_file(
     except Exception as error:
         # One file that the warehouse refuses must not keep the feed; where it is the warehouse, this fails as well.
         logger.exception("a file cannot be stored", extra={"feed": feed.name, "run": execution})
-        told = f"cannot be stored: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
-        batch, entry = refused_object(feed, called, data, size, digest, told)
+        batch, entry = refused_object(feed, called, data, size, digest, not_stored(error))
         return _stored(warehouse, feed, batch, entry, as_of, execution)
+
+
+def not_stored(error: Exception) -> str:
+    """Why the warehouse does not take a file's rows, in one line."""
+    return f"cannot be stored: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
 
 
 def read_archived(

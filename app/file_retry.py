@@ -1,5 +1,6 @@
 """Quarantined rows of files read again: the whole file from the archive, by the dialects and reference data of now."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -8,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from app.file_feeds import LANE, archive_of, came_at, of_feed, read_archived
+from app.file_feeds import LANE, archive_of, came_at, not_stored, of_feed, read_archived
 from app.settings import Settings
-from domain.errors import PermanentError
+from domain.errors import PermanentError, TransientError
 from domain.facts import QUARANTINE_RETRY
 from domain.schema import arrow_schema
 from ingest.feeds import Feed
@@ -22,6 +23,8 @@ from ingest.reference_rows import KNOWN_AT, learnt
 from ingest.retry import Selection, nanoseconds, still_held
 from ingest.store import prepare, store, store_again
 from warehouse.port import Warehouse
+
+logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 _MINE = "SELECT quarantine_id FROM quarantine_retry WHERE execution = :execution"
@@ -54,8 +57,17 @@ def retry_files(
     for session, rows in groupby(held, key=lambda row: str(row["session"])):
         chosen = [row for row in rows if row["quarantine_id"] not in done]
         feed = feeds.get(chosen[0]["feed"]) if chosen else None
-        if feed is not None:
+        if feed is None:
+            continue
+        try:
             _again(settings, warehouse, reference, feed, session.removeprefix(f"{feed.name}/"), chosen, stamp)
+        except (TransientError, MemoryError):
+            raise
+        except Exception as error:
+            # One file that the warehouse refuses keeps no other; where it is the warehouse, this fails as well.
+            logger.exception("a file cannot be stored", extra={"feed": feed.name, "run": execution})
+            why = {"detail": not_stored(error)}
+            _record(warehouse, [_told(row, {"reason": row["reason"], **why}, stamp) for row in chosen])
 
 
 def _again(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import yaml
 
@@ -22,7 +23,9 @@ from app.settings import load
 from app.simulate import SimulateOptions, run_simulate
 from domain.errors import PermanentError, TransientError
 from ingest.files.archive import FileArchive
+from ingest.normalise import Normalised
 from ingest.retry import Selection
+from ingest.store import store_again
 from matching.rules import load_rules
 from warehouse.duckdb import DuckDbWarehouse
 from warehouse.migrations import migrate
@@ -216,6 +219,27 @@ def test_rows_are_read_again_from_the_archive_once_they_can_be_read(config: Path
         assert uids == ["P1", "P2", "P3"]
         with pytest.raises(PermanentError, match="nothing in quarantine fits"):
             retry(here.here, Selection())
+
+
+def test_a_file_the_warehouse_refuses_keeps_no_other_from_being_read_again(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served(config) as here:
+        for name, numbers in (("a.csv", (1,)), ("b.csv", (2, 3))):
+            (config.parent / "echo" / name).write_text(theirs(*numbers, side="K"))
+        here.settle()
+        config.with_name("echo.map.yaml").write_text(MAP.replace("B: BUY", "K: BUY, B: BUY"))
+
+        def refusing(warehouse: Any, batch: Normalised, execution: str) -> pa.Table:
+            if "ECHO/echo/a.csv:1" in batch.messages["message_id"].to_pylist():
+                raise PermanentError("append to trade_event: value out of range")
+            return store_again(warehouse, batch, execution)
+
+        monkeypatch.setattr("app.file_retry.store_again", refusing)
+        told = retry(here.here, Selection())
+        assert (told["healed"], told["facts"], told["refused"]) == (2, 2, 1)
+        (held,) = here.rows("SELECT detail FROM quarantine_retry WHERE NOT healed")
+        assert held["detail"] == "cannot be stored: append to trade_event: value out of range"
 
 
 def ended(config: Path) -> list[dict[str, Any]]:
