@@ -38,7 +38,8 @@ CHAIN_ORDER_KEYS = _order_keys("work_version")
 ANY_NEW_SHARE = "{0} v where v.leg = 'L' and v.level = 'ALLOCATION'"
 
 GONE_ALL = (
-    "insert into work_gone select d.uid, d.pair_key, d.left_id, d.right_id, d.component, d.block from match_duo d"
+    "insert into work_gone select d.uid, d.pair_key, d.left_id, d.right_id, d.left_at, d.right_at, d.component,"
+    " d.block from match_duo d"
 )
 GONE = f"{GONE_ALL} where d.pair_key in (select k.pair_key from work_key k)"
 FORGET = "delete from match_duo where left_id in (select g.left_id from work_gone g)"
@@ -65,20 +66,20 @@ def found_by(*, shares: bool, decided: bool) -> str:
 insert into work_duo
 with l as (
   select v.record_id, v.feed, v.root_uid, v.pair_key, v.block, v.pb, v.account, v.direction, v.qty,{orders}
-    v.alone, v.level, v.terms, count(*) over (partition by v.root_uid, left(v.block, 10)) as n
+    v.alone, v.level, v.terms, v.recv_at, count(*) over (partition by v.root_uid, left(v.block, 10)) as n
   from match_version v
   where v.leg = 'L' and v.is_tip and not v.held and v.status <> 'CANCEL'
     and v.pair_key in (select k.pair_key from work_key k)
 ), r as (
   select v.record_id, v.feed, v.uid, v.cross_uid, v.block, v.pb, v.account, v.direction, v.qty, v.alone, v.level,
-    v.terms,
-    count(*) over (partition by v.cross_uid, left(v.block, 10)) as n
+    v.terms, v.recv_at, count(*) over (partition by v.cross_uid, left(v.block, 10)) as n
   from match_version v
   where v.leg = 'R' and v.is_tip and not v.held and v.status <> 'CANCEL'
     and v.pair_key in (select k.pair_key from work_key k)
 ){share}
-select l.root_uid, l.pair_key, l.record_id, r.record_id, 'D|' || {_ROOT.format("l", "root_uid")}, l.block, r.pb,
-  r.level, {_ROOT.format("r", "uid")}, coalesce(l.terms = r.terms, false)
+select l.root_uid, l.pair_key, l.record_id, r.record_id, l.recv_at, r.recv_at,
+  'D|' || {_ROOT.format("l", "root_uid")}, l.block, r.pb, r.level,
+  {_ROOT.format("r", "uid")}, coalesce(l.terms = r.terms, false)
 from l join r on r.cross_uid = l.root_uid and r.block = l.block and (r.pb = l.pb or l.pb is null)
 where l.n = 1 and r.n = 1 and l.alone and r.alone and l.level = 'FILL'
   and (l.account = r.account or l.direction = r.direction or l.qty = r.qty){asked}
@@ -86,8 +87,8 @@ where l.n = 1 and r.n = 1 and l.alone and r.alone and l.level = 'FILL'
 
 
 KEEP = """
-insert into match_duo (uid, pair_key, left_id, right_id, component, block)
-select d.uid, d.pair_key, d.left_id, d.right_id, d.component, d.block from work_duo d
+insert into match_duo (uid, pair_key, left_id, right_id, left_at, right_at, component, block)
+select d.uid, d.pair_key, d.left_id, d.right_id, d.left_at, d.right_at, d.component, d.block from work_duo d
 """
 # What stayed as it was is not looked at again.
 FORGET_KNOWN = """
@@ -230,18 +231,21 @@ def refresh(warehouse: Warehouse, as_of: str, tenant: str, *, possible: bool) ->
     all are taken apart.
     """
     new = closing = 0
-    if warehouse.execute(GONE if possible else GONE_ALL):
+    gone = warehouse.execute(GONE if possible else GONE_ALL)
+    if gone:
         warehouse.execute(FORGET)
     if possible:
         shares, decided = found(warehouse, ANY_SHARE), found(warehouse, "match_decided")
         new = warehouse.execute(found_by(shares=shares, decided=decided))
         if new:
             warehouse.execute(KEEP)
-            new -= warehouse.execute(FORGET_KNOWN)
+            new -= warehouse.execute(FORGET_KNOWN) if gone else 0
             closing = warehouse.execute(CLOSING, {"tenant": tenant})
             warehouse.execute(TOUCH_LEFT)
-        warehouse.execute(FORGET_SAME)
-    warehouse.execute(TOUCH_GONE)
+        if gone:
+            warehouse.execute(FORGET_SAME)
+    if gone:
+        warehouse.execute(TOUCH_GONE)
     waiting = warehouse.execute(LAZY)
     if waiting:
         warehouse.execute(TOUCH_MET, {"as_of": as_of})

@@ -1,7 +1,7 @@
 """The matchable records of the touched components, with the terms, ids and due time every pass compares."""
 
 from matching.rules import RuleSet
-from matching.tables import FREE_COLUMNS
+from matching.tables import FREE_COLUMNS, alike
 from matching.tolerance import literal, price_tolerance
 
 # Wider values keep their exact columns and lose only the product: an average they enter is judged by its price band.
@@ -88,9 +88,10 @@ _REFS = (
 )
 # Duos alone: each record is all of its chain, so what it says itself is all there is to know.
 _LONE_DUOS = (
-    "select d.left_id as record_id, 'L' as leg, substr(d.component, 3) as root_id, d.uid as root_uid, d.component\n"
+    "select d.left_id as record_id, 'L' as leg, substr(d.component, 3) as root_id, d.uid as root_uid,\n"
+    "    d.left_at as came_at, d.component\n"
     f"  from match_duo d where d.component {_TOUCHED}\n  union all\n"
-    "  select d.right_id, 'R', cast(null as varchar), cast(null as varchar), d.component\n"
+    "  select d.right_id, 'R', cast(null as varchar), cast(null as varchar), d.right_at, d.component\n"
     f"  from match_duo d where d.component {_TOUCHED}"
 )
 SOURCES = {"items": f"{_BLOCKS}\n  union all\n  {_DUOS}\n  union all\n  {_LAZY}", "duos": _LONE_DUOS, "refs": _REFS}
@@ -135,6 +136,9 @@ def compile_items(rules: RuleSet, source: str = "items") -> str:
     # No pass looks at duos: what they quote of orders and earlier versions is settled.
     looked_up = source != "duos"
     of = _OF_VERSION if looked_up else _OF_RECORD
+    own = f"e.record_id = {of['terms']}"
+    if not looked_up:
+        own = f"e.recv_time_utc = v.came_at and {alike('e.record_id', of['terms'])}"
     known_as, ordered = (f"{_KNOWN_AS}, ", f", {_ORDERED}") if looked_up else ("", "")
     cross_uid = "coalesce(k.root_uid, e.cross_uid)" if looked_up else "e.cross_uid"
     order_ref = "case when i.leg = 'L' then i.client_order_id end"
@@ -164,7 +168,7 @@ with {GRACE}, {known_as}wanted as (
     {broker(rules)} as exec_broker, e.uti, e.coupon, e.fx_rate,
     {_costs()}
   from wanted v
-    join trade_event e on e.record_id = {of["terms"]}
+    join trade_event e on {own}
     left join fee n on n.record_id = {of["terms"]}
     left join work_feed f on f.feed = e.feed{_JOIN_KNOWN_AS if looked_up else ""}
 ){ordered}

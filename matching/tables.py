@@ -61,6 +61,8 @@ MATCH_DUO = Table(
         pair_key int ! | its hash
         left_id str ! identity
         right_id str !
+        left_at ts ! | when its records came: by which they are looked up among many
+        right_at ts !
         component str ! | of its own: nothing else can change how they pair
         block str !
     """),
@@ -103,6 +105,14 @@ MATCH_BLOCK = Table(
 def key(text: str) -> str:
     """A 63-bit hash of a text expression, as SQL: what a whole column can be searched by."""
     return f"cast(bitand(hash({text}), 9223372036854775807) as bigint)"
+
+
+def alike(one: str, other: str) -> str:
+    """That two texts are equal, where a narrow column has found the rows already.
+
+    Said so that no store makes it the key of the join: it would read the texts of all rows.
+    """
+    return f"case when {one} = {other} then 1 else 0 end = 1"
 
 
 OWN_TABLES = (

@@ -88,10 +88,11 @@ with grace as (
     max(case when role = 'INTERNAL' then grace_seconds end) as internal_seconds
   from work_feed
 ), wanted as (
-  select d.left_id as record_id, 'L' as leg, substr(d.component, 3) as root_id, d.uid as root_uid, d.component
+  select d.left_id as record_id, 'L' as leg, substr(d.component, 3) as root_id, d.uid as root_uid,
+    d.left_at as came_at, d.component
   from match_duo d where d.component in (select c.component from work_component c)
   union all
-  select d.right_id, 'R', cast(null as varchar), cast(null as varchar), d.component
+  select d.right_id, 'R', cast(null as varchar), cast(null as varchar), d.right_at, d.component
   from match_duo d where d.component in (select c.component from work_component c)
 ), fee as (
   select f.record_id, count(*) as lines,
@@ -124,7 +125,7 @@ with grace as (
       as fees, coalesce(n.regulatory, 0) as fee_regulatory, coalesce(n.exchange, 0) as fee_exchange,
     coalesce(n.tax, 0) as fee_tax
   from wanted v
-    join trade_event e on e.record_id = v.record_id
+    join trade_event e on e.recv_time_utc = v.came_at and case when e.record_id = v.record_id then 1 else 0 end = 1
     left join fee n on n.record_id = v.record_id
     left join work_feed f on f.feed = e.feed
 )
