@@ -1,8 +1,10 @@
 """Poison in Match: a run that fails for good is tried without its messages, down to those at fault; they are set aside.
 
-Left where they are they would stop every later run too, since a run takes along what was never matched.
+Left where they are they would stop every later run too, since a run takes along what was never matched. A run under
+which the process ended again and again is tried in parts of its messages, noted before each.
 """
 
+import json
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -13,6 +15,7 @@ import pyarrow as pa
 from domain.errors import PermanentError, TransientError
 from domain.schema import KNOWN_BY_HASH
 from ingest import store
+from ingest.suspects import LONE_DEATHS_MAX, Suspects
 from ingest.withdraw import withdraw
 from matching.engine import MatchResult, Scope
 from matching.tables import prepare
@@ -24,6 +27,10 @@ logger = logging.getLogger(__name__)
 Run = Callable[[Warehouse, Scope], MatchResult]
 
 _SHOWN_CHARS = 300
+# Notes of a whole run and of its parts. Fewer deaths than this in one run after another come from elsewhere.
+_WHOLE, _PARTS, _LISTED = "match", "match-parts", "match-messages.json"
+_DEATHS_MAX = 3
+_DEADLY = f"the process ended {LONE_DEATHS_MAX} times while it matched this message"
 # The world or the machine, not a message.
 _NOT_THE_MESSAGE = (TransientError, MemoryError)
 _NEVER_MATCHED = "NOT EXISTS (SELECT 1 FROM execution_log x WHERE x.execution = f.execution)"
@@ -51,20 +58,61 @@ class _Undone(Exception):
     """A trial that went well; what it did is taken back."""
 
 
-def match_with_care(warehouse: Warehouse, run: Run, *, execution: str, as_of: int, limit: int) -> MatchResult:
+def match_with_care(
+    warehouse: Warehouse, run: Run, *, execution: str, as_of: int, limit: int, suspects: Suspects
+) -> MatchResult:
     """`run` (a Match run of `execution` as of a time, UTC ns), where messages that make it fail are set aside first.
 
     They become quarantine rows (`match_failed`) in the transaction of the run that goes well without them, so they are
-    told as any other bad message and `tieout quarantine retry` brings them back. Raises what `run` raises where it is
-    not the messages (the world, the settings, a fault in every run), and PermanentError for more than `limit` of them.
+    told as any other bad message and `tieout quarantine retry` brings them back. `suspects` keeps note of what runs, so
+    that messages that end the process are found, too. Raises what `run` raises where it is not the messages (the world,
+    the settings, a fault in every run), and PermanentError for more than `limit` of them.
     """
     scope: Scope = "all" if prepare(warehouse) else "incremental"
+    trials = _Trials(warehouse, run, execution, limit)
     try:
-        return run(warehouse, scope)
+        for whole in suspects.parts(_WHOLE, 1):
+            careful = whole.deaths >= _DEATHS_MAX
+            found = _outlived(trials, as_of, scope, suspects) if careful else _matched(trials, as_of, scope)
+        return found
+    except Exception:
+        # The process lives: whatever went wrong was no death.
+        for name in (_WHOLE, _PARTS):
+            suspects.forget(name)
+        raise
+
+
+def _outlived(trials: "_Trials", as_of: int, scope: Scope, suspects: Suspects) -> MatchResult:
+    """The run without the messages under which the process ends, each tried as often as it takes to know."""
+    messages, due = _listed(trials.warehouse, as_of, suspects)
+    logger.warning("the process ended in Match again and again; looking for the cause in %d messages", len(messages))
+    found = trials.outlive(messages, "all" if due else scope, suspects)
+    if suspects.folder is not None:
+        (suspects.folder / _LISTED).unlink(missing_ok=True)
+    return found
+
+
+def _listed(warehouse: Warehouse, as_of: int, suspects: Suspects) -> tuple[list[str], bool]:
+    """What is to be tried, and whether some of it only falls due; the same after each death."""
+    kept = suspects.folder / _LISTED if suspects.folder is not None else None
+    if kept is not None and suspects.died_before(_PARTS) and kept.is_file():
+        found = json.loads(kept.read_text())
+        return list(found["messages"]), bool(found["due"])
+    new = warehouse.query(_NEW)["message_id"].to_pylist()
+    due = warehouse.query(_DUE, {"as_of": timestamp(as_of)})["message_id"].to_pylist()
+    messages = list(dict.fromkeys([*new, *due]))
+    if kept is not None:
+        kept.write_text(json.dumps({"messages": messages, "due": bool(due)}))
+    return messages, bool(due)
+
+
+def _matched(trials: "_Trials", as_of: int, scope: Scope) -> MatchResult:
+    warehouse = trials.warehouse
+    try:
+        return trials.run(warehouse, scope)
     except _NOT_THE_MESSAGE:
         raise
     except Exception as error:
-        trials = _Trials(warehouse, run, execution, limit)
         looked: tuple[tuple[str, Params, Scope], ...] = (
             (_NEW, {}, scope), (_DUE, {"as_of": timestamp(as_of)}, "all")
         )  # fmt: skip
@@ -106,12 +154,35 @@ class _Trials:
     def settle(self, messages: Sequence[str], scope: Scope) -> MatchResult:
         """Find the messages at fault, and run without them."""
         self._sift(messages, messages, scope, None)
+        return self._without_them(scope)
+
+    def outlive(self, messages: Sequence[str], scope: Scope, suspects: Suspects) -> MatchResult:
+        """Let the messages in part by part, each part noted while it is tried, and run without those at fault."""
+        for part in suspects.parts(_PARTS, len(messages)):
+            if part.deadly:
+                self._blame(messages[part.first], len(messages), PermanentError(_DEADLY))
+                # At once: what is only remembered is forgotten when another message ends the process.
+                self._set_aside()
+            else:
+                self._sift(messages[part.first : part.last], messages, scope, None)
+        return self._without_them("all")
+
+    def _without_them(self, scope: Scope) -> MatchResult:
         prepare(self.warehouse)
         with self.warehouse.transaction():
-            for message, why in self.aside.items():
-                withdraw(self.warehouse, [message], f"Matching failed: {why}", execution=self.execution)
-                logger.error("message %s goes to quarantine: %s", message, why)
+            self._withdraw()
             return self.run(_Inside(self.warehouse), scope)
+
+    def _set_aside(self) -> None:
+        store.prepare(self.warehouse)
+        with self.warehouse.transaction():
+            self._withdraw()
+        self.aside.clear()
+
+    def _withdraw(self) -> None:
+        for message, why in self.aside.items():
+            withdraw(self.warehouse, [message], f"Matching failed: {why}", execution=self.execution)
+            logger.error("message %s goes to quarantine: %s", message, why)
 
     def _sift(self, part: Sequence[str], among: Sequence[str], scope: Scope, known: Exception | None) -> bool:
         """Keep what of `part` a run goes well with besides what is kept; False where something had to be set aside.

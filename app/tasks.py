@@ -134,6 +134,7 @@ class Tasks:
             execution=task["execution"],
             as_of=task["as_of"],
             limit=self.settings.worker.poison_max_messages,
+            suspects=self.suspects,
         )
         return dict(result.counts())
 
