@@ -88,7 +88,8 @@ class Worker:
         busy = any(lane.running is not None for lane in self._lanes.values())
         for name, _ in driven:
             moved |= self._tried(name, partial(self._advance, name, together=busy))
-        if self._sweeps:
+        # What was asked of this one, or begun by it, it does whoever leads by now.
+        if self._sweeps or self._final or self._sweep is not None:
             moved |= self._sweep_if_due()
         return moved
 
@@ -285,7 +286,7 @@ class Worker:
             self._final = False
             self._start_sweep(max(now, last or 0))
             return True
-        if first is None or first > as_of or self.clock.monotonic() < self._not_before:
+        if not self._sweeps or first is None or first > as_of or self.clock.monotonic() < self._not_before:
             return False
         self._start_sweep(as_of)
         return True

@@ -32,6 +32,7 @@ class Fleet:
     def __init__(self, root: Path, open_ledger: Callable[[], SharedLedger], tenant: str, count: int) -> None:
         self.root, self.log, self.taken = root, SegmentStream(root / "log"), Counter[str]()
         self.ranges: dict[str, list[bytes]] = {}
+        self.sweeps: list[str] = []
         self.workers: list[tuple[Worker, ManualClock]] = []
         self._stack = contextlib.ExitStack()
         for number in range(count):
@@ -54,6 +55,9 @@ class Fleet:
             self.workers.append((worker, clock))
 
     def _do(self, task: Json) -> Json:
+        if task["kind"] == "sweep":
+            self.sweeps.append(task["execution"])
+            return {}
         batch = self.log.read(task["lane"], task["after"], task["count"], until=task["until"])
         # By name, as every task of Tieout: a second run of a range changes nothing.
         self.ranges[task["execution"]] = [message for e in batch.envelopes for message in e.messages]
@@ -177,3 +181,14 @@ def test_pauses_at_random_moments_lose_and_repeat_nothing(fleet: Fleet, seed: in
         fleet.turn(0, 1, 2, seconds=4)
     fleet.settle(0, 1, 2)
     fleet.check()
+
+
+def test_the_end_of_input_may_be_told_to_one_that_does_not_lead(fleet: Fleet) -> None:
+    for _ in range(30):
+        fleet.turn(0, 1, seconds=4)
+    fleet.settle(0, 1)
+    (asked,) = [worker for worker, _ in fleet.workers[:2] if not worker.leads]
+    asked.request_final_sweep()
+    assert not asked.idle
+    fleet.settle(0, 1)
+    assert len(fleet.sweeps) == 1
