@@ -37,7 +37,8 @@ def _warehouse(settings: Settings, clock: Clock) -> Warehouse:
     address = settings.address("warehouse")
     if address.scheme == "snowflake":
         return SnowflakeWarehouse(snowflake_login(settings), clock=clock)
-    return DuckDbWarehouse(address.path or str(DataDir(settings.data_dir).warehouse), clock=clock)
+    path = address.path or str(DataDir(settings.data_dir).warehouse)
+    return DuckDbWarehouse(path, clock=clock, memory_limit_mb=settings.duckdb.memory_mb)
 
 
 def snowflake_login(settings: Settings, address: Address | None = None) -> SnowflakeLogin:

@@ -86,6 +86,13 @@ class WorkerSettings(_Section):
     synchronous: Literal["NORMAL", "FULL"] = "NORMAL"
 
 
+class DuckDbSettings(_Section):
+    """The embedded warehouse's limits."""
+
+    # More than that goes to disk beside the file, where it can.
+    memory_mb: Annotated[int, Field(ge=256)] = 2_048
+
+
 class TelemetrySettings(_Section):
     """Where traces go (extra `otel`); metrics are served at /metrics whatever stands here."""
 
@@ -136,6 +143,7 @@ class Settings(BaseSettings):
     pyfixmsg: Path | None = None
     # Who may sign in (tieout user add); nobody without it.
     users: Path | None = None
+    duckdb: DuckDbSettings = DuckDbSettings()
     acceptor: AcceptorSettings = AcceptorSettings()
     console: ConsoleSettings = ConsoleSettings()
     ticketing: TicketSettings = TicketSettings()

@@ -6,9 +6,10 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from app.build import snowflake_login
+from app.build import open_warehouse, snowflake_login
 from app.cli import app
 from app.settings import PROFILES, Settings, SettingsError, check_sources, load
+from domain.clock import SystemClock
 
 ROOT = Path(__file__).parents[2]
 FEED = {
@@ -39,6 +40,7 @@ def write(tmp_path: Path):
         ({"console": {"host": "0.0.0.0"}}, ("console.host", "loopback")),
         ({"stream": "pigeon://coop"}, ("stream", "'pigeon'", "kinesis, segment")),
         ({"warehouse": "oracle://x"}, ("warehouse", "'oracle'", "duckdb")),
+        ({"duckdb": {"memory_mb": 1}}, ("duckdb.memory_mb", "256", "given 1")),
         ({"model": "inprocess"}, ("inprocess",)),
         ({"tenant": "Two Words"}, ("tenant", "'Two Words'")),
         ({"profile": "gcp"}, ("profile", "'gcp'")),
@@ -162,6 +164,14 @@ def test_the_example_is_complete_and_right() -> None:
     ).model_dump(exclude={"tenant", "feeds", "data_dir"}), "what the example shows as default is the default"
     shown = (ROOT / "tieout.example.yaml").read_text().lower()
     assert not [name for name in Settings.model_fields if f"{name}:" not in shown and f"tieout_{name}__" not in shown]
+
+
+def test_the_embedded_warehouse_takes_the_memory_it_is_given(write, tmp_path: Path) -> None:
+    file = write(data_dir=str(tmp_path), duckdb={"memory_mb": 300})
+    warehouse = open_warehouse(load(file), SystemClock())
+    limit = warehouse.query("SELECT current_setting('memory_limit') AS limit")["limit"].to_pylist()
+    assert limit == ["286.1 MiB"]
+    warehouse.close()
 
 
 def test_config_check_says_what_is_wrong(write) -> None:
