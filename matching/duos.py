@@ -35,7 +35,6 @@ PLAIN_KEYS, PLAIN_ORDER_KEYS = _keys("work_plain v"), _order_keys("work_plain")
 # Before the chains change and after: what they were known by, and what they are known by now.
 CHAIN_KEYS = _keys("match_version v join work_version w on w.record_id = v.record_id")
 CHAIN_ORDER_KEYS = _order_keys("work_version")
-ANY_NEW_SHARE = "{0} v where v.leg = 'L' and v.level = 'ALLOCATION'"
 
 GONE_ALL = (
     "insert into work_gone select d.uid, d.pair_key, d.left_id, d.right_id, d.left_at, d.right_at, d.component,"

@@ -9,7 +9,6 @@ from functools import lru_cache
 import pyarrow as pa
 
 from matching import duos
-from matching.asked import found
 from matching.decided import DECIDED_EDGES, take_up
 from matching.items import GRACE
 from matching.links import EDGES, KEEP_LINKS, LINKS, NEAR, PLAIN_LINKS
@@ -41,11 +40,11 @@ _SIBLING = (
 
 @lru_cache(maxsize=4)
 def new_versions(*, siblings: bool, fees: bool) -> str:
-    """New versions into work_version; siblings and fees are looked for where there may be any."""
+    """New versions into work_plain; siblings and fees are looked for where there may be any."""
     suffix, fee = _SIBLING if siblings else "''", f", {FEES}" if fees else ""
     join, said = ("left join fee n on n.record_id = e.record_id", terms()) if fees else ("", terms(fees=_NO_FEES))
     return f"""
-insert into work_version ({_OWN})
+insert into work_plain ({_OWN})
 with {GRACE}{fee}
 select s.record_id, s.feed, s.leg, s.trade_uid || s.suffix,
   case when s.status <> 'NEW' then coalesce(s.prev_uid, s.trade_uid) || s.suffix end,
@@ -76,32 +75,48 @@ from (
 
 
 NEW_VERSIONS = new_versions(siblings=True, fees=True)
+
+
+def _stored(column: str, key: str) -> str:
+    return (
+        f"(select count(*) from (select 1 as one from match_version v\n"
+        f"    where v.{column} in (select w.{key} from work_plain w) limit 1) x)"
+    )
+
+
+# What is odd about the new records: known already, of chains that are stored, several of one chain, shares of orders.
+_ODD = f"""
+select {_stored("record_key", "record_key")} as known,
+  {_stored("uid_key", "uid_key")} + {_stored("ref_key", "uid_key")} as stored,
+  count(*) - count(distinct n.uid_key) + sum(case when n.status = 'NEW' then 0 else 1 end) as chained,
+  sum(case when n.leg = 'L' and n.level = 'ALLOCATION' then 1 else 0 end) as shares
+from work_plain n
+"""
 # Facts told again are known already.
-SOME_KNOWN = "match_version v where v.record_key in (select w.record_key from work_version w)"
 FORGET_KNOWN = (
-    "delete from work_version where exists (select 1 from match_version v where v.record_id = work_version.record_id)"
+    "delete from work_plain where exists (select 1 from match_version v where v.record_id = work_plain.record_id)"
 )
 
-# Records that begin a chain nobody else is part of: most of a day.
-_PLAIN = f"""
-insert into work_plain ({_OWN})
-select {", ".join(f"v.{name}" for name in VERSION_COLUMNS)} from work_version v
-  join (select feed, uid from work_version group by feed, uid having count(*) = 1) o
-    on o.feed = v.feed and o.uid = v.uid
-where v.status = 'NEW' and v.ref_uid is null
-  and not exists (select 1 from work_version m where m.ref_uid = v.uid and m.feed = v.feed)
+# All but the records that begin a chain nobody else is part of: few of a day. Who shares a hash alone is looked at too.
+_CHAINED = f"""
+insert into work_version ({_OWN})
+select {_OWN} from work_plain v
+where v.status <> 'NEW' or v.uid_key in (
+    select m.uid_key from work_plain m group by m.uid_key having count(*) > 1
+    union all
+    select m.ref_key from work_plain m where m.ref_key is not null{{0}})
 """
+CHAINED = _CHAINED.format("")
 # The same where stored records may continue, precede or wait for them.
-_PLAIN_AMONG_STORED = f"""{_PLAIN.rstrip()}
-  and not exists (select 1 from match_version m where m.uid = v.uid and m.feed = v.feed)
-  and not exists (select 1 from match_version m where m.ref_uid = v.uid and m.feed = v.feed)
-"""
-_SAME_IDS = (
-    "match_version m where m.uid_key in (select w.uid_key from work_version w)",
-    "match_version m where m.ref_key in (select w.uid_key from work_version w)",
-)
-ALL_VERSIONS = f"insert into work_version ({_OWN}) select {_OWN} from work_plain"
-FORGET_PLAIN = "delete from work_version where record_id in (select p.record_id from work_plain p)"
+CHAINED_AMONG_STORED = _CHAINED.format("""
+    union all
+    select m.uid_key from match_version m where m.uid_key in (select w.uid_key from work_plain w)
+    union all
+    select m.ref_key from match_version m where m.ref_key in (select w.uid_key from work_plain w)""")
+FORGET_CHAINED = "delete from work_plain where record_id in (select v.record_id from work_version v)"
+# What levels ask of all that is new.
+_ASKED = "record_id, feed, leg, uid, trade_date, own_block, level, account, cross_uid"
+ALL_VERSIONS = f"insert into work_version ({_ASKED}) select {_ASKED} from work_plain"
 PLAIN_VERSIONS = """
 insert into match_version
 select v.record_id, v.feed, v.leg, v.uid, v.ref_uid, v.trade_date, v.status, v.version, v.event_at, v.sent_at,
@@ -281,19 +296,20 @@ def refresh_state(warehouse: Warehouse, terms: Params, told: News) -> int:
     with the new records that are chains by themselves, and work_key with every id whose meaning may have changed.
     """
     new = warehouse.execute(new_versions(siblings=told.siblings, fees="trade_fee" in told.present), terms)
-    if new and found(warehouse, SOME_KNOWN):
+    odd = warehouse.query(_ODD).to_pylist()[0] if new else {}
+    if new and odd["known"]:
         new -= warehouse.execute(FORGET_KNOWN)
     decided = take_up(warehouse)
     if new + decided == 0:
         return 0
-    plain = 0
-    if new:
-        stored = any(found(warehouse, what) for what in _SAME_IDS)
-        plain = warehouse.execute(_PLAIN_AMONG_STORED if stored else _PLAIN)
+    plain = new
+    if new and (odd["stored"] or odd["chained"]):
+        plain -= warehouse.execute(CHAINED_AMONG_STORED if odd["stored"] else CHAINED)
+        if plain < new:
+            warehouse.execute(FORGET_CHAINED)
     if plain:
-        warehouse.execute(FORGET_PLAIN)
         warehouse.execute(duos.PLAIN_KEYS)
-        if found(warehouse, duos.ANY_NEW_SHARE.format("work_plain")):
+        if odd["shares"]:
             warehouse.execute(duos.PLAIN_ORDER_KEYS)
     chains = plain < new or decided > 0
     if chains:
