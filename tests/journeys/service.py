@@ -91,6 +91,7 @@ class Service:
         self.address = f"http://127.0.0.1:{console}"
         self.data = DataDir(self.config.parent / "data")
         self.log = root / "service.log"
+        self.environment: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._seen: set[int] = set()
 
@@ -114,6 +115,7 @@ class Service:
             self._process = subprocess.Popen(
                 [*COMMAND, "serve", "--config", str(self.config)],
                 cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+                env={**os.environ, **self.environment},
             )  # fmt: skip
         if ready:
             self.wait_ready()
