@@ -40,19 +40,22 @@ KNOWN_NAMES = """
 insert into work_known
 select b.break_id from recon_break b where b.break_id in (select f.break_id from work_finding f)
 """
+# Most on record is that something is missing: whose names are no such ones need not be looked for among those.
+KNOWN_OTHER_NAMES = f"{KNOWN_NAMES.rstrip()} and b.field_family <> 'existence'\n"
 WAS = "insert into work_was select b.* from recon_break b where b.break_id in (select k.break_id from work_known k)"
 
 # A break stays OPEN while its finding lasts, even if a correction moved its due time; it never falls back to EXPECTED.
-DIFF = f"""
-insert into work_diff ({_BREAK_COLUMNS}, kind, qty, price, differs)
-with n as (
+_NEW = """n as (
   select f.break_id, f.level, f.pb as pb_id, f.anchor, f.family as field_family, f.code, f.severity, f.due_at,
     f.instrument as instrument_id, f.symbol, f.account as account_id, f.side, f.trade_date, f.settle_date, f.ccy,
     f.exposure, f.left_value, f.right_value, f.delta, f.rule_id, cast(:rule_set_hash as varchar) as rule_set_hash,
     f.pass_id, f.group_id, f.component, f.qty, f.price, f.explains, f.detail, f.profile,
     k.exception_type, k.element_type
   from work_finding f left join work_code k on k.code = f.code
-), j as (
+)"""
+_DIFF = f"insert into work_diff ({_BREAK_COLUMNS}, kind, qty, price, differs)\nwith {_NEW}"
+DIFF = f"""
+{_DIFF}, j as (
   select n.*, case when o.state is null then 1 when o.state = 'CURED' then o.generation + 1 else o.generation end
       as generation,
     case when o.state = 'OPEN' or n.due_at is null or n.due_at <= {_NOW} then 'OPEN' else 'EXPECTED' end as state,
@@ -81,6 +84,21 @@ select {", ".join("s.by_id" if name == "superseded_by" else f"o.{name}" for name
   true
 from work_was o left join work_superseded s on s.break_id = o.break_id
 where o.state <> 'CURED' and not exists (select 1 from work_finding f where f.break_id = o.break_id)
+"""
+
+# The same where none of the findings is on record: all of them are new.
+_FIRST = {
+    "generation": "1",
+    "state": f"case when n.due_at is null or n.due_at <= {_NOW} then 'OPEN' else 'EXPECTED' end",
+    "first_seen": _NOW,
+    "changed_at": _NOW,
+}
+_LATER = ("opened_at", "cured_at", "deadline_at", "exposure_base", "headline", "next_step", "superseded_by")
+FIRST_DIFF = f"""
+{_DIFF}
+select {", ".join("null" if name in _LATER else _FIRST.get(name, f"n.{name}") for name in RECON_BREAK.columns)},
+  case when n.due_at is null or n.due_at <= {_NOW} then 'OPENED' else 'EXPECTED' end, n.qty, n.price, true
+from n
 """
 
 # Rows this module writes by itself; OPENED, REOPENED, CHANGED and CURED are finished in Python (deadline, headline).

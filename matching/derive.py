@@ -10,11 +10,13 @@ from matching.blocks import find
 from matching.changes import (
     DIFF,
     EXPECTED_CHANGES,
+    FIRST_DIFF,
     FORGET_GROUP_STEPS,
     FORGET_STEPS,
     GROUP_STEPS,
     KNOWN,
     KNOWN_NAMES,
+    KNOWN_OTHER_NAMES,
     WAS,
     WRITE_BREAKS,
     WRITE_MEMBERS,
@@ -35,17 +37,19 @@ from matching.suggest import suggests
 from warehouse.port import Warehouse
 
 
-def _load_items(warehouse: Warehouse, compiled: Compiled, terms: Mapping[str, object]) -> bool:
-    """Items of the touched blocks and duos and of what waits; whether there are any that passes must look at."""
+def _load_items(warehouse: Warehouse, compiled: Compiled, terms: Mapping[str, object]) -> tuple[bool, bool]:
+    """Items of the touched blocks and duos and of what waits; whether passes must look at any, and whether all are
+    duos."""
     blocks = found(warehouse, ANY_BLOCK)
     # A duo alone has no orders to know.
-    source = "items" if blocks or found(warehouse, "work_lazy") else "duos"
+    duos = not (blocks or found(warehouse, "work_lazy"))
+    source = "duos" if duos else "items"
     warehouse.execute(compiled.items[source], terms)
     for members in compiled.members.values():
         warehouse.execute(members)
     if blocks and "duos" in compiled.members:
         warehouse.execute(compiled.items["refs"], terms)
-    return blocks
+    return blocks, duos
 
 
 def derive(
@@ -58,26 +62,32 @@ def derive(
     warehouse = seen.warehouse
     params: dict[str, object] = {**given}
     rollup = None
-    if _load_items(warehouse, compiled, terms):
+    blocks, duos = _load_items(warehouse, compiled, terms)
+    if blocks:
         rollup = _tie_orders(warehouse, compiled.rules)
         _run_passes(warehouse, compiled.passes, rollup)
     warehouse.execute(SIDES)
     warehouse.execute(compiled.comparison)
+    families: list[str] = []
     if warehouse.execute(compiled.hits):
-        families = warehouse.query("select distinct family from work_hit order by family")
-        for family in families.column(0).to_pylist():
+        families = warehouse.query("select distinct family from work_hit order by family").column(0).to_pylist()
+        for family in families:
             execute(warehouse, compiled.findings[family], params)
-    if found(warehouse, "work_member where code is not null"):
+    if not duos and found(warehouse, "work_member where code is not null"):
         execute(warehouse, SINGLES, params)
-    _look_again(warehouse)
+    renamed = _look_again(warehouse, duos=duos) if "qty" in families or "price" in families else 0
     if rollup is not None:
         params |= {"grace": rollup.grace_seconds, "pass_id": rollup.id}
         for step in orders.STEPS:
             execute(warehouse, step, params)
-    told = replace(seen, kinds=frozenset(warehouse.query(KINDS)["kind"].to_pylist()))
+    # New duos are of no level's components.
+    told = replace(seen, kinds=frozenset(() if fresh else warehouse.query(KINDS)["kind"].to_pylist()))
     for level in LEVELS:
         level.find(told)
-    known = _write_breaks(seen, compiled, params, fresh=fresh)
+    names = KNOWN
+    if fresh:
+        names = KNOWN_OTHER_NAMES if duos and not renamed and "existence" not in families else KNOWN_NAMES
+    known = _write_breaks(seen, compiled, params, names)
     # Before WRITE_GROUPS: a group that is known has its members.
     members = () if rollup is None else (orders.GROUP_MEMBERS,)
     steps: tuple[str, ...] = (*GROUP_STEPS[:-1], *members, *GROUP_STEPS[-1:])
@@ -91,16 +101,22 @@ def derive(
     return known
 
 
-def _write_breaks(seen: Run, compiled: Compiled, params: Mapping[str, object], *, fresh: bool) -> int:
+def _write_breaks(seen: Run, compiled: Compiled, params: Mapping[str, object], names: str) -> int:
     """Hold the findings against the breaks on record and write what that changes; returns how many were on record."""
     warehouse = seen.warehouse
-    known = warehouse.execute(KNOWN_NAMES if fresh else KNOWN)
+    known = warehouse.execute(names)
     if known:
         warehouse.execute(WAS)
         warehouse.execute(renames.SUPERSEDED)
-    execute(warehouse, DIFF, params)
-    breaks, changes = finish(warehouse, compiled.rules, as_of_ns=seen.as_of_ns, execution=seen.execution)
-    for step in (EXPECTED_CHANGES, *(FORGET_STEPS if known else ()), WRITE_BREAKS, WRITE_MEMBERS):
+    changed = execute(warehouse, DIFF if known else FIRST_DIFF, params)
+    breaks, changes = finish(
+        warehouse, compiled.rules, as_of_ns=seen.as_of_ns, execution=seen.execution, known=known > 0
+    )
+    own: tuple[str, ...] = (EXPECTED_CHANGES, *(FORGET_STEPS if known else ()), WRITE_BREAKS)
+    if not known and breaks.num_rows == changed:
+        # All are new and open: nothing but what was finished is to be written.
+        own = ()
+    for step in (*own, WRITE_MEMBERS):
         execute(warehouse, step, params)
     warehouse.append("recon_break", breaks)
     warehouse.append("break_change", changes)
@@ -108,16 +124,17 @@ def _write_breaks(seen: Run, compiled: Compiled, params: Mapping[str, object], *
     return known
 
 
-def _look_again(warehouse: Warehouse) -> None:
-    """Findings that are another break on a second look."""
-    if not found(warehouse, "work_finding where family in ('qty', 'price')"):
-        return
-    renamed = warehouse.execute(renames.STALE) if found(warehouse, "work_item where not alone") else 0
+def _look_again(warehouse: Warehouse, *, duos: bool) -> int:
+    """How many findings of quantity or price are another break on a second look; in duos every record is alone."""
+    renamed = 0
+    if not duos and found(warehouse, "work_item where not alone"):
+        renamed = warehouse.execute(renames.STALE)
     if found(warehouse, "work_item where level = 'ALLOCATION'") and warehouse.execute(renames.SPLIT):
         renamed += warehouse.execute(renames.SPLIT_FILE)
     if renamed:
         for step in renames.STEPS:
             warehouse.execute(step)
+    return renamed
 
 
 def _tie_orders(warehouse: Warehouse, rules: RuleSet) -> RollupPass | None:

@@ -160,7 +160,7 @@ select p.record_id, p.leg, b.component from work_plain p join match_block b on b
 where not exists (select 1 from work_duo d where d.left_id = p.record_id)
   and not exists (select 1 from work_duo d where d.right_id = p.record_id)
 """
-TOUCH_MET = f"""
+_MET = f"""
 insert into work_component
 with free as (
   select z.component, z.leg, p.level, p.due_at, p.order_id, p.client_order_id
@@ -173,6 +173,9 @@ union
 {_missing("R", "free")}
 union
 select component from free group by component having count(distinct leg) = 2
+"""
+# The same where orders of ours are allocated.
+_MET_SHARES = f"""{_MET.rstrip()}
 union
 select f.component from free f join match_version s on s.leg = 'L' and s.level = 'ALLOCATION'
   and s.client_order_id = f.client_order_id where f.leg = 'L'
@@ -230,12 +233,12 @@ def refresh(warehouse: Warehouse, as_of: str, tenant: str, *, possible: bool) ->
     all are taken apart.
     """
     new = closing = 0
+    shares = found(warehouse, ANY_SHARE)
     gone = warehouse.execute(GONE if possible else GONE_ALL)
     if gone:
         warehouse.execute(FORGET)
     if possible:
-        shares, decided = found(warehouse, ANY_SHARE), found(warehouse, "match_decided")
-        new = warehouse.execute(found_by(shares=shares, decided=decided))
+        new = warehouse.execute(found_by(shares=shares, decided=found(warehouse, "match_decided")))
         if new:
             warehouse.execute(KEEP)
             new -= warehouse.execute(FORGET_KNOWN) if gone else 0
@@ -247,6 +250,6 @@ def refresh(warehouse: Warehouse, as_of: str, tenant: str, *, possible: bool) ->
         warehouse.execute(TOUCH_GONE)
     waiting = warehouse.execute(LAZY)
     if waiting:
-        warehouse.execute(TOUCH_MET, {"as_of": as_of})
+        warehouse.execute(_MET_SHARES if shares else _MET, {"as_of": as_of})
         waiting -= warehouse.execute(FORGET_MET)
     return Changed(waiting, closing, new)

@@ -73,14 +73,20 @@ def rows_of(table: pa.Table) -> list[Row]:
     return rows
 
 
-def finish(warehouse: Warehouse, rules: RuleSet, *, as_of_ns: int, execution: str) -> tuple[pa.Table, pa.Table]:
-    """The finished recon_break and break_change rows of this run's opened, changed and cured breaks."""
+def finish(
+    warehouse: Warehouse, rules: RuleSet, *, as_of_ns: int, execution: str, known: bool = True
+) -> tuple[pa.Table, pa.Table]:
+    """The finished recon_break and break_change rows of this run's opened, changed and cured breaks.
+
+    `known`: whether any of them was on record before.
+    """
     found = rows_of(warehouse.query(FINISHED_ROWS))
     breaks, changes = arrow_schema(RECON_BREAK), arrow_schema(BREAK_CHANGE)
     if not found:
         return breaks.empty_table(), changes.empty_table()
-    before = {row["break_id"]: row for row in rows_of(warehouse.query(BEFORE_ROWS))}
-    rates = fx_rates(warehouse, rules.base_ccy)
+    before = {row["break_id"]: row for row in rows_of(warehouse.query(BEFORE_ROWS))} if known else {}
+    abroad = any(row["ccy"] not in (None, rules.base_ccy) for row in found)
+    rates = fx_rates(warehouse, rules.base_ccy) if abroad else FxRates(rules.base_ccy, {})
     deadlines = Deadlines(business_days(warehouse))
     calendar = settle_calendar(warehouse) if any(row["code"] == _SETTLE_DATE for row in found) else None
     rows, log = [], []

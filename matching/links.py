@@ -35,7 +35,8 @@ LINKS = _links(
     " v.line, v.qty from work_version w join match_version v on v.record_id = w.record_id where not v.held"
 )
 KEEP_LINKS = "insert into match_link select n.* from work_link n"
-# Who may know whom across blocks, by hashes: usually nobody.
+# Who may know whom across blocks, by hashes: usually nobody, which the two narrowest columns tell.
+ANY_NEAR = "work_link n join match_link o on o.met_key = -n.met_key where o.block_key <> n.block_key"
 NEAR = """
 insert into work_near
 select distinct n.record_id, o.record_id from work_link n join match_link o on o.met_key = -n.met_key

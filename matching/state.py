@@ -9,9 +9,10 @@ from functools import lru_cache
 import pyarrow as pa
 
 from matching import duos
+from matching.asked import found
 from matching.decided import DECIDED_EDGES, take_up
 from matching.items import GRACE
-from matching.links import EDGES, KEEP_LINKS, LINKS, NEAR, PLAIN_LINKS
+from matching.links import ANY_NEAR, EDGES, KEEP_LINKS, LINKS, NEAR, PLAIN_LINKS
 from matching.news import News
 from matching.quiet import FEES, terms
 from matching.tables import VERSION_COLUMNS, key
@@ -319,9 +320,8 @@ def refresh_state(warehouse: Warehouse, terms: Params, told: News) -> int:
         for step in (PLAIN_VERSIONS, PLAIN_LINKS, NEW_BLOCKS):
             warehouse.execute(step)
     warehouse.execute(KEEP_LINKS)
-    edges = (warehouse.execute(EDGES) if warehouse.execute(NEAR) else 0) + (
-        warehouse.execute(DECIDED_EDGES) if chains else 0
-    )
+    near = found(warehouse, ANY_NEAR) and warehouse.execute(NEAR)
+    edges = (warehouse.execute(EDGES) if near else 0) + (warehouse.execute(DECIDED_EDGES) if chains else 0)
     if edges:
         warehouse.execute(TOUCHED_EDGES)
     if chains or edges:
