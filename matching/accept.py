@@ -4,7 +4,7 @@ A pure function of the open breaks of a prime broker's trade date, least amounts
 batching decides which are accepted. Each acceptance is a row that names the rules, the limit and the running total.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -43,10 +43,17 @@ _REASONS: Mapping[str, str] = {
 }
 
 
-def accept(warehouse: Warehouse, rules: RuleSet, *, as_of_ns: int, execution: str) -> int:
-    """Bring break_acceptance up to this run's changes; returns how many breaks of the days touched are accepted."""
+def accept(
+    warehouse: Warehouse, rules: RuleSet, *, as_of_ns: int, execution: str, new: Collection[str] | None = None
+) -> int:
+    """Bring break_acceptance up to this run's changes; returns how many breaks of the days touched are accepted.
+
+    `new`: the codes of what opened, where nothing that changed was on record before.
+    """
     if not rules.acceptance.limits and not any(profile.accept for profile in rules.profiles):
         warehouse.execute("delete from break_acceptance")
+        return 0
+    if new is not None and not set(ACCEPTABLE).intersection(new):
         return 0
     accepted = 0
     for day in rows_of(warehouse.query(_TOUCHED)):

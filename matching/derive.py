@@ -120,7 +120,8 @@ def _write_breaks(seen: Run, compiled: Compiled, params: Mapping[str, object], n
         execute(warehouse, step, params)
     warehouse.append("recon_break", breaks)
     warehouse.append("break_change", changes)
-    accept(warehouse, compiled.rules, as_of_ns=seen.as_of_ns, execution=seen.execution)
+    new = None if known else breaks["code"].unique().to_pylist()
+    accept(warehouse, compiled.rules, as_of_ns=seen.as_of_ns, execution=seen.execution, new=new)
     return known
 
 
