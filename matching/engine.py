@@ -137,8 +137,8 @@ def run(
     # The status level last: what any other touches may have been refused.
     for level in reversed(LEVELS):
         level.touch(seen)
-    waiting = changed.waiting
-    if waiting:
+    waiting, touched = changed.waiting, found(warehouse, "work_component")
+    if waiting and touched:
         waiting -= warehouse.execute(duos.FORGET_MET)
     params: dict[str, object] = {
         "as_of": timestamp(as_of_ns), "tenant": tenant, "execution": execution, "rule_set_hash": compiled.rule_set_hash
@@ -149,8 +149,7 @@ def run(
             execute(warehouse, step, params)
     # Who derives everything again looks at everything.
     if scope == "incremental":
-        waiting -= _file_quiet(warehouse, compiled, params, waiting=waiting, duos_found=changed.found)
-    touched = found(warehouse, "work_component")
+        waiting -= _file_quiet(warehouse, compiled, params, waiting=waiting, duos_found=changed.found, touched=touched)
     new = warehouse.execute(duos.TOUCH_FOUND) if changed.found else 0
     if waiting or touched or new:
         ended += derive(seen, compiled, terms, params, fresh=not touched)
@@ -162,9 +161,18 @@ def run(
 
 
 def _file_quiet(
-    warehouse: Warehouse, compiled: Compiled, params: Mapping[str, object], *, waiting: int, duos_found: int
+    warehouse: Warehouse,
+    compiled: Compiled,
+    params: Mapping[str, object],
+    *,
+    waiting: int,
+    duos_found: int,
+    touched: bool,
 ) -> int:
-    """File what needs no comparison; returns how many of the waiting records that were."""
+    """File what needs no comparison; returns how many of the waiting records that were.
+
+    `touched`: whether any component is to be derived.
+    """
     filed = 0
     # A refusal asks about what waits.
     if waiting and not found(warehouse, "match_refusal"):
@@ -174,7 +182,7 @@ def _file_quiet(
         if filed:
             for step in quiet.EXPECTED_STEPS:
                 execute(warehouse, step, named)
-    if duos_found and compiled.spares_equals and warehouse.execute(quiet.QUIET):
+    if duos_found and compiled.spares_equals and warehouse.execute(quiet.QUIET if touched else quiet.ALL_QUIET):
         for step in quiet.GROUP_STEPS:
             execute(warehouse, step, {**params, "duo_pass": compiled.duo_pass})
     return filed

@@ -182,11 +182,15 @@ CLEARED_STEPS = (CLEARED_CHANGES, FORGET_CLEARED, FORGET_MEMBERS)
 
 # --- duos that agree ----------------------------------------------------------------------------------------------
 
-QUIET = f"""
+# Where nothing is derived by the passes.
+ALL_QUIET = f"""
 insert into work_quiet (group_id, left_id, right_id, pb, level, component)
 select {digest("'group'", "least(d.left_id, d.right_id) || ',' || greatest(d.left_id, d.right_id)")}, d.left_id,
   d.right_id, d.pb, case when d.right_level = 'ALLOCATION' then 'BLOCK' else 'TRADE' end, d.component
-from work_duo d left join match_block b on b.block = d.block
+from work_duo d where d.quiet
+"""
+# What is derived files its duos itself.
+QUIET = f"""{ALL_QUIET.replace(" where d.quiet", " left join match_block b on b.block = d.block").rstrip()}
 where d.quiet and d.component not in (select c.component from work_component c)
   and (b.component not in (select c.component from work_component c)
     or (d.left_id in (select p.record_id from work_plain p) and d.right_id in (select p.record_id from work_plain p)))
