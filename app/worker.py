@@ -283,8 +283,9 @@ class Worker:
         now = self.clock.now_ns()
         as_of = self._held(now)
         if self._final and self._is_quiet(self._names):
-            self._final = False
+            # In this order: who asks in between is not told that nothing is left to do.
             self._start_sweep(max(now, last or 0))
+            self._final = False
             return True
         if not self._sweeps or first is None or first > as_of or self.clock.monotonic() < self._not_before:
             return False

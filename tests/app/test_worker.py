@@ -259,6 +259,22 @@ def test_the_final_sweep_waits_for_every_lane_and_is_as_of_the_last_due_time(pla
     assert here.calls[-1]["as_of"] == far
 
 
+def test_a_final_sweep_that_is_being_started_is_not_idle(
+    plant: Callable[..., Plant], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = plant()
+    start, told = here.engine.start, []
+
+    def slow(name: str, task: Json) -> Any:
+        told.append(here.worker.idle)
+        return start(name, task)
+
+    monkeypatch.setattr(here.engine, "start", slow)
+    here.worker.request_final_sweep()
+    here.run()
+    assert told == [False] and here.worker.idle
+
+
 def test_a_lane_in_trouble_does_not_hold_up_the_others(
     plant: Callable[..., Plant], monkeypatch: pytest.MonkeyPatch
 ) -> None:
