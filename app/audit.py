@@ -50,6 +50,10 @@ WHERE NOT EXISTS (SELECT 1 FROM audit_entry a WHERE a.object = d.close_id AND a.
 ORDER BY d.closed_at, d.close_id
 """
 _RULES = "SELECT object FROM audit_entry WHERE action = 'rules.use' ORDER BY seq DESC LIMIT 1"
+# The first entry that no root holds yet.
+_FIRST_OPEN = """
+SELECT min(a.ts_utc) AS ts_utc FROM audit_entry a WHERE a.seq > (SELECT coalesce(max(r.size), 0) FROM audit_root r)
+"""
 _LAST_ROOT = "SELECT * FROM audit_root WHERE size = (SELECT max(size) FROM audit_root) LIMIT 1"
 
 
@@ -76,6 +80,13 @@ class Auditor:
 
         Returns how many entries that made.
         """
+        # Mostly there is nothing, which is found without waiting for whoever writes.
+        news = any(self.warehouse.query(sql).num_rows for sql in (_TICKETS, _CURES, _ACCEPTANCES, _CLOSES))
+        told = self._tell() if news else 0
+        self.close_hours()
+        return told
+
+    def _tell(self) -> int:
         with self.warehouse.transaction():
             deeds = [_ticket(row) for row in plain_rows(self.warehouse.query(_TICKETS))]
             deeds += _cures(plain_rows(self.warehouse.query(_CURES)))
@@ -83,13 +94,14 @@ class Auditor:
                 deeds.append(Deed(ACTOR, "auto.accept", f"{row['break_id']}#{row['generation']}", row))
             for row in plain_rows(self.warehouse.query(_CLOSES)):
                 deeds.append(Deed(row["actor"], "day.close", row["close_id"], row))
-            told = append_entries(self.warehouse, deeds, self.clock.now_ns())
-        self.close_hours()
-        return told
+            return append_entries(self.warehouse, deeds, self.clock.now_ns())
 
     def close_hours(self, *, now: bool = False) -> list[dict[str, Any]]:
         """Sign and export a root for every hour that is over and has entries; with `now` for the running one too."""
         current = None if now else hour_of(self.clock.now_ns())
+        first = plain_rows(self.warehouse.query(_FIRST_OPEN))[0]["ts_utc"]
+        if first is None or hour_of(first) == current:
+            return []
         made: list[dict[str, Any]] = []
         with self.warehouse.transaction():
             last = plain_rows(self.warehouse.query(_LAST_ROOT))

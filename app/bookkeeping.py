@@ -47,7 +47,16 @@ class Bookkeeper:
     auditor: Auditor
 
     def ended(self, execution: str, status: str) -> None:
-        """Record what one execution did; called once per end, and harmless when called again."""
+        """Record what one execution did and let the audit trail follow; harmless when called again."""
+        self.book(execution, status)
+        self.follow()
+
+    def follow(self) -> None:
+        """Let the audit trail follow what executions did."""
+        self.auditor.follow()
+
+    def book(self, execution: str, status: str) -> None:
+        """Latencies and metrics of one execution that ended."""
         self.metrics.executions.labels(status).inc()
         entered: dict[int, Any] = {}
         committed: int | None = None
@@ -65,7 +74,6 @@ class Bookkeeper:
             self.metrics.messages.labels(row["outcome"]).inc(row["n"])
         if committed is not None:
             self._latency(execution, committed)
-        self.auditor.follow()
 
     def text(self, lag: dict[str, int], late: dict[str, float] | None = None) -> str:
         """Prometheus text with the gauges as of now."""

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from anomaly.model import InProcessScorer
+from app.aftermath import Aftermath
 from app.all_matched import AllMatched
 from app.api import routes
 from app.api_audit import audit_routes, break_routes
@@ -41,7 +42,6 @@ from app.rules_api import rules_routes
 from app.session_watch import SessionWatch
 from app.settings import Settings, SettingsError
 from app.table_poller import TablePoller
-from app.telemetry import Telemetry
 from app.ticket_metrics import TicketMetrics
 from app.ticket_sync import TicketSync
 from app.ticket_verbs import ticket_routes
@@ -81,6 +81,8 @@ def run_worker_child(settings: Settings, clock: Clock, stop: threading.Event) ->
         threading.Thread(target=_warm, args=(installation,), name="warm-up", daemon=True).start()
         metrics = Metrics()
         bookkeeper = Bookkeeper(installation.warehouse, installation.engine, metrics, installation.auditor)
+        traced = [installation.telemetry.ended] if installation.telemetry else []
+        books = Aftermath([bookkeeper.book, *traced], bookkeeper.follow)
         worker = Worker(
             tenant=settings.tenant,
             stream=installation.stream,
@@ -89,7 +91,8 @@ def run_worker_child(settings: Settings, clock: Clock, stop: threading.Event) ->
             limits=settings.worker,
             clock=clock,
             due=installation.due,
-            on_ended=_both(bookkeeper.ended, installation.telemetry),
+            on_ended=books.ended,
+            booked=lambda: books.idle,
             leases=installation.leases,
         )
         mirror = Mirror(installation)
@@ -118,6 +121,7 @@ def run_worker_child(settings: Settings, clock: Clock, stop: threading.Event) ->
             told.start()
         _work(worker, sources, chores, settings.worker.poll_ms / 1000, stop)
         worker.close()
+        books.close()
         files.close()
         server.should_exit = True
         thread.join(5)
@@ -136,18 +140,6 @@ def _led(installation: Installation, look: Callable[[], bool]) -> Callable[[], b
             return leads and look()
 
     return led
-
-
-def _both(ended: Callable[[str, str], None], telemetry: Telemetry | None) -> Callable[[str, str], None]:
-    """Who is told of an execution that ended: the books, and the traces where somebody collects them."""
-    if telemetry is None:
-        return ended
-
-    def told(name: str, status: str) -> None:
-        ended(name, status)
-        telemetry.ended(name, status)
-
-    return told
 
 
 def engine_api(installation: Installation, token: str, app: ASGIApp) -> ASGIApp:

@@ -69,6 +69,7 @@ class Worker:
     due: Callable[[], tuple[int | None, int | None]]
     on_ended: Callable[[str, str], None]
     leases: LeaseKeeper | None = None
+    booked: Callable[[], bool] = lambda: True
     _lanes: dict[str, _Lane] = field(default_factory=dict)
     _sweep: str | None = None
     _final: bool = False
@@ -158,7 +159,8 @@ class Worker:
             # Out of reach: who knows what is there.
             return False
         waits = set(self._waits) & set(known)
-        return self._is_quiet(known) and not waits and self._sweep is None and not self._final
+        quiet = self._is_quiet(known) and not waits and self._sweep is None and not self._final
+        return quiet and self.booked()
 
     def _is_quiet(self, known: Collection[str]) -> bool:
         """Whether each of these lanes was opened, and none has anything left to do."""
