@@ -53,7 +53,8 @@ def tie_out(warehouse: Warehouse, given: Given, rules: RuleSet, as_of_ns: int | 
     counts, received, until_ns = _keep(warehouse, given, held, rules, as_of_ns)
     terms = feed_terms(given.feeds)
     pa.default_memory_pool().release_unused()
-    result = match(warehouse, execution=given.execution, as_of=until_ns, rules=rules, feeds=terms)
+    # A file of rates says the day they hold from, not when anybody knew them.
+    result = match(warehouse, execution=given.execution, as_of=until_ns, rules=rules, feeds=terms, every_rate=True)
     inside = _expected(warehouse) if result.expected else 0
     return build_report(warehouse, _context(given, counts, received, rules, until_ns, inside))
 

@@ -1,4 +1,5 @@
-"""Starts the state machine for what loading reference files changed: rows set aside or let go, strangers named."""
+"""Starts the state machine for what loading reference files changed: rows set aside or let go, strangers named,
+breaks that waited for a rate."""
 
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ from app.beside import begin, counts_as
 from app.installation import Installation
 from app.reference_held import KIND, PREFIX
 from domain.errors import PermanentError
+from matching.revalue import rates_came
 
 _NEWEST = "SELECT max(as_of) AS last FROM execution_log"
 _UNSEEN = f"""
@@ -30,13 +32,18 @@ class ReferenceWatch:
             return False
         here = self.installation
         names: list[str] = here.warehouse.query(_UNSEEN)["execution"].to_pylist()
-        if not names and named_books.grown(here.warehouse) is not None:
-            # Rows loaded while nothing ran: who waits for a name is asked now, not with the next message.
+        if not names and self._came():
+            # Rows loaded while nothing ran: who waits for a name, or a rate, is asked now, not with the next message.
             last = here.warehouse.query(_NEWEST)["last"].cast("int64")[0].as_py()
             names = [f"{KIND}-{max(here.clock.now_ns(), last)}"] if last else []
         started = [self._start(name) for name in names]
         self._looked = True
         return any(started)
+
+    def _came(self) -> bool:
+        here = self.installation
+        named = named_books.grown(here.warehouse) is not None
+        return named or rates_came(here.warehouse, here.clock.now_ns()) is not None
 
     def _start(self, name: str) -> bool:
         here = self.installation

@@ -110,8 +110,9 @@ def _write_breaks(seen: Run, compiled: Compiled, params: Mapping[str, object], n
         warehouse.execute(renames.SUPERSEDED)
     changed = execute(warehouse, DIFF if known else FIRST_DIFF, params)
     breaks, changes = finish(
-        warehouse, compiled.rules, as_of_ns=seen.as_of_ns, execution=seen.execution, known=known > 0
-    )
+        warehouse, compiled.rules, as_of_ns=seen.as_of_ns, rates_by_ns=seen.rates_by_ns, execution=seen.execution,
+        known=known > 0,
+    )  # fmt: skip
     own: tuple[str, ...] = (EXPECTED_CHANGES, *(FORGET_STEPS if known else ()), WRITE_BREAKS)
     if not known and breaks.num_rows == changed:
         # All are new and open: nothing but what was finished is to be written.

@@ -19,6 +19,7 @@ from matching.finish import rows_of
 from matching.levels.all import LEVELS
 from matching.levels.port import FeedTerms, Run
 from matching.news import news
+from matching.revalue import revalue
 from matching.rules import RuleSet
 from matching.scratch import cleared
 from matching.state import refresh_state
@@ -28,6 +29,8 @@ from warehouse.port import Warehouse
 from warehouse.sql import timestamp
 
 Scope = Literal["incremental", "all"]
+# The end of time as timestamps have it.
+_EVER_NS = 2**63 - 1
 
 # A run that finds facts of other executions, never matched, takes them along: kind `joined`, same seq.
 _LOG = """
@@ -85,10 +88,12 @@ def match(
     rules: RuleSet,
     feeds: Sequence[FeedTerms] = (),
     tenant: str = "main",
+    every_rate: bool = False,
 ) -> MatchResult:
     """Match the facts of every execution not yet matched, `execution` among them, as known at `as_of` (UTC ns).
 
-    Idempotent by `execution`. `scope="all"` derives every component again, as after a change of rules.
+    Idempotent by `execution`. `scope="all"` derives every component again, as after a change of rules. Exchange rates
+    count from when they were known, with `every_rate` all along.
     Raises what the warehouse raises; then nothing was changed.
     """
     if prepare(warehouse):
@@ -103,7 +108,7 @@ def match(
         as_of_ns = _record(warehouse, execution, joined, as_of)
         return run(
             warehouse, compile_rules(rules), execution=execution, joined=joined, as_of_ns=as_of_ns, scope=scope,
-            feeds=feeds, tenant=tenant,
+            feeds=feeds, tenant=tenant, every_rate=every_rate,
         )  # fmt: skip
 
 
@@ -117,6 +122,7 @@ def run(
     scope: Scope,
     feeds: Sequence[FeedTerms],
     tenant: str,
+    every_rate: bool = False,
 ) -> MatchResult:
     """The run itself, inside the caller's transaction; `joined` are further executions whose facts become visible."""
     warehouse = cleared(warehouse)
@@ -132,7 +138,8 @@ def run(
     _add_due(warehouse, as_of_ns)
     if found(warehouse, orders.ANY_UNALLOCATED):
         warehouse.execute(orders.TOUCH_HEARD)
-    seen = Run(warehouse, compiled.rules, feeds, execution, as_of_ns, tenant, told)
+    rates_by_ns = _EVER_NS if every_rate else as_of_ns
+    seen = Run(warehouse, compiled.rules, feeds, execution, as_of_ns, rates_by_ns, tenant, told)
     changed = duos.refresh(warehouse, timestamp(as_of_ns), tenant, possible=compiled.duo_pass is not None)
     # The status level last: what any other touches may have been refused.
     for level in reversed(LEVELS):
@@ -157,6 +164,8 @@ def run(
         warehouse.execute(WAITS)
         warehouse.execute(FORGET_TIMERS)
     execute(warehouse, WRITE_TIMERS, params)
+    # What was not derived again may still be worth something else by now.
+    revalue(seen)
     return _result(warehouse, execution, as_of_ns, next_due=NEXT_WAIT if ended else NEXT_DUE)
 
 

@@ -51,11 +51,13 @@ class FxRates:
         return (amount * known[index - 1][1]).quantize(_CENT_FRACTION, ROUND_HALF_EVEN)
 
 
-def fx_rates(warehouse: Warehouse, base_ccy: str) -> FxRates:
-    """All recorded rates into `base_ccy`."""
+def fx_rates(warehouse: Warehouse, base_ccy: str, known_by_ns: int) -> FxRates:
+    """The rates into `base_ccy` that were known by then (UTC ns)."""
     rows = warehouse.query(
-        "select from_ccy, valid_from, rate from fx_rate where to_ccy = :base order by from_ccy, valid_from, rate",
-        {"base": base_ccy},
+        "select from_ccy, valid_from, rate from fx_rate where to_ccy = :base"
+        " and (known_at is null or known_at <= cast(:known_by as timestamp_ntz(9)))"
+        " order by from_ccy, valid_from, rate",
+        {"base": base_ccy, "known_by": timestamp(known_by_ns)},
     ).to_pylist()
     rates: dict[str, list[tuple[date, Decimal]]] = {}
     for row in rows:
@@ -74,11 +76,11 @@ def rows_of(table: pa.Table) -> list[Row]:
 
 
 def finish(
-    warehouse: Warehouse, rules: RuleSet, *, as_of_ns: int, execution: str, known: bool = True
+    warehouse: Warehouse, rules: RuleSet, *, as_of_ns: int, rates_by_ns: int, execution: str, known: bool = True
 ) -> tuple[pa.Table, pa.Table]:
     """The finished recon_break and break_change rows of this run's opened, changed and cured breaks.
 
-    `known`: whether any of them was on record before.
+    `known`: whether any of them was on record before; `rates_by_ns`: exchange rates known by then count.
     """
     found = rows_of(warehouse.query(FINISHED_ROWS))
     breaks, changes = arrow_schema(RECON_BREAK), arrow_schema(BREAK_CHANGE)
@@ -86,7 +88,7 @@ def finish(
         return breaks.empty_table(), changes.empty_table()
     before = {row["break_id"]: row for row in rows_of(warehouse.query(BEFORE_ROWS))} if known else {}
     abroad = any(row["ccy"] not in (None, rules.base_ccy) for row in found)
-    rates = fx_rates(warehouse, rules.base_ccy) if abroad else FxRates(rules.base_ccy, {})
+    rates = fx_rates(warehouse, rules.base_ccy, rates_by_ns) if abroad else FxRates(rules.base_ccy, {})
     deadlines = Deadlines(business_days(warehouse))
     calendar = settle_calendar(warehouse) if any(row["code"] == _SETTLE_DATE for row in found) else None
     rows, log = [], []
@@ -98,18 +100,22 @@ def finish(
             _complete(row, rules, rates, deadlines, as_of_ns)
             row["headline"] = headline(row, row["deadline_at"], as_of_ns, _expected(row, calendar))
         rows.append({name: row[name] for name in RECON_BREAK.columns})
-        log.append(_change(row, before.get(row["break_id"]), kind, as_of_ns, execution))
-    return _table(rows, breaks), _table(log, changes)
+        log.append(change_row(row, before.get(row["break_id"]), kind, as_of_ns, execution))
+    return table_of(rows, breaks), table_of(log, changes)
 
 
 def _complete(row: Row, rules: RuleSet, rates: FxRates, deadlines: Deadlines, as_of_ns: int) -> None:
     opened_ns = row["opened_at"] if row["opened_at"] is not None else as_of_ns
     due_ns = deadlines.of(row["code"], row["trade_date"], row["settle_date"], opened_ns)
     base = rates.convert(row["exposure"], row["ccy"], row["trade_date"])
-    minutes_left = None if due_ns is None else (due_ns - opened_ns) / _MINUTE_NS
-    severity = rules.severity.of(taxonomy()[row["code"]].severity, base, minutes_left)
+    severity = rules.severity.of(taxonomy()[row["code"]].severity, base, minutes_left(due_ns, opened_ns))
     row.update(opened_at=opened_ns, changed_at=as_of_ns, cured_at=None, deadline_at=due_ns, exposure_base=base)
     row.update(severity=int(severity), next_step=next_step(row))
+
+
+def minutes_left(due_ns: int | None, opened_ns: int) -> float | None:
+    """What a break had until its deadline when it opened; None where it has none."""
+    return None if due_ns is None else (due_ns - opened_ns) / _MINUTE_NS
 
 
 def _expected(row: Row, calendar: SettleCalendar | None) -> str | None:
@@ -124,7 +130,8 @@ def _expected(row: Row, calendar: SettleCalendar | None) -> str | None:
     return f"{agrees} is right by the calendar, {found.day} ({found.basis})"
 
 
-def _change(row: Row, before: Row | None, kind: str, as_of_ns: int, execution: str) -> Row:
+def change_row(row: Row, before: Row | None, kind: str, as_of_ns: int, execution: str) -> Row:
+    """What a break became, as a row of its history; `before` is how it stood."""
     after = _told(row)
     return {
         "change_id": digest128(row["break_id"], str(row["generation"]), kind, timestamp(as_of_ns), after),
@@ -156,7 +163,7 @@ def _text(name: str, value: object) -> object:
     return value.isoformat() if isinstance(value, (date, datetime)) else value
 
 
-def _table(rows: list[Row], schema: pa.Schema) -> pa.Table:
+def table_of(rows: list[Row], schema: pa.Schema) -> pa.Table:
     """Rows as Arrow; integer nanoseconds become timestamps."""
     columns = {}
     for field in schema:

@@ -105,13 +105,20 @@ def headline(row: Row, deadline_ns: int | None, as_of_ns: int, more: str | None 
     if more:
         parts.append(more)
     if row["exposure"]:
-        unpriced = "" if row.get("exposure_base") is not None else f" (no rate for {row['ccy']}: size unknown)"
-        parts.append(f"{row['ccy']} {row['exposure']:,.2f} at risk{unpriced}")
+        parts.append(at_risk(row))
     elif row["exposure"] is None and row["code"].startswith("T"):
         parts.append("exposure unknown")
     if deadline_ns is not None:
         parts.append(_by(deadline_ns, as_of_ns))
     return ", ".join(parts)
+
+
+def at_risk(row: Row) -> str:
+    """What a break may cost, and where no rate is known, that its size is not; empty where nothing is at risk."""
+    if not row["exposure"]:
+        return ""
+    unpriced = "" if row.get("exposure_base") is not None else f" (no rate for {row['ccy']}: size unknown)"
+    return f"{row['ccy']} {row['exposure']:,.2f} at risk{unpriced}"
 
 
 def _by(deadline_ns: int, as_of_ns: int) -> str:

@@ -29,7 +29,8 @@ class FeedTerms:
 class Run:
     """One Match run as a level sees it. Times are UTC nanoseconds; the run's executions are in work_execution.
 
-    `told`: what facts there are. `kinds`: how the components in work_component begin, once they are all known.
+    `rates_by_ns`: exchange rates known by then count. `told`: what facts there are. `kinds`: how the components in
+    work_component begin, once they are all known.
     """
 
     warehouse: Warehouse
@@ -37,6 +38,7 @@ class Run:
     feeds: Sequence[FeedTerms]
     execution: str
     as_of_ns: int
+    rates_by_ns: int
     tenant: str
     told: News
     kinds: frozenset[str] | None = None
