@@ -16,6 +16,7 @@ from domain.taxonomy import Severity
 from warehouse.port import Warehouse
 
 _STEP = Decimal("0.000001")
+_MATCHED = "SELECT max(as_of) AS as_of FROM execution_log WHERE execution = :execution"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +37,13 @@ def score_changes(
     min_severity: Severity = Severity.MEDIUM,
     limit: int = 5_000,
 ) -> ScoreResult:
-    """Write `break_score` for every open break whose latest change up to `as_of` (UTC ns) has none yet.
+    """Write `break_score` for every open break whose latest change up to this execution's Match has none yet.
 
+    Its Match may count as later than `as_of` (UTC ns), the time the execution was given: knowledge never goes back.
     What an earlier run could not score (model down) is caught up with. A rerun finds nothing left and adds nothing.
     Raises what the scorer raises: TransientError when the model cannot be reached; nothing is written then.
     """
-    rows = features(warehouse, as_of, limit)
+    rows = features(warehouse, max(as_of, _matched_as_of(warehouse, execution)), limit)
     if not rows.num_rows:
         return ScoreResult(0, 0)
     listed = rows.to_pylist()
@@ -51,6 +53,12 @@ def score_changes(
         item.score >= min_score or row[SEVERITY] >= min_severity for row, item in zip(listed, scored, strict=True)
     )
     return ScoreResult(len(scored), flagged)
+
+
+def _matched_as_of(warehouse: Warehouse, execution: str) -> int:
+    """The time the execution's Match counts as (UTC ns); 0 when it was not matched."""
+    found = warehouse.query(_MATCHED, {"execution": execution})["as_of"]
+    return found.cast(pa.timestamp("ns")).cast(pa.int64())[0].as_py() or 0
 
 
 def _score_rows(rows: Sequence[dict[str, Any]], scored: Sequence[Scored], execution: str) -> pa.Table:

@@ -108,6 +108,16 @@ def test_a_change_is_scored_anew_and_older_changes_are_not(warehouse: DuckDbWare
     assert score_changes(warehouse, scorer, "third", NOON + MINUTE).scored == 0
 
 
+def test_what_a_run_found_is_scored_though_the_run_was_given_an_earlier_time(
+    warehouse: DuckDbWarehouse, scorer: InProcessScorer
+) -> None:
+    """Messages of a backlog are matched as of the newest run before them: their break is as late as that run."""
+    open_break(warehouse, "b")
+    put(warehouse, "execution_log", {"execution": "held", "kind": "batch", "count": 1, "as_of": NOON, "seq": 2})
+    assert score_changes(warehouse, scorer, "never matched", NOON - 5 * MINUTE).scored == 0
+    assert score_changes(warehouse, scorer, "held", NOON - 5 * MINUTE).scored == 1
+
+
 def test_low_severity_and_ordinary_breaks_are_not_flagged(warehouse: DuckDbWarehouse, scorer: InProcessScorer) -> None:
     open_break(warehouse, "b", severity=1, exposure_base=Decimal("3"))
     warehouse.execute("UPDATE break_change SET severity = 1")
