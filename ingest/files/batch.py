@@ -1,7 +1,7 @@
 """A file as a Normalised batch: delimited rows or the messages of a FIX log, with an outcome for every row received."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
@@ -17,13 +17,15 @@ from ingest.files.books import BookRows, rows_of_book
 from ingest.files.csv_map import CsvMap
 from ingest.files.file_dialect import FileDialect, detected
 from ingest.files.layout import LaidOut, lay_out
+from ingest.files.numbered_lines import NumberedLines
 from ingest.files.read import FileKind, FileRefused, container_of, encoding_of, kind_of
 from ingest.files.received import RawRow
 from ingest.files.reference_file import rows_of_reference
 from ingest.files.rows import CsvRows, rows_by_dialect, rows_from_csv
 from ingest.files.sheet import Problem
 from ingest.fix.index import Ints
-from ingest.fix.sniff import Pieces, find_pieces, looks_damaged
+from ingest.fix.pieces import Pieces
+from ingest.fix.sniff import find_pieces, looks_damaged
 from ingest.fix.stamps import stamped
 from ingest.normalise import (
     MESSAGE_SCHEMA,
@@ -67,7 +69,7 @@ class FileBatch:
     normalised: Normalised
     kind: FileKind
     encoding: str
-    lines: dict[str, int]
+    lines: Mapping[str, int]
     columns: dict[str, str]
     unused: tuple[str, ...]
     notes: tuple[str, ...]
@@ -166,56 +168,53 @@ def _session(file: str, feed: Feed) -> str:
 
 def _fix_log(data: bytes, file: str, feed: Feed, recorded: bool, work: Work, share: Share) -> FileBatch:
     found = find_pieces(data)
-    times: Ints = np.zeros(len(found.raws), dtype=np.int64)
+    times: Ints = np.zeros(len(found), dtype=np.int64)
     if recorded:
         found, times = stamped(found)
-    session, raws = _session(file, feed), found.raws
+    session = _session(file, feed)
+    text = np.flatnonzero(~found.are_messages).tolist()
     spare = [
-        at
-        for at, is_message in enumerate(found.are_messages)
-        if not is_message and not looks_damaged(raws[at]) and (not times[at] or _SENTENCE.match(raws[at]) is not None)
+        (at, raw)
+        for at, raw in zip(text, found.raws(text), strict=True)
+        if not looks_damaged(raw) and (not times[at] or _SENTENCE.match(raw) is not None)
     ]
-    log_text = [(at + 1, RawRow(found.lines[at], raws[at], "IGNORED")) for at in spare]
-    ids = [f"{session}:{number}" for number in range(1, len(raws) + 1)]
-    runs = share(_runs(found, times, ids, _others(len(raws), spare), file, feed), work)
+    log_text = [(at + 1, RawRow(int(found.lines[at]), raw, "IGNORED")) for at, raw in spare]
+    runs = share(_runs(found, times, _others(len(found), [at for at, _ in spare]), file, feed), work)
     normalised = _received_when_sent(runs[0] if len(runs) == 1 else joined(runs))
     messages = normalised.messages
     if spare:
         messages = pa.concat_tables([messages, _messages(log_text, session, feed)]).sort_by("number")
-    lines = dict(zip(ids, found.lines, strict=True))
     notes = (f"{len(spare)} line{'' if len(spare) == 1 else 's'} of log text without a message",) if spare else ()
     whole = replace(normalised, messages=messages)
-    return FileBatch(whole, FileKind.FIX, encoding_of(data), lines, {}, (), notes)
+    return FileBatch(whole, FileKind.FIX, encoding_of(data), NumberedLines(session, found.lines), {}, (), notes)
 
 
-def _runs(found: Pieces, times: Ints, ids: list[str], kept: Sequence[int], file: str, feed: Feed) -> Iterator[RawBatch]:
-    """The messages at the `kept` places, some parts at a time; `found` loses the bytes of those that went.
+def _runs(found: Pieces, times: Ints, kept: Ints, file: str, feed: Feed) -> Iterator[RawBatch]:
+    """The messages at the `kept` places, some parts at a time.
 
     A run is a whole number of parts, so what it gives does not depend on its size.
     """
     session = _session(file, feed)
     for first in range(0, max(len(kept), 1), _RUN_MESSAGES):
         places = kept[first : first + _RUN_MESSAGES]
+        numbers = (places + 1).tolist()
         yield RawBatch(
-            messages=[found.raws[at] for at in places],
-            message_ids=[ids[at] for at in places],
-            numbers=[at + 1 for at in places],
+            messages=found.raws(places),
+            message_ids=[f"{session}:{number}" for number in numbers],
+            numbers=numbers,
             lane=session,
             sessions=[session] * len(places),
-            recv_ts=times[np.array(places, dtype=np.int64)],
+            recv_ts=times[places],
             feeds=[feed] * len(places),
             live=False,
             file=file,
-            lines=[found.lines[at] for at in places],
-            prefixes=[found.prefixes[at] for at in places],
+            lines=found.lines[places].tolist(),
+            prefixes=found.prefixes(places),
         )
-        for at in places:
-            found.raws[at] = found.prefixes[at] = b""
 
 
-def _others(count: int, positions: Sequence[int]) -> Sequence[int]:
-    gone = set(positions)
-    return [at for at in range(count) if at not in gone] if gone else range(count)
+def _others(count: int, positions: Sequence[int]) -> Ints:
+    return np.delete(np.arange(count), np.array(positions, dtype=np.int64))
 
 
 def _received_when_sent(normalised: Normalised) -> Normalised:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ingest.fix.pieces import Bools, Collected, Pieces
 from ingest.fix.proven import Ints, Octets, proven_ends
 from ingest.fix.tags import DATA_FIELDS
 
@@ -61,17 +62,6 @@ def _narrow(data: bytes, encoding: str) -> bytes:
         return text.encode("utf-8")
 
 
-@dataclass(frozen=True, slots=True)
-class Pieces:
-    """What a log holds, column by column: as `Found`, one entry per piece."""
-
-    raws: list[bytes]
-    prefixes: list[bytes]
-    lines: list[int]
-    offsets: list[int]
-    are_messages: list[bool]
-
-
 def find_messages(data: bytes) -> Iterator[Found]:
     """Every message in the data in order, several per line if so, and every non-blank line that holds none.
 
@@ -79,35 +69,65 @@ def find_messages(data: bytes) -> Iterator[Found]:
     at the next `8=FIX` or at the end of its line.
     """
     found = find_pieces(data)
-    yield from map(Found, found.raws, found.prefixes, found.lines, found.offsets, found.are_messages)
+    every = range(len(found))
+    yield from map(
+        Found, found.raws(every), found.prefixes(every), found.lines.tolist(), found.starts.tolist(),
+        found.are_messages.tolist(),
+    )  # fmt: skip
 
 
 def find_pieces(data: bytes) -> Pieces:
     """As `find_messages`, all at once."""
     data = plain_bytes(data)
     octets = np.frombuffer(data, dtype=np.uint8)
-    starts = np.array([match.start() for match in _BEGIN.finditer(data)], dtype=np.int64)
+    starts = np.fromiter((match.start() for match in _BEGIN.finditer(data)), dtype=np.int64)
     # `108=FIX` is another tag; what starts the data has nothing before it.
     starts = starts[(starts == 0) | (octets[starts - 1] - np.uint8(ord("0")) > 9)]
-    ends = proven_ends(octets, starts, MAX_BODY_BYTES)
-    found = Pieces([], [], [], [], [])
-    at = prefix_from = 0
-    for start, proven in zip(starts.tolist(), ends.tolist(), strict=True):
-        if start < at:
+    ends, newlines = proven_ends(octets, starts, MAX_BODY_BYTES), _newlines(octets)
+    line_starts, follow = _followers(octets, starts, ends, newlines)
+    found, at = Collected(data), 0
+    # Nearly always a message proves its end, its line ends there, and the next line has the next message.
+    firsts = np.flatnonzero(~follow)
+    for first, behind in zip(firsts.tolist(), np.append(firsts, len(starts))[1:].tolist(), strict=True):
+        before = at
+        at = _take(data, int(starts[first]), int(ends[first]), at, found)
+        rest = slice(first + 1, behind)
+        if at != before and behind > first + 1:
+            found.add_messages(line_starts[rest], starts[rest], ends[rest])
+            at = int(ends[behind - 1])
             continue
-        line_start = data.rfind(b"\n", at, start) + 1
-        if line_start > 0:
-            # Nearly always a message is followed by its line's end and nothing else.
-            if line_start > at + 1 or not at:
-                _other_lines(data, at, line_start, found)
-            prefix_from = line_start
-        end = proven if proven > 0 else _message_end(data, start)
-        _add(found, data[start:end], data[prefix_from:start], start, True)
-        at = prefix_from = end
+        for start, proven in zip(starts[rest].tolist(), ends[rest].tolist(), strict=True):
+            at = _take(data, start, proven, at, found)
     _other_lines(data, at, len(data), found)
-    newlines = _newlines(octets)
-    found.lines.extend((np.searchsorted(newlines, np.array(found.offsets, dtype=np.int64)) + 1).tolist())
-    return found
+    return found.pieces(newlines)
+
+
+def _followers(octets: Octets, starts: Ints, ends: Ints, newlines: Ints) -> tuple[Ints, Bools]:
+    """Where the line of each message begins, and which prove their end and begin the line after another proven end."""
+    nearest = np.searchsorted(newlines, starts) - 1
+    line_starts = np.zeros(len(starts), dtype=np.int64)
+    line_starts[nearest >= 0] = newlines[nearest[nearest >= 0]] + 1
+    follow = np.zeros(len(starts), dtype=np.bool_)
+    before = ends[:-1]
+    gap = line_starts[1:] - before
+    returned = octets[np.clip(before, 0, max(len(octets) - 1, 0))] == ord("\r")
+    follow[1:] = (before > 0) & (ends[1:] > 0) & ((gap == 1) | ((gap == 2) & returned))
+    return line_starts, follow
+
+
+def _take(data: bytes, start: int, proven: int, at: int, found: Collected) -> int:
+    """Takes in the message that starts here and the text before it, `at` being where the last one ended; returns where
+    this one does, `at` where it is part of the last."""
+    if start < at:
+        return at
+    line_start, prefix_from = data.rfind(b"\n", at, start) + 1, at
+    if line_start > 0:
+        if line_start > at + 1 or not at:
+            _other_lines(data, at, line_start, found)
+        prefix_from = line_start
+    end = proven if proven > 0 else _message_end(data, start)
+    found.add(prefix_from, start, end, is_message=True)
+    return end
 
 
 def _newlines(octets: Octets) -> Ints:
@@ -117,14 +137,7 @@ def _newlines(octets: Octets) -> Ints:
     return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
 
 
-def _add(found: Pieces, raw: bytes, prefix: bytes, offset: int, is_message: bool) -> None:
-    found.raws.append(raw)
-    found.prefixes.append(prefix)
-    found.offsets.append(offset)
-    found.are_messages.append(is_message)
-
-
-def _other_lines(data: bytes, start: int, end: int, found: Pieces) -> None:
+def _other_lines(data: bytes, start: int, end: int, found: Collected) -> None:
     """Lines without a message; what follows a message on its own line belongs to that line and is not repeated."""
     if start > 0 and data[start - 1 : start] != b"\n":
         newline = data.find(b"\n", start, end)
@@ -133,7 +146,7 @@ def _other_lines(data: bytes, start: int, end: int, found: Pieces) -> None:
         start = newline + 1
     for text in data[start:end].split(b"\n"):
         if text.strip():
-            _add(found, text.rstrip(b"\r"), b"", start, False)
+            found.add(start, start, start + len(text.rstrip(b"\r")), is_message=False)
         start += len(text) + 1
 
 

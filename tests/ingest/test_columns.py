@@ -41,10 +41,10 @@ def _nothing_proven(octets: object, starts: Ints, most: int) -> Ints:
 @given(st.lists(st.sampled_from(_PIECES), max_size=24))
 def test_a_log_is_cut_where_each_message_alone_would_be_cut(pieces: Sequence[bytes]) -> None:
     data = b"".join(pieces)
-    found = sniff.find_pieces(data)
+    found = list(sniff.find_messages(data))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sniff, "proven_ends", _nothing_proven)
-        assert sniff.find_pieces(data) == found
+        assert list(sniff.find_messages(data)) == found
 
 
 def _tables(found: Normalised) -> dict[str, pa.Table]:

@@ -20,7 +20,7 @@ from ingest.fix.stamps import stamped
 )
 def test_only_times_that_nanoseconds_hold_are_times_of_receipt(stamp: str, at_ns: int) -> None:
     pieces, times = stamped(find_pieces(f"{stamp} 8=FIX.4.4|35=8|\n".encode()))
-    assert times.tolist() == [at_ns] and pieces.raws == [b"8=FIX.4.4|35=8|"]
+    assert times.tolist() == [at_ns] and pieces.raws([0]) == [b"8=FIX.4.4|35=8|"]
 
 
 @pytest.mark.parametrize("stamp", ["2026-11-20T14:30:01.123456789Z", "2026-11-20T14:30:01Z", "2026-11-20T23:59:60.5Z"])
