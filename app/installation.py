@@ -60,6 +60,11 @@ def alone() -> AbstractContextManager[bool]:
     return nullcontext(True)
 
 
+def never(_execution: str) -> bool:
+    """Nobody can know."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Installation:
     """The opened stores of one tenant."""
@@ -86,6 +91,8 @@ class Installation:
     functions: Mapping[str, Callable[[Json], Json]] = field(default_factory=dict)
     # Whether this is the worker that does what one does for all, asked for as long as it does it.
     leading: Callable[[], AbstractContextManager[bool]] = alone
+    # Whether what an execution brought is matched, so that its lane may go on; said once, False where nobody can know.
+    matched: Callable[[str], bool] = never
 
     @property
     def originals(self) -> Originals:
@@ -267,10 +274,13 @@ def open_installation(settings: Settings, clock: Clock | None = None) -> Iterato
         auditor.uses_rules(rules.hash)
         note_terms(warehouse, rules, feed_terms(settings.feeds), clock.now_ns())
         opening.close()
+        # Another workflow may need its lane to the end; several workers take over whole executions only.
+        early = settings.workflow is None and shared is None
         yield Installation(
             settings, clock, warehouse, stream, rules, scorer, policy, tickets, engine,
             ledger_of(shared, engine), definition, reference, auditor, playbooks,
             shared.leases if shared else None, telemetry, functions, fencing.leading if fencing else alone,
+            tasks.matched.take if early else never,
         )  # fmt: skip
     finally:
         opening.close()

@@ -93,6 +93,7 @@ def run_worker_child(settings: Settings, clock: Clock, stop: threading.Event) ->
             due=installation.due,
             on_ended=books.ended,
             booked=lambda: books.idle,
+            matched=installation.matched,
             leases=installation.leases,
         )
         mirror = Mirror(installation)

@@ -21,7 +21,7 @@ from app.feed_terms import feed_terms
 from app.file_feeds import KIND as FILE
 from app.file_feeds import take_file
 from app.file_retry import retry_files
-from app.intake import Intake
+from app.intake import Intake, Matched
 from app.match_care import match_with_care
 from app.reference_cache import ReferenceCache
 from app.settings import Settings
@@ -70,6 +70,7 @@ class Tasks:
     suspects: Suspects
     _reading: threading.Lock = field(default_factory=threading.Lock)
     _intake: Intake = field(default_factory=Intake)
+    matched: Matched = field(default_factory=Matched)
 
     def functions(self) -> Mapping[str, Callable[[Json], Json]]:
         """FunctionName in the state machine → task."""
@@ -136,6 +137,7 @@ class Tasks:
             limit=self.settings.worker.poison_max_messages,
             suspects=self.suspects,
         )
+        self.matched.note(task["execution"])
         return dict(result.counts())
 
     def _name_strangers(self, execution: str, as_of: int) -> None:

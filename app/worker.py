@@ -37,6 +37,8 @@ class _Lane:
     position: str | None
     marks: dict[str, int]
     running: str | None = None
+    # Executions whose facts are matched: the rest of them needs the lane no longer.
+    tail: list[str] = field(default_factory=list)
     started: float = float("-inf")
     ready: float | None = None
     behind: int = 0
@@ -56,6 +58,8 @@ class Worker:
     gives the first and the last time (UTC ns) at which the grace of something expected ends. With `leases` it drives
     the lanes it holds a lease of and leaves the others to other workers; a lane whose token was refused is dropped, and
     its new owner goes on where the ledger stands.
+    A range is done with its lane once it is `matched`: scores and tickets look at all there is, in any order, so the
+    next range may be stored and matched while they are made. Where it cannot be known, the whole execution has to end.
     Nothing is read ahead: what no execution takes yet stays in the stream. Lanes that are ready while others run wait a
     moment for them, so that all start together and one Match run takes the facts of all: it costs much the same.
     """
@@ -70,6 +74,7 @@ class Worker:
     on_ended: Callable[[str, str], None]
     leases: LeaseKeeper | None = None
     booked: Callable[[], bool] = lambda: True
+    matched: Callable[[str], bool] = lambda _execution: False
     _lanes: dict[str, _Lane] = field(default_factory=dict)
     _sweep: str | None = None
     _final: bool = False
@@ -80,6 +85,8 @@ class Worker:
     _names: list[str] = field(default_factory=list)
     _sweeps: bool = True
     _waits: dict[str, float] = field(default_factory=dict)
+    _matching_since: float = float("-inf")
+    _gathers: bool = False
 
     def step(self) -> bool:
         """One round over the lanes; True when something was started or ended."""
@@ -159,13 +166,14 @@ class Worker:
             # Out of reach: who knows what is there.
             return False
         waits = set(self._waits) & set(known)
-        quiet = self._is_quiet(known) and not waits and self._sweep is None and not self._final
-        return quiet and self.booked()
+        sweeps = self._sweep is not None or self._final or self._gathers
+        return self._is_quiet(known) and not waits and not sweeps and self.booked()
 
     def _is_quiet(self, known: Collection[str]) -> bool:
         """Whether each of these lanes was opened, and none has anything left to do."""
         lanes = self._lanes
-        return set(lanes) == set(known) and all(one.running is None and one.behind == 0 for one in lanes.values())
+        resting = (one.running is None and not one.tail and one.behind == 0 for one in lanes.values())
+        return set(lanes) == set(known) and all(resting)
 
     def lag(self) -> dict[str, int]:
         """Durable messages per lane that no execution has taken yet; for any thread."""
@@ -178,15 +186,21 @@ class Worker:
     def _ended(self, name: str, token: int | None) -> bool:
         """Book what ended of the lane; True when something did."""
         lane = self._lanes.get(name) or self._open(name, token)
-        if lane.running is None:
-            return False
-        status = self._status(lane.running)
-        if status not in FINISHED:
-            return False
-        self.ledger.done(name, lane.token, lane.running)
-        self._book(lane.running, status)
-        lane.running, lane.reached = None, max(lane.reached, lane.reaching)
-        return True
+        over = {one: status for one in lane.tail if (status := self._status(one)) in FINISHED}
+        lane.tail = [one for one in lane.tail if one not in over]
+        freed = lane.running
+        if freed is not None and (status := self._status(freed)) in FINISHED:
+            over[freed] = status
+        elif freed is not None and self.matched(freed):
+            lane.tail.append(freed)
+        else:
+            freed = None
+        if freed is not None:
+            lane.running, lane.reached = None, max(lane.reached, lane.reaching)
+        for execution, status in over.items():
+            self.ledger.done(name, lane.token, execution)
+            self._book(execution, status)
+        return bool(over) or freed is not None
 
     def _advance(self, name: str, *, together: bool) -> bool:
         """Start the lane's next range, if there is one and it is time; `together` with what still runs."""
@@ -198,7 +212,8 @@ class Worker:
             return False
         if together and lane.ready is not None and now - lane.ready < self.limits.batch_together_ms / 1000:
             return False
-        if sum(other.running is not None for other in self._lanes.values()) >= self.limits.executions_max:
+        under_way = sum((other.running is not None) + len(other.tail) for other in self._lanes.values())
+        if under_way >= self.limits.executions_max:
             return False
         looked = self.clock.now_ns()
         batch = self.stream.read(name, lane.position, self.limits.batch_max_messages)
@@ -246,6 +261,7 @@ class Worker:
             raise
         lane.position, lane.marks, lane.running = batch.next, dict(marks), execution
         lane.started, lane.ready, lane.behind = self.clock.monotonic(), None, batch.behind_messages
+        self._matching_since = lane.started
         self.stream.hint(name, batch.next)
 
     def _accept(self, lane: _Lane, batch: Batch) -> dict[str, int]:
@@ -289,10 +305,16 @@ class Worker:
             self._start_sweep(max(now, last or 0))
             self._final = False
             return True
+        self._gathers = False
         if not self._sweeps or first is None or first > as_of or self.clock.monotonic() < self._not_before:
             return False
-        self._start_sweep(as_of)
-        return True
+        # What falls due in the same moment is swept together, or by the batch that is matched right now.
+        together_ns = self.limits.sweep_together_ms * 1_000_000
+        since_ns = (self.clock.monotonic() - self._matching_since) * 1_000_000_000
+        self._gathers = since_ns < together_ns and as_of - first < 2 * together_ns
+        if not self._gathers:
+            self._start_sweep(as_of)
+        return not self._gathers
 
     def _held(self, at: int, but: str | None = None) -> int:
         """`at` (UTC ns), or what the lane furthest behind reached: what it has not matched may be what is missed."""
@@ -311,7 +333,7 @@ class Worker:
         self._as_of = max(self._as_of, as_of)
         name = f"sweep-{self._as_of}"
         self.engine.start(name, self._input(name, "sweep", "", None, None, 0, {}))
-        self._sweep = name
+        self._sweep, self._matching_since = name, self.clock.monotonic()
 
     def _status(self, name: str) -> str:
         return self.engine.describe(name).status

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from app.intake import Matched
 from app.settings import WorkerSettings
 from app.worker import Worker
 from domain.clock import SystemClock
@@ -41,6 +42,7 @@ class Plant:
         self.due: tuple[int | None, int | None] = (None, None)
         self.gate = threading.Event()
         self.gate.set()
+        self.matched = Matched()
         self.log = SegmentStream(root / "log")
         self.engine = EmbeddedEngine(root / "e.sqlite", ONE_STATE, {"do": self._do}, SystemClock())
         self.worker = Worker(
@@ -52,6 +54,7 @@ class Plant:
             clock=SystemClock(),
             due=lambda: self.due,
             on_ended=lambda name, status: self.ended.append((name, status)),
+            matched=self.matched.take,
         )
 
     def _do(self, task: Json) -> Json:
@@ -134,6 +137,50 @@ def test_one_execution_of_a_lane_at_a_time_but_lanes_side_by_side(plant: Callabl
     here.gate.set()
     here.run()
     assert here.engine.counts() == {"SUCCEEDED": 4}
+
+
+def test_a_lane_goes_on_once_its_range_is_matched(plant: Callable[..., Plant]) -> None:
+    """What is left of an execution after that is waited for by nobody but the end."""
+    here = plant(batch_max_messages=1, executions_max=2)
+    here.gate.clear()
+    here.append("A", *texts(1, 2, 3))
+    here.worker.step()
+    (first,) = here.engine.list("RUNNING")
+    here.matched.note(first.name)
+    for _ in range(20):
+        here.worker.step()
+        time.sleep(0.002)
+    assert here.engine.counts() == {"RUNNING": 2} and here.worker.lag() == {"A": 1}
+    (second,) = {one.name for one in here.engine.list("RUNNING")} - {first.name}
+    here.matched.note(second)
+    for _ in range(20):
+        here.worker.step()
+        time.sleep(0.002)
+    assert here.engine.counts() == {"RUNNING": 2}, "as many as may be under way"
+    assert not here.worker.idle and not here.ended
+    here.gate.set()
+    here.run()
+    assert here.engine.counts() == {"SUCCEEDED": 3} and len(here.ended) == 3
+    assert sorted(m for task in here.calls for m in here.messages(task)) == texts(1, 2, 3)
+
+
+def test_what_falls_due_in_a_moment_is_swept_together(plant: Callable[..., Plant]) -> None:
+    here = plant(sweep_together_ms=100)
+    second = 10**9
+    begun = here.worker.clock.now_ns()
+    here.due = (begun - 10 * second, begun - 10 * second)
+    for _ in range(2_000):
+        here.worker.step()
+        assert not here.worker.idle
+        if len(here.calls) >= 4:
+            break
+        # Every sweep is followed at once by something else that is due.
+        here.due = (here.worker.clock.now_ns(), here.worker.clock.now_ns()) if here.calls else here.due
+        time.sleep(0.01)
+    here.due = (None, None)
+    here.run()
+    passed = (here.worker.clock.now_ns() - begun) / second
+    assert len(here.calls) >= 4 and passed >= 0.1 * (len(here.calls) - 2)
 
 
 @pytest.mark.parametrize(("together_ms", "running"), [(60_000, 1), (1, 2)])

@@ -35,6 +35,7 @@ class Inside:
             due=installation.due,
             on_ended=Bookkeeper(installation.warehouse, installation.engine, Metrics(), installation.auditor).ended,
             leases=installation.leases,
+            matched=installation.matched,
         )
 
     def append(self, session: str, messages: Sequence[bytes], recv_ts: int | None = None) -> None:
