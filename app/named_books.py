@@ -38,7 +38,8 @@ _LEVEL = "names"
 # Where nobody knew the security, its id is made of an identifier: `ISIN:US0378331005`.
 _STRANGE = """
 SELECT f.* FROM {table} f
-WHERE (f.flags LIKE '%I03!_ID!_UNKNOWN%' ESCAPE '!' OR f.instrument_id LIKE '%:%' OR f.account_id IN ({accounts}))
+WHERE (f.flags LIKE '%I03!_ID!_UNKNOWN%' ESCAPE '!' OR f.flags LIKE '%I04!_%' ESCAPE '!'
+    OR f.instrument_id LIKE '%:%' OR f.account_id IN ({accounts}))
   AND f.record_id NOT IN (SELECT n.replaces FROM book_named n)
 ORDER BY f.feed, f.file, f.record_id
 """
@@ -85,12 +86,14 @@ def name_books(
 
 
 def _renamed_accounts(settings: Settings, warehouse: Warehouse, reference: Reference, table: str) -> list[str]:
-    """Accounts as rows have them that the account map calls otherwise by now, or says the broker of."""
+    """Accounts as rows have them that the account map calls otherwise by now, says the broker of, or should know."""
     party = {feed.name: feed.party for feed in settings.feeds}
     found = set()
     for row in warehouse.query(_ACCOUNTS.format(table=table)).to_pylist():
-        match = reference.account(party.get(row["feed"], ""), row["account_id"], None)
-        if match and (match.account_id != row["account_id"] or (match.pb_id and row["pb_id"] is None)):
+        whose = party.get(row["feed"], "")
+        match = reference.account(whose, row["account_id"], None)
+        named = match and (match.account_id != row["account_id"] or (match.pb_id and row["pb_id"] is None))
+        if named or reference.is_unmapped(whose, row["account_id"], match):
             found.add(row["account_id"])
     return sorted(found)
 

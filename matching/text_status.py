@@ -44,7 +44,7 @@ def _ingest(row: Row, shown: str) -> str:
         case "I03":
             return f"Nobody here knows instrument {shown}: its trades cannot be matched for certain"
         case "I04":
-            return f"Nobody here knows account {shown} of {who}: its trades cannot be matched for certain"
+            return f"Nobody here knows account {shown} of {who}: what it trades and holds cannot be matched for certain"
         case "I05":
             return f"Messages from {who} are missing: {shown}"
         case "I06":

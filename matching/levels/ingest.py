@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from matching.levels import ingest_sql as sql
-from matching.levels import late, sessions, silent
+from matching.levels import late, sessions, silent, strange_books
+from matching.levels.books import has
 from matching.levels.port import Run
 
 
@@ -24,6 +25,10 @@ class IngestLevel:
         """What new facts, or the time, say about feeds."""
         present = run.told.present
         marked = _execute(run, sql.NEW_MARKS) if run.told.flagged else 0
+        if _books(run) and has(run, strange_books.ANY):
+            _load_sources(run)
+            marked += _execute(run, strange_books.NEW_MARKS)
+            _execute(run, strange_books.TOUCH)
         if marked or "match_mark" in present:
             _execute(run, sql.TOUCH_MARKS)
         if "quarantine" in present:
@@ -44,14 +49,21 @@ class IngestLevel:
             sessions.find(run)
         if not run.touched("I|"):
             return
+        books = _books(run)
+        if books:
+            run.warehouse.execute("delete from work_source")
         _load_sources(run)
         kinds = {
-            "q": sql.QUARANTINED, "w": sql.INTEGRITY, "n": sql.STRANGE_INSTRUMENT, "a": sql.STRANGE_ACCOUNT,
-            "g": sql.LOST,
+            "q": sql.QUARANTINED, "w": sql.INTEGRITY, "n": sql.STRANGE_INSTRUMENT,
+            "a": sql.STRANGE_BOOKS if books else sql.STRANGE_ACCOUNT, "g": sql.LOST,
         }  # fmt: skip
         for letter, told in kinds.items():
             if run.touched(f"I|{letter}|"):
                 _each(run, told.statements())
+
+
+def _books(run: Run) -> bool:
+    return bool(run.told.present & {"position_snapshot", "cash_entry"})
 
 
 def _load_sources(run: Run) -> None:

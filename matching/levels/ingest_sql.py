@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from matching.items import digest
+from matching.levels import strange_books
 
 # So many messages of one feed and day are told one by one; more are one break that names them all.
 TOLD_ONE_BY_ONE = 200
@@ -166,8 +167,8 @@ INTEGRITY = Told(
     "integrity", _marked("I02", "e.message_id", _WRONG_PART, f"{_HOW_MANY} || ' messages'"), TOLD_ONE_BY_ONE
 )
 STRANGE_INSTRUMENT = Told("instrument", _marked("I03", "m.record_id", "e.instrument_id", "e.instrument_id"), 0)
-STRANGE_ACCOUNT = Told(
-    "account", _marked("I04", "m.record_id", "e.account_raw", "coalesce(e.account_raw, e.account_id)"), 0
-)
+_STRANGE_ACCOUNT = _marked("I04", "m.record_id", "e.account_raw", "coalesce(e.account_raw, e.account_id)")
+STRANGE_ACCOUNT = Told("account", _STRANGE_ACCOUNT, 0)
+STRANGE_BOOKS = Told("account", f"{_STRANGE_ACCOUNT}\n    union all{strange_books.ITEMS}", 0)
 QUARANTINED = Told("message", _QUARANTINED, TOLD_ONE_BY_ONE)
 LOST = Told("sequence", _LOST, 1)

@@ -143,11 +143,17 @@ def test_positions_of_a_message_are_named_from_its_bytes() -> None:
     def named(execution: str) -> int:
         return name_books(settings, desk.warehouse, reference.current(), execution=execution, at_ns=T0 + 1)
 
+    def open_codes(execution: str) -> list[str]:
+        desk.match(execution=execution)
+        return [code for code in desk.breaks() if code.startswith("I")]
+
     assert named("nothing is known yet") == 0
+    assert open_codes("one") == ["I04"]
     write_mapping(desk.warehouse, {**account, "alias": "B-2"}, since)
     apple = {"what": "instrument", "id_source": "4", "id_value": APPLE, "instrument_id": "I-1"}
     write_mapping(desk.warehouse, apple, since)
     assert (named("two"), named("three")) == (2, 0)
+    assert open_codes("two") == []
     rows = desk.table(
         "select p.account_id, p.instrument_id, p.snapshot_type, p.long_qty, p.flags from position_snapshot p"
         " join book_named n on n.record_id = p.record_id order by p.snapshot_type"

@@ -1,5 +1,6 @@
 """What went wrong on the way in, as breaks: one each while they are few, one for all when they are many."""
 
+from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -7,7 +8,9 @@ import pytest
 
 from domain.schema import TABLES, arrow_schema
 from matching.levels import ingest_sql
-from tests.matching.desk import SECOND, T0, Desk, ours, theirs
+from matching.rebuild import rebuild
+from tests.matching import books
+from tests.matching.desk import DAY, FEEDS, SECOND, T0, Desk, ours, theirs
 
 Row = dict[str, Any]
 
@@ -100,3 +103,39 @@ def test_lost_messages_are_a_break_a_minute_after_they_were_missed(desk: Desk) -
     assert row["headline"].startswith("Messages from ALPHA are missing: alpha lacks 3 messages, 5 to 7")
     [named] = desk.table("select trade_uid from member_fact where record_id = 'G1'")
     assert named["trade_uid"] == "seq:5-7"
+
+
+def strange(desk: Desk) -> list[Row]:
+    return desk.table(
+        "select b.right_value, b.trade_date, count(*) as n from recon_break b join recon_break_member m"
+        " on m.break_id = b.break_id where b.code = 'I04' and b.state = 'OPEN' group by 1, 2"
+    )
+
+
+def test_an_account_nobody_knows_is_one_break_for_trades_positions_and_cash(desk: Desk) -> None:
+    """A position asks while it is of the newest day, a cash entry until it is told again under another name."""
+    unmapped = {"flags": "I04_ACCOUNT", "account_id": "B-7", "feed": "alpha"}
+    desk.store([theirs("A1", flags="I04_ACCOUNT", account_id="B-7")], "one")
+    rows = [books.position(False, "5", **unmapped), books.position(False, "6", "AAPL-ID", **unmapped),
+            books.cash(False, "WIRE", "7", **unmapped)]  # fmt: skip
+    books.run(desk, rows, "one")
+    assert strange(desk) == [{"right_value": "B-7", "trade_date": DAY, "n": 4}]
+    later = DAY + timedelta(days=1)
+    books.run(desk, [books.position(False, "5", feed="alpha", as_of_date=later)], "two", T0 + SECOND)
+    assert strange(desk) == [{"right_value": "B-7", "trade_date": DAY, "n": 2}]
+    named = books.cash(False, "WIRE", "7", feed="alpha")
+    table = {"record_id": [named["record_id"]], "replaces": [rows[2]["record_id"]], "execution": ["three"]}
+    desk.warehouse.append("book_named", pa.table({**table, "named_at": pa.array([T0]).cast(pa.timestamp("ns"))}))
+    books.run(desk, [named], "three", T0 + 2 * SECOND)
+    assert [row["n"] for row in strange(desk)] == [1]
+    before = desk.dump("recon_break", "recon_break_member", "break_change")
+    rebuild(desk.warehouse, desk.rules, feeds=FEEDS)
+    assert desk.dump("recon_break", "recon_break_member", "break_change") == before
+
+
+def test_the_order_in_which_positions_of_an_unknown_account_come_does_not_matter(desk: Desk) -> None:
+    unmapped = {"flags": "I04_ACCOUNT", "account_id": "B-7", "feed": "alpha"}
+    later = books.position(False, "5", feed="alpha", as_of_date=DAY + timedelta(days=1))
+    books.run(desk, [later], "one")
+    books.run(desk, [books.position(False, "5", **unmapped)], "two", T0 + SECOND)
+    assert strange(desk) == []

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from matching.levels import copies_apart, copies_sql, ingest_sql, sessions, silent, status_sql
+from matching.levels import copies_apart, copies_sql, ingest_sql, sessions, silent, status_sql, strange_books
 from warehouse.sql import to_duckdb
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -15,7 +15,7 @@ VERBS = re.compile(r"\s*(insert into|update|delete from|select|with)\b", re.IGNO
 
 def statements() -> dict[str, str]:
     named = {}
-    for module in (status_sql, ingest_sql, silent, sessions, copies_sql, copies_apart):
+    for module in (status_sql, ingest_sql, strange_books, silent, sessions, copies_sql, copies_apart):
         for name, value in vars(module).items():
             if name.isupper() and isinstance(value, str) and not name.startswith("_") and VERBS.match(value):
                 named[f"{module.__name__.rpartition('.')[2]}/{name.lower()}"] = value

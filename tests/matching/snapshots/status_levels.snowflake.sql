@@ -485,6 +485,109 @@ with ranked as (
 )
 select t.item, t.leg, case when t.n <= 0 then left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.anchor || chr(31) || 'account', 256), 32) else left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.component || chr(31) || 'account', 256), 32) end, 'ingest', t.code from t;
 
+-- ingest_sql/strange_books/0
+insert into work_finding (break_id, level, pb, anchor, family, code, due_at, instrument, symbol, account, side, trade_date, settle_date, ccy, exposure, left_value, right_value, rule_id, pass_id, group_key, component, qty, price, severity)
+with ranked as (
+  select i.*, row_number() over (partition by i.component, i.anchor order by i.item) as place from (
+    select m.record_id as item, m.record_id as anchor, m.component, m.leg, m.code, case when f.role = 'PB' then f.party end as pb, cast(null as timestamp_ntz(9)) as due_at,
+      e.instrument_id as instrument, e.symbol, coalesce(e.account_id, e.account_raw) as account, e.side, e.trade_date,
+      e.settle_date, e.trade_ccy as ccy, cast(null as number(28, 6)) as exposure, e.account_raw as shown,
+      coalesce(e.account_raw, e.account_id) as summary, e.qty, e.price
+    from match_mark m join trade_event e on e.record_id = m.record_id left join work_source f on f.feed = m.feed
+    where m.code = 'I04' and m.component in (select c.component from work_component c) and not exists (select 1 from match_version o where o.record_id = m.record_id and not o.is_tip)
+    union all
+    select m.record_id as item, m.record_id as anchor, m.component, m.leg, m.code,
+      case when f.role = 'PB' then f.party end as pb, cast(null as timestamp_ntz(9)) as due_at,
+      cast(null as varchar) as instrument, cast(null as varchar) as symbol, b.account_id as account,
+      cast(null as varchar) as side, b.as_of_date as trade_date, cast(null as date) as settle_date,
+      cast(null as varchar) as ccy, cast(null as number(28, 6)) as exposure, b.account_id as shown,
+      b.account_id as summary, cast(null as number(38, 10)) as qty, cast(null as number(28, 12)) as price
+    from match_mark m join (select f.* from position_snapshot f where f.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))) and f.record_id not in (select n.replaces from book_named n where n.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))))) b on b.record_id = m.record_id left join work_source f on f.feed = m.feed
+    where m.code = 'I04' and m.component in (select c.component from work_component c) and b.record_id in (
+        select p.record_id from (select f.* from position_snapshot f where f.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))) and f.record_id not in (select n.replaces from book_named n where n.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))))) p qualify p.as_of_date = max(p.as_of_date) over (partition by p.feed))
+    union all
+    select m.record_id as item, m.record_id as anchor, m.component, m.leg, m.code,
+      case when f.role = 'PB' then f.party end as pb, cast(null as timestamp_ntz(9)) as due_at,
+      cast(null as varchar) as instrument, cast(null as varchar) as symbol, b.account_id as account,
+      cast(null as varchar) as side, b.value_date as trade_date, cast(null as date) as settle_date,
+      cast(null as varchar) as ccy, cast(null as number(28, 6)) as exposure, b.account_id as shown,
+      b.account_id as summary, cast(null as number(38, 10)) as qty, cast(null as number(28, 12)) as price
+    from match_mark m join (select f.* from cash_entry f where f.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))) and f.record_id not in (select n.replaces from book_named n where n.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))))) b on b.record_id = m.record_id left join work_source f on f.feed = m.feed
+    where m.code = 'I04' and m.component in (select c.component from work_component c)) i
+), t as (
+  select r.*, sum(case when r.place = 1 then 1 else 0 end) over (partition by r.component) as n from ranked r
+)
+select left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.anchor || chr(31) || 'account', 256), 32), 'INGEST', t.pb, t.anchor, 'account', t.code, t.due_at, t.instrument, t.symbol, t.account, t.side,
+  t.trade_date, t.settle_date, t.ccy, t.exposure, case when t.leg = 'L' then t.shown end,
+  case when t.leg = 'R' then t.shown end, 'ingest', 'ingest', left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.anchor || chr(31) || 'account', 256), 32), t.component, t.qty, t.price, k.severity
+from t join work_code k on k.code = t.code where t.n <= 0 and t.place = 1
+union all
+select left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.component || chr(31) || 'account', 256), 32), 'INGEST', case when min(t.pb) = max(t.pb) then min(t.pb) end, t.component, 'account', min(t.code),
+  max(t.due_at), min(t.instrument), min(t.symbol), case when min(t.account) = max(t.account) then min(t.account) end,
+  cast(null as varchar), min(t.trade_date), cast(null as date), cast(null as varchar), cast(null as number(28, 6)),
+  case when min(t.leg) = 'L' then min(t.summary) end, case when max(t.leg) = 'R' then min(t.summary) end,
+  'ingest', 'ingest', left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.component || chr(31) || 'account', 256), 32), t.component, cast(null as number(38, 10)), cast(null as number(28, 12)),
+  max(k.severity)
+from t join work_code k on k.code = t.code where t.n > 0 group by t.component;
+
+-- ingest_sql/strange_books/1
+insert into work_member (record_id, leg, group_key, pass_id, code)
+with ranked as (
+  select i.*, row_number() over (partition by i.component, i.anchor order by i.item) as place from (
+    select m.record_id as item, m.record_id as anchor, m.component, m.leg, m.code, case when f.role = 'PB' then f.party end as pb, cast(null as timestamp_ntz(9)) as due_at,
+      e.instrument_id as instrument, e.symbol, coalesce(e.account_id, e.account_raw) as account, e.side, e.trade_date,
+      e.settle_date, e.trade_ccy as ccy, cast(null as number(28, 6)) as exposure, e.account_raw as shown,
+      coalesce(e.account_raw, e.account_id) as summary, e.qty, e.price
+    from match_mark m join trade_event e on e.record_id = m.record_id left join work_source f on f.feed = m.feed
+    where m.code = 'I04' and m.component in (select c.component from work_component c) and not exists (select 1 from match_version o where o.record_id = m.record_id and not o.is_tip)
+    union all
+    select m.record_id as item, m.record_id as anchor, m.component, m.leg, m.code,
+      case when f.role = 'PB' then f.party end as pb, cast(null as timestamp_ntz(9)) as due_at,
+      cast(null as varchar) as instrument, cast(null as varchar) as symbol, b.account_id as account,
+      cast(null as varchar) as side, b.as_of_date as trade_date, cast(null as date) as settle_date,
+      cast(null as varchar) as ccy, cast(null as number(28, 6)) as exposure, b.account_id as shown,
+      b.account_id as summary, cast(null as number(38, 10)) as qty, cast(null as number(28, 12)) as price
+    from match_mark m join (select f.* from position_snapshot f where f.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))) and f.record_id not in (select n.replaces from book_named n where n.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))))) b on b.record_id = m.record_id left join work_source f on f.feed = m.feed
+    where m.code = 'I04' and m.component in (select c.component from work_component c) and b.record_id in (
+        select p.record_id from (select f.* from position_snapshot f where f.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))) and f.record_id not in (select n.replaces from book_named n where n.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))))) p qualify p.as_of_date = max(p.as_of_date) over (partition by p.feed))
+    union all
+    select m.record_id as item, m.record_id as anchor, m.component, m.leg, m.code,
+      case when f.role = 'PB' then f.party end as pb, cast(null as timestamp_ntz(9)) as due_at,
+      cast(null as varchar) as instrument, cast(null as varchar) as symbol, b.account_id as account,
+      cast(null as varchar) as side, b.value_date as trade_date, cast(null as date) as settle_date,
+      cast(null as varchar) as ccy, cast(null as number(28, 6)) as exposure, b.account_id as shown,
+      b.account_id as summary, cast(null as number(38, 10)) as qty, cast(null as number(28, 12)) as price
+    from match_mark m join (select f.* from cash_entry f where f.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))) and f.record_id not in (select n.replaces from book_named n where n.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))))) b on b.record_id = m.record_id left join work_source f on f.feed = m.feed
+    where m.code = 'I04' and m.component in (select c.component from work_component c)) i
+), t as (
+  select r.*, sum(case when r.place = 1 then 1 else 0 end) over (partition by r.component) as n from ranked r
+)
+select t.item, t.leg, case when t.n <= 0 then left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.anchor || chr(31) || 'account', 256), 32) else left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.component || chr(31) || 'account', 256), 32) end, 'ingest', t.code from t;
+
 -- ingest_sql/quarantined/0
 insert into work_finding (break_id, level, pb, anchor, family, code, due_at, instrument, symbol, account, side, trade_date, settle_date, ccy, exposure, left_value, right_value, rule_id, pass_id, group_key, component, qty, price, severity)
 with ranked as (
@@ -578,6 +681,66 @@ with ranked as (
   select r.*, sum(case when r.place = 1 then 1 else 0 end) over (partition by r.component) as n from ranked r
 )
 select t.item, t.leg, case when t.n <= 1 then left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.anchor || chr(31) || 'sequence', 256), 32) else left(sha2('break' || chr(31) || :tenant || chr(31) || 'INGEST' || chr(31) || t.component || chr(31) || 'sequence', 256), 32) end, 'ingest', t.code from t;
+
+-- strange_books/any
+select 1 as one from position_snapshot b where b.execution in (select x.execution from work_execution x)
+union all
+select 1 as one from cash_entry b where b.execution in (select x.execution from work_execution x)
+union all
+select 1 as one from book_named b where b.execution in (select x.execution from work_execution x);
+
+-- strange_books/new_marks
+insert into match_mark (record_id, code, component, feed, leg, execution)
+select b.record_id, 'I04', 'I|a|' || coalesce(s.party, b.feed) || '|' || b.account_id, b.feed,
+  case when b.source_role = 'INTERNAL' then 'L' else 'R' end, b.execution
+from position_snapshot b left join work_source s on s.feed = b.feed
+where b.execution in (select x.execution from work_execution x) and b.flags like '%I04_%'
+  and not exists (select 1 from match_mark m where m.record_id = b.record_id)
+union all
+select b.record_id, 'I04', 'I|a|' || coalesce(s.party, b.feed) || '|' || b.account_id, b.feed,
+  case when b.source_role = 'INTERNAL' then 'L' else 'R' end, b.execution
+from cash_entry b left join work_source s on s.feed = b.feed
+where b.execution in (select x.execution from work_execution x) and b.flags like '%I04_%'
+  and not exists (select 1 from match_mark m where m.record_id = b.record_id);
+
+-- strange_books/touch
+insert into work_component
+select distinct m.component from match_mark m
+where m.code = 'I04' and (m.record_id in (select n.replaces from book_named n where n.execution in (select x.execution from work_execution x))
+    or m.feed in (select p.feed from position_snapshot p where p.execution in (select x.execution from work_execution x)))
+  and m.component not in (select c.component from work_component c);
+
+-- strange_books/items
+select m.record_id as item, m.record_id as anchor, m.component, m.leg, m.code,
+      case when f.role = 'PB' then f.party end as pb, cast(null as timestamp_ntz(9)) as due_at,
+      cast(null as varchar) as instrument, cast(null as varchar) as symbol, b.account_id as account,
+      cast(null as varchar) as side, b.as_of_date as trade_date, cast(null as date) as settle_date,
+      cast(null as varchar) as ccy, cast(null as number(28, 6)) as exposure, b.account_id as shown,
+      b.account_id as summary, cast(null as number(38, 10)) as qty, cast(null as number(28, 12)) as price
+    from match_mark m join (select f.* from position_snapshot f where f.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))) and f.record_id not in (select n.replaces from book_named n where n.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))))) b on b.record_id = m.record_id left join work_source f on f.feed = m.feed
+    where m.code = 'I04' and m.component in (select c.component from work_component c) and b.record_id in (
+        select p.record_id from (select f.* from position_snapshot f where f.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))) and f.record_id not in (select n.replaces from book_named n where n.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))))) p qualify p.as_of_date = max(p.as_of_date) over (partition by p.feed))
+    union all
+    select m.record_id as item, m.record_id as anchor, m.component, m.leg, m.code,
+      case when f.role = 'PB' then f.party end as pb, cast(null as timestamp_ntz(9)) as due_at,
+      cast(null as varchar) as instrument, cast(null as varchar) as symbol, b.account_id as account,
+      cast(null as varchar) as side, b.value_date as trade_date, cast(null as date) as settle_date,
+      cast(null as varchar) as ccy, cast(null as number(28, 6)) as exposure, b.account_id as shown,
+      b.account_id as summary, cast(null as number(38, 10)) as qty, cast(null as number(28, 12)) as price
+    from match_mark m join (select f.* from cash_entry f where f.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))) and f.record_id not in (select n.replaces from book_named n where n.execution in (
+    select x.execution from execution_log x where x.seq <= (select max(y.seq) from execution_log y
+      where y.execution in (select w.execution from work_execution w))))) b on b.record_id = m.record_id left join work_source f on f.feed = m.feed
+    where m.code = 'I04' and m.component in (select c.component from work_component c);
 
 -- silent/touch_waiting
 insert into work_component
