@@ -19,6 +19,7 @@ from app.reconcile_inputs import Loaded, ReconcileError, Source, load, read_map,
 from app.reconcile_lane import bytes_of, compiled_lane
 from app.reconcile_links import align_names, infer_prime_brokers, link_accounts, link_instruments
 from app.reconcile_match import Given, file_note, known_at, latest, leave_out, merge, places_of, tie_out
+from app.reconcile_memory import seldom_collected
 from app.reconcile_rules import rule_set
 from app.reconcile_shelf import Shelf
 from app.reference import LoadedFile, load_calendars, load_files
@@ -66,10 +67,11 @@ class ReconcileOptions:
 def run(options: ReconcileOptions, out: TextIO, err: TextIO) -> int:
     """Exit status: 0 tied out, 1 breaks or quarantined rows, 2 unusable input or too little memory (`err` says)."""
     try:
-        report = reconcile(options)
-        if options.out is not None:
-            _write_folder(report, options.out)
-        _write(report, options.format, out)
+        with seldom_collected():
+            report = reconcile(options)
+            if options.out is not None:
+                _write_folder(report, options.out)
+            _write(report, options.format, out)
     except (ReconcileError, SettingsError) as error:
         err.write(f"tieout: {error}\n")
         return UNUSABLE

@@ -95,6 +95,8 @@ class Ahead:
     _waiting: dict[Key, Job | RawBatch] = field(default_factory=dict)
     _taken: set[Key] = field(default_factory=set)
     _answers: dict[Key, Any] = field(default_factory=dict)
+    # Parts that others read, until they have: this process reads them where they could not.
+    _given: dict[Key, RawBatch] = field(default_factory=dict)
     _changed: Condition = field(default_factory=Condition)
     _threads: list[Thread] = field(default_factory=list)
     _idle: int = 0
@@ -121,29 +123,26 @@ class Ahead:
 
     def share(self, runs: Iterable[RawBatch], work: Work) -> list[Normalised]:
         """What each run of a log gives, in their order, read by readers with nothing else to do and by this process."""
-        given: dict[int, RawBatch] = {}
         found: list[Normalised | int] = []
         for run in runs:
             part = self._offered(run)
-            if part is not None:
-                given[part] = run
             found.append(work(run) if part is None else part)
-        return [self._done(one, given[one], work) if isinstance(one, int) else one for one in found]
+        return [self._done(one, work) if isinstance(one, int) else one for one in found]
 
     def _offered(self, run: RawBatch) -> int | None:
         with self._changed:
             if self._idle <= len(self._waiting):
                 return None
             self._parts += 1
-            self._waiting[self._parts] = run
+            self._waiting[self._parts] = self._given[self._parts] = run
             self._changed.notify_all()
             return self._parts
 
-    def _done(self, part: int, run: RawBatch, work: Work) -> Normalised:
+    def _done(self, part: int, work: Work) -> Normalised:
         with self._changed:
             waits = self._waiting.pop(part, None) is not None
             laid: Laid | None = None if waits else self._answer(part)
-        return work(run) if laid is None else taken(laid)
+        return work(self._given.pop(part)) if laid is None else taken(laid)
 
     def _answer(self, key: Key) -> Any:
         self._changed.wait_for(lambda: key in self._answers)
@@ -176,6 +175,8 @@ class Ahead:
     def _tell(self, key: Key, answer: object) -> None:
         with self._changed:
             self._answers.setdefault(key, answer)
+            if answer is not None:
+                self._given.pop(key, None)
             self._changed.notify_all()
 
     def end(self) -> None:

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from app.feed_terms import feed_terms
 from app.reconcile_inputs import ReconcileError
+from app.reconcile_memory import give_back
 from app.reconcile_store import store_in_runs
 from app.report import Context, FileNote, Report, build_report
 from app.report_rows import Places
@@ -81,6 +82,7 @@ def _keep(
     received = batch.messages.num_rows
     held.append(batch)
     del batch
+    give_back()
     return store_in_runs(warehouse, held, given.execution), received, until_ns
 
 

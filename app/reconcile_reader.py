@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import IO
 
 from app.reconcile_ahead import Answer, Job, Terms, sent
+from app.reconcile_memory import seldom_collected
 from app.reconcile_shelf import Shelf
 from app.reconcile_store import without_raw
 from domain.errors import PermanentError
@@ -57,5 +58,5 @@ def serve(given: IO[bytes], told: IO[bytes]) -> None:
 
 def main() -> None:
     """Serve the process that started this one, until it closes the pipe."""
-    with suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
+    with suppress(EOFError, BrokenPipeError, KeyboardInterrupt), seldom_collected():
         serve(sys.stdin.buffer, sys.stdout.buffer)

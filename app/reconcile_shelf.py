@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from app.reconcile_memory import give_back
 from app.reconcile_store import without_raw
 from ingest.normalise import Normalised
 
@@ -47,13 +48,14 @@ class Shelf:
         if any(len(chunk.buffers()[2] or b"") for chunk in raw[_RAW].chunks):
             raw = _mapped(*self._written({_RAW: raw}))[_RAW]
             messages = messages.set_column(at, batch.messages.schema.field(at), raw[_RAW])
-        pa.default_memory_pool().release_unused()
+        give_back()
         return _with_tables(batch, {**own, "messages": messages})
 
     def put(self, batch: Normalised) -> Laid:
         """All of the batch but its quarantine in a file, for another process to take."""
         path, places = self._written(_tables(batch))
         nothing = {name: table.schema.empty_table() for name, table in _tables(batch).items()}
+        give_back()
         return Laid(path, places, _with_tables(batch, nothing))
 
     def _written(self, tables: Mapping[str, pa.Table]) -> tuple[Path, Mapping[str, int]]:

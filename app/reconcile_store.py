@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from app.reconcile_memory import give_back
 from ingest.normalise import Normalised
 from ingest.store import Counts, store
 from warehouse.port import Warehouse
@@ -28,7 +29,7 @@ def store_in_runs(warehouse: Warehouse, held: list[Normalised], execution: str, 
     runs = deque(_runs(held.pop(), size))
     while True:
         counts = store(warehouse, runs.popleft(), execution)
-        pa.default_memory_pool().release_unused()
+        give_back()
         if not runs:
             return counts
 
