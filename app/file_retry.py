@@ -1,4 +1,5 @@
-"""Quarantined rows of files read again: the whole file from the archive, by the dialects and reference data of now."""
+"""Quarantined rows of files and tables read again: the whole file from the archive, all rows of a reading of a table
+from what is kept of them, by the dialects, maps and reference data of now."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.file_feeds import LANE, archive_of, came_at, not_stored, of_feed, read_archived
+from app.reconcile_inputs import ReconcileError
 from app.settings import Settings
+from app.table_feeds import kept_rows
 from domain.errors import PermanentError, TransientError
 from domain.facts import QUARANTINE_RETRY
 from domain.schema import arrow_schema
@@ -22,6 +25,7 @@ from ingest.normalise_reference import Reference
 from ingest.reference_rows import KNOWN_AT, learnt
 from ingest.retry import Selection, nanoseconds, still_held
 from ingest.store import prepare, store, store_again
+from ingest.tables import LANE as TABLE
 from warehouse.port import Warehouse
 
 logger = logging.getLogger(__name__)
@@ -40,12 +44,12 @@ def retry_files(
     settings: Settings, warehouse: Warehouse, reference: Reference, selection: Selection, *, execution: str, at_ns: int,
     only_healed: bool = False,
 ) -> None:  # fmt: skip
-    """Read the files again that the selection's rows came in, store what can be read now, record what became of each.
+    """Read again what the selection's rows came in, store what can be read now, record what became of each.
 
     With `only_healed` nothing is recorded of rows that are refused as before. Each row once per execution. A file that
     could not be used at all is loaded whole where it can be used now.
     """
-    held = [row for row in still_held(warehouse, selection) if row["lane"].startswith(LANE)]
+    held = [row for row in still_held(warehouse, selection) if row["lane"].startswith((LANE, TABLE))]
     done = set(warehouse.query(_MINE, {"execution": execution})["quarantine_id"].to_pylist())
     if held:
         prepare(warehouse)
@@ -60,7 +64,8 @@ def retry_files(
         if feed is None:
             continue
         try:
-            _again(settings, warehouse, reference, feed, session.removeprefix(f"{feed.name}/"), chosen, stamp)
+            again = _table_again if feed.source == "table" else _again
+            again(settings, warehouse, reference, feed, session.removeprefix(f"{feed.name}/"), chosen, stamp)
         except (TransientError, MemoryError):
             raise
         except Exception as error:
@@ -84,11 +89,7 @@ def _again(
         return
     batch, entry = read_archived(warehouse, feed, called, data, reference)
     batch = of_feed(batch, feed, nanoseconds(known[0]["recv_time_utc"]))
-    # A row of reference data is learnt when it can be read, not when its file came.
-    facts = {
-        name: learnt(t, stamp["retried_at"]) if KNOWN_AT in t.column_names else t for name, t in batch.facts.items()
-    }
-    batch = replace(batch, facts=facts)
+    batch = _learnt(batch, stamp)
     loads = entry["status"][0].as_py() == LOADED
     if loads and known[0]["status"] != LOADED:
         told = _retried([_told(row, {"outcome": "IGNORED"}, stamp) for row in rows])
@@ -96,6 +97,33 @@ def _again(
         beside = {"file_manifest": came_at(entry, stamp["retried_at"]), "quarantine_retry": told}
         store(warehouse, batch, stamp["execution"], beside)
         return
+    _settle(warehouse, batch, rows, stamp)
+
+
+def _table_again(
+    settings: Settings, warehouse: Warehouse, reference: Reference, feed: Feed, called: str, rows: Sequence[Row],
+    stamp: Row,
+) -> None:  # fmt: skip
+    try:
+        batch = kept_rows(warehouse, feed, called, reference)
+    except (PermanentError, ReconcileError) as error:
+        # The map does not fit what was read any more, or is no map.
+        _record(warehouse, [_told(row, {"reason": row["reason"], "detail": str(error)}, stamp) for row in rows])
+        return
+    if batch is not None:
+        _settle(warehouse, _learnt(batch, stamp), rows, stamp)
+
+
+def _learnt(batch: Normalised, stamp: Row) -> Normalised:
+    """A row of reference data is learnt when it can be read, not when its file came."""
+    facts = {
+        name: learnt(t, stamp["retried_at"]) if KNOWN_AT in t.column_names else t for name, t in batch.facts.items()
+    }
+    return replace(batch, facts=facts)
+
+
+def _settle(warehouse: Warehouse, batch: Normalised, rows: Sequence[Row], stamp: Row) -> None:
+    """Store what can be read of the rows now, and what became of each."""
     with warehouse.transaction():
         outcomes = store_again(warehouse, _only(batch, rows), stamp["execution"])
         became: dict[str, str] = dict(

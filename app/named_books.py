@@ -4,6 +4,7 @@ What was received does not change: a row under its name by now stands in the pla
 if the name had been known when it came. Rows that could not be used without the name are read again from quarantine.
 """
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -13,12 +14,14 @@ import pyarrow.compute as pc
 
 from app.file_feeds import archive_of, read_archived
 from app.file_retry import FILE, retry_files
+from app.reconcile_inputs import ReconcileError
 from app.settings import Settings
+from app.table_feeds import kept_rows
 from domain.errors import PermanentError
 from domain.facts import BOOK_NAMED
 from domain.ids import digest128
 from domain.schema import TABLES, arrow_schema
-from ingest.feeds import feeds_by_session
+from ingest.feeds import Feed, feeds_by_session
 from ingest.normalise import RawBatch
 from ingest.normalise_reference import Reference
 from ingest.originals import HERE, Originals
@@ -27,6 +30,8 @@ from ingest.retry import Selection, nanoseconds
 from matching.levels.books import note_reference, reference_counts
 from matching.tables import prepare
 from warehouse.port import Warehouse
+
+logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]
@@ -118,7 +123,9 @@ def _named(
         if feed is None:
             continue
         now: Mapping[Key, Row] = {}
-        if file is not None and feed.session is None:
+        if feed.source == "table":
+            now = _of_table(warehouse, reference, table, feed, file)
+        elif file is not None and feed.session is None:
             now = _of_file(settings, warehouse, reference, table, feed, file)
         else:
             now = _of_messages(settings, warehouse, reference, table, feed, told, originals)
@@ -141,6 +148,16 @@ def _of_file(
         return {}
     batch, _ = read_archived(warehouse, feed, file, data, reference)
     return {_key(row): row for row in _rows(batch.facts.get(table))}
+
+
+def _of_table(warehouse: Warehouse, reference: Reference, table: str, feed: Feed, reading: str) -> Mapping[Key, Row]:
+    """The rows of one reading of a table as they are read now; none where the map does not fit them any more."""
+    try:
+        batch = kept_rows(warehouse, feed, reading, reference)
+    except (PermanentError, ReconcileError) as error:
+        logger.warning("rows of a table stay as they are: %s", error, extra={"feed": feed.name})
+        return {}
+    return {_key(row): row for row in _rows(batch.facts.get(table) if batch is not None else None)}
 
 
 def _of_messages(

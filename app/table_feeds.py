@@ -14,10 +14,12 @@ from domain.facts import TABLE_READ
 from domain.schema import arrow_schema
 from ingest.feeds import Feed, TableSource
 from ingest.files.batch import FileBatch
-from ingest.files.file_dialect import file_dialect, is_file_dialect
+from ingest.files.file_dialect import FileDialect, file_dialect, is_file_dialect
+from ingest.normalise import Normalised
 from ingest.normalise_reference import Reference
+from ingest.reference_conflicts import without_contradictions
 from ingest.store import Counts, prepare, store
-from ingest.tables import batch_of_table, new_rows, read_table, received_at
+from ingest.tables import batch_of_table, batch_of_text, delimited_again, new_rows, read_table, received_at
 from warehouse.duckdb import DuckDbWarehouse
 from warehouse.port import Warehouse
 from warehouse.snowflake import SnowflakeWarehouse
@@ -26,6 +28,11 @@ KIND = "table"
 _LAST = """
 SELECT until_mark, window_rows FROM table_read WHERE feed = :feed
 QUALIFY row_number() OVER (ORDER BY read_at DESC, execution DESC) = 1
+"""
+# Number 0 is the reading itself: what is new in its columns.
+_KEPT = """
+SELECT m.raw, m.recv_ts FROM raw_message m WHERE m.feed = :feed AND m.session = :session AND m.number > 0
+ORDER BY m.number
 """
 _READ = "SELECT execution FROM table_read WHERE execution = :execution AND feed = :feed"
 
@@ -53,8 +60,31 @@ def opened(settings: Settings, table: TableSource, own: Warehouse | None = None)
 
 def batch_of(rows: pa.Table, feed: Feed, reference: Reference) -> FileBatch:
     """The rows by the feed's map or file dialect. Raises FileRefused or ReconcileError when they do not fit."""
-    dialect = file_dialect(feed.dialect) if is_file_dialect(feed.dialect) else None
-    return batch_of_table(rows, feed, read_map(feed.map), reference, dialect)
+    return batch_of_table(rows, feed, read_map(feed.map), reference, _dialect(feed))
+
+
+def kept_rows(own: Warehouse, feed: Feed, called: str, reference: Reference) -> Normalised | None:
+    """What the rows of one reading, by its name, say by the map and reference data of now, from what is kept of them.
+
+    They have the ids and the time of receipt they had. None where nothing is kept. Raises like `batch_of`.
+    """
+    rows = own.query(_KEPT, {"feed": feed.name, "session": f"{feed.name}/{called}"})
+    raws: list[bytes] = rows["raw"].to_pylist()
+    if not raws or not all(raws):
+        return None
+    batch = batch_of_text(delimited_again(raws), called, feed, read_map(feed.map), reference, _dialect(feed))
+    return _settled(own, feed, received_at(batch.normalised, rows["recv_ts"].cast(pa.int64())[0].as_py()))
+
+
+def _dialect(feed: Feed) -> FileDialect | None:
+    return file_dialect(feed.dialect) if is_file_dialect(feed.dialect) else None
+
+
+def _settled(own: Warehouse, feed: Feed, normalised: Normalised) -> Normalised:
+    """Without rows of reference data that contradict what is known, as for files."""
+    if feed.contents != "reference":
+        return normalised
+    return without_contradictions(normalised, {name: own.query(f"SELECT * FROM {name}") for name in normalised.facts})
 
 
 def whole_table(settings: Settings, feed: Feed, reference: Reference) -> FileBatch:
@@ -78,7 +108,8 @@ def pull(
     prepare(own)
     fresh = new_rows(own, rows, feed, execution)
     if fresh.num_rows:
-        counts = store(own, received_at(batch_of(fresh, feed, reference).normalised, as_of), execution)
+        told = received_at(batch_of(fresh, feed, reference).normalised, as_of)
+        counts = store(own, _settled(own, feed, told), execution)
     else:
         counts = Counts(0, 0, 0, 0, 0, 0)
     if not own.query(_READ, {"execution": execution, "feed": feed.name}).num_rows:

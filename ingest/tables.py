@@ -23,6 +23,7 @@ from ingest.reference_rows import KNOWN_AT
 from warehouse.port import Warehouse
 from warehouse.sql import timestamp
 
+LANE = "table:"
 _SECOND_NS = 1_000_000_000
 _KNOWN = """
 SELECT DISTINCT m.sha256 FROM raw_message m
@@ -41,7 +42,7 @@ class Window:
 
 def lane(feed: Feed) -> str:
     """The lane of a table's rows; no stream has one of this name."""
-    return f"table:{feed.name}"
+    return f"{LANE}{feed.name}"
 
 
 def window(source: Warehouse, table: TableSource, after: str | None) -> Window:
@@ -94,12 +95,25 @@ def batch_of_table(
         raise PermanentError(f"feed {feed.name}: no table")
     raws = _raws(rows)
     name = f"{source.name}@{sha256(b''.join(raws)).hexdigest()[:12]}"
-    batch = batch_of_rows(_delimited(rows), name, feed, mapping, reference, dialect=dialect)
+    return batch_of_text(_delimited(rows), name, feed, mapping, reference, dialect)
+
+
+def batch_of_text(
+    data: bytes, name: str, feed: Feed, mapping: CsvMap, reference: Reference, dialect: FileDialect | None = None
+) -> FileBatch:
+    """The same of rows that are delimited text already, under the batch's name. Raises FileRefused likewise."""
+    batch = batch_of_rows(data, name, feed, mapping, reference, dialect=dialect)
     messages = batch.normalised.messages
     place = messages.schema.get_field_index("lane")
     lanes = pa.repeat(pa.scalar(lane(feed)), messages.num_rows)
     messages = messages.set_column(place, messages.schema.field(place), lanes)
     return replace(batch, normalised=replace(batch.normalised, messages=messages))
+
+
+def delimited_again(raws: Sequence[bytes]) -> bytes:
+    """Rows as they are kept, as one delimited text again."""
+    header, _, _ = raws[0].partition(b"\n")
+    return b"\n".join([header, *(raw.partition(b"\n")[2] for raw in raws), b""])
 
 
 def received_at(normalised: Normalised, at_ns: int) -> Normalised:

@@ -12,15 +12,18 @@ import pyarrow as pa
 import pytest
 import yaml
 
+from app.file_retry import retry_files
 from app.installation import open_installation
 from app.reconcile import ReconcileOptions, reconcile
 from app.settings import Settings, SettingsError, load
-from app.table_feeds import last_read, pull
+from app.table_feeds import batch_of, last_read, pull
 from app.table_poller import TablePoller
 from domain.errors import PermanentError, TransientError
 from ingest.dialects.dialect import load_dialects
 from ingest.feeds import Feed
 from ingest.normalise_reference import Reference, load_reference
+from ingest.retry import Selection
+from ingest.tables import read_table
 from warehouse.duckdb import DuckDbWarehouse
 from warehouse.migrations import migrate
 from warehouse.port import Warehouse
@@ -144,6 +147,43 @@ def test_a_map_that_does_not_fit_says_so(store: Warehouse, feed: Feed, tmp_path:
         taken(store, gone, "one")
 
 
+def test_rows_set_aside_are_read_again_under_the_ids_they_would_have_had(
+    store: Warehouse, feed: Feed, tmp_path: Path
+) -> None:
+    """The map learns a word: the row is stored as if it had known it all along; another stays as it was."""
+    store.execute(ddl(feed.name))
+    store.append(feed.name, bookings(1))
+    store.append(feed.name, bookings(2, BS="KAUF"))
+    store.append(feed.name, bookings(3, CCY=None))
+    assert taken(store, feed, "one") == (3, 1, 0, 2)
+    settings = Settings(feeds=(feed,))
+    reference = load_reference(store, load_dialects(None))
+
+    def again(execution: str) -> list[tuple[str, bool]]:
+        name = f"{feed.name}-{execution}"
+        retry_files(settings, store, reference, Selection(feed=feed.name), execution=name, at_ns=AS_OF + 1)
+        sql = "SELECT outcome, healed FROM quarantine_retry WHERE execution = :e ORDER BY outcome"
+        return [(row["outcome"], row["healed"]) for row in store.query(sql, {"e": name}).to_pylist()]
+
+    assert again("unchanged") == [("QUARANTINE", False), ("QUARANTINE", False)]
+    (tmp_path / "map.yaml").write_text(MAP.replace("sides: {B: BUY,", "sides: {B: BUY, KAUF: BUY,"))
+    assert again("mended") == [("FACT", True), ("QUARANTINE", False)]
+    assert again("once more") == [("QUARANTINE", False)]
+    found = facts(store, feed)
+    assert [(row["trade_uid"], row["side"], row["recv_time_utc"].value) for row in found] == [
+        ("P1", "BUY", AS_OF), ("P2", "BUY", AS_OF),
+    ]  # fmt: skip
+    assert feed.table is not None
+    ids = {
+        row["record_id"]
+        for row in batch_of(read_table(store, feed.table), feed, reference).normalised.trades.to_pylist()
+    }
+    stored = store.query("SELECT record_id FROM trade_event WHERE feed = :f", {"f": feed.name})["record_id"].to_pylist()
+    assert sorted(stored) == sorted(ids)
+    (tmp_path / "map.yaml").write_text("columns: [broken")
+    assert again("no map") == [("QUARANTINE", False)]
+
+
 SETTINGS = """
 feeds:
   - {{name: oms, role: INTERNAL, party: MERID, path_glob: ours.csv}}
@@ -232,6 +272,65 @@ def test_the_service_takes_new_rows_as_they_come(tmp_path: Path) -> None:
     # Ours came first: its counterpart is expected, and cleared by the row that came within grace.
     assert first == again == [{"code": "T01", "state": "EXPECTED", "left_value": "102 @ 10.5"}]
     assert late == []
+
+
+HOLDINGS = """
+feeds:
+  - name: beta
+    role: PB
+    party: BETA
+    contents: positions
+    dialect: csv_positions
+    source: table
+    table: {{name: holdings, warehouse: "duckdb://{path}"}}
+  - {{name: accounts, role: INTERNAL, party: FUND, contents: reference, dialect: csv_account_map, source: table,
+      table: {{name: accounts, warehouse: "duckdb://{path}"}}}}
+"""
+_POSITIONS = """
+SELECT account_id, instrument_id, long_qty, flags, recv_time_utc IS NULL AS odd FROM position_snapshot
+WHERE record_id NOT IN (SELECT replaces FROM book_named) ORDER BY account_id, long_qty
+"""
+
+
+def named(folder: Path, order: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Positions and codes of open breaks after the tables were filled in this order, each looked at."""
+    folder.mkdir()
+    path = folder / "prime.duckdb"
+    with closing(DuckDbWarehouse(path)) as prime:
+        prime.execute(
+            'create table holdings ("As Of Date" varchar, "Account" varchar, "ISIN" varchar,'
+            ' "Long Quantity" varchar, "Currency" varchar)'
+        )
+        prime.execute(
+            "create table accounts (alias varchar, party varchar, account_id varchar, pb_id varchar,"
+            " valid_from varchar)"
+        )
+    (folder / "tieout.yaml").write_text(HOLDINGS.format(path=path))
+    rows = {
+        "holdings": [("2026-11-20", one, "US0378331005", qty, "USD") for one, qty in (("B-1", "100"), ("B-2", "7"))],
+        "first": [("B-2", "BETA", "FUND-2", "BETA", "2020-01-01")],
+        "second": [("B-1", "BETA", "FUND-1", "BETA", "2020-01-01")],
+    }  # fmt: skip
+    codes = list[str]()
+    with open_installation(load(folder / "tieout.yaml")) as here:
+        for name in order:
+            with closing(DuckDbWarehouse(path)) as prime:
+                table = "holdings" if name == "holdings" else "accounts"
+                names = prime.query(f"select * from {table} limit 0").column_names
+                prime.append(table, pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows[name]]))
+            assert TablePoller(here).step()
+            for run in here.engine.list(limit=100):
+                assert here.engine.wait(run.name, 60).status == "SUCCEEDED", run
+            found = here.warehouse.query("SELECT code FROM recon_break WHERE state = 'OPEN'")["code"].to_pylist()
+            codes += ["I04"] if "I04" in found else ["-"]
+        return here.warehouse.query(_POSITIONS).to_pylist(), codes
+
+
+def test_rows_of_tables_that_name_strangers_are_named_when_the_name_comes(tmp_path: Path) -> None:
+    late, told = named(tmp_path / "late", ["holdings", "first", "second"])
+    assert [(row["account_id"], row["flags"]) for row in late] == [("FUND-1", None), ("FUND-2", None)]
+    assert told == ["-", "I04", "-"]
+    assert named(tmp_path / "early", ["first", "second", "holdings"])[0] == late
 
 
 def test_a_table_whose_execution_cannot_be_started_is_read_at_the_next_look(
