@@ -32,11 +32,21 @@ ORDER BY a.acted_at, a.action_id LIMIT :row_limit
 """
 
 
+# Cheap, and mostly nothing: people act now and then, tickets are written all the time.
+_ANY_UNTOLD = """
+SELECT a.action_id FROM action a
+WHERE NOT EXISTS (SELECT 1 FROM ticket_outbox o WHERE o.break_id = a.break_id AND o.change_id = a.action_id)
+  AND a.break_id IN (SELECT t.break_id FROM ticket_outbox t) LIMIT 1
+"""
+
+
 def mirror_actions(warehouse: Warehouse, execution: str, as_of: int, policy: TriagePolicy, limit: int = 5_000) -> int:
     """Add outbox rows for every action on a break with a ticket that the ticket has not heard of; returns how many.
 
     `as_of` is UTC ns. Actions on a break without a ticket are told when it gets one.
     """
+    if not warehouse.query(_ANY_UNTOLD).num_rows:
+        return 0
     with warehouse.transaction():
         rows = []
         balance: dict[tuple[str, int], int] = {}

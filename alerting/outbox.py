@@ -23,6 +23,7 @@ from alerting.rows import (
     select_by_ids,
 )
 from alerting.storm import Storm, Storms, parent_rows
+from alerting.told import Told
 from alerting.triage import TriagePolicy, impact_urgency
 from domain.taxonomy import Severity
 from domain.traceparent import trace_id, traceparent
@@ -107,33 +108,54 @@ _NO_CODE = "-"
 _NO_SCORE = Decimal(10) ** 15  # above every score
 
 
-def write(warehouse: Warehouse, execution: str, as_of: int, policy: TriagePolicy, limit: int = 5_000) -> int:
+def write(
+    warehouse: Warehouse, execution: str, as_of: int, policy: TriagePolicy, limit: int = 5_000, told: Told | None = None
+) -> int:
     """Add outbox rows for every break whose latest state its ticket does not know; returns how many.
 
     `as_of` is UTC ns. At most `limit` tickets are opened and `limit` followed up; the rest waits for the next call.
+    `told` remembers between the calls of a process what need not be looked at again.
     """
-    with warehouse.transaction():
-        opens = _openings(warehouse, policy, limit)
-        follow_ups = records(warehouse.query(_FOLLOW_UPS, {"row_limit": limit}))
-        if not opens and not follow_ups:
-            return 0
-        storms = Storms(warehouse, policy)
-        joined = storms.joined(opens, as_of)
-        texts = _Texts(warehouse, policy, [*opens, *follow_ups], execution, as_of)
-        touched = {storm.storm_id: storm for storm in joined.values()}
-        rows = [
-            texts.row(OPEN, one, one["generation"], 0, joined.get((one["break_id"], one["generation"])))
-            for one in opens
-        ]
-        for one in follow_ups:
-            operation = _follow_up(one)
-            if operation:
-                row, storm = _followed(texts, operation, one, storms)
-                rows.append(row)
-                touched |= {storm.storm_id: storm} if storm else {}
-        append_outbox(warehouse, rows)
-        parents = parent_rows(warehouse, policy, touched.values(), execution, as_of)
-        return len(rows) + append_outbox(warehouse, parents)
+    told = told or Told()
+    try:
+        with warehouse.transaction():
+            news = told.is_news(warehouse)
+            follow_ups = records(warehouse.query(_FOLLOW_UPS, {"row_limit": limit})) if news else []
+            written = _written(warehouse, execution, as_of, policy, _openings(warehouse, policy, limit), follow_ups)
+            # Inside, so that nobody's change comes between; what is not committed after all is not told.
+            told.all_told(written, complete=len(follow_ups) < limit)
+            return written
+    except BaseException:
+        told.forget()
+        raise
+
+
+def _written(
+    warehouse: Warehouse,
+    execution: str,
+    as_of: int,
+    policy: TriagePolicy,
+    opens: Sequence[Mapping[str, Any]],
+    follow_ups: Sequence[Mapping[str, Any]],
+) -> int:
+    if not opens and not follow_ups:
+        return 0
+    storms = Storms(warehouse, policy)
+    joined = storms.joined(opens, as_of)
+    texts = _Texts(warehouse, policy, [*opens, *follow_ups], execution, as_of)
+    touched = {storm.storm_id: storm for storm in joined.values()}
+    rows = [
+        texts.row(OPEN, one, one["generation"], 0, joined.get((one["break_id"], one["generation"]))) for one in opens
+    ]
+    for one in follow_ups:
+        operation = _follow_up(one)
+        if operation:
+            row, storm = _followed(texts, operation, one, storms)
+            rows.append(row)
+            touched |= {storm.storm_id: storm} if storm else {}
+    append_outbox(warehouse, rows)
+    parents = parent_rows(warehouse, policy, touched.values(), execution, as_of)
+    return len(rows) + append_outbox(warehouse, parents)
 
 
 def _followed(

@@ -14,7 +14,8 @@ OPEN, UPDATE, NOTE, ASSIGN, RESOLVE, REOPEN = "open", "update", "note", "assign"
 REISSUE = "reissue"  # another ticket of the same break and generation: the one before was closed for good
 STORM_PREFIX = "storm-"  # break_id of rows about a storm's parent ticket
 DELIVERED, RETRY, DEAD = "DELIVERED", "RETRY", "DEAD"
-_CHUNK = 100  # identities per statement; fixed, so that the text of a statement is translated once
+# Identities per statement: few sizes, so that the text of a statement is translated once; reading them costs, too.
+_CHUNKS = (4, 20, 100)
 
 
 # Breaks with a ticket: opened more often than resolved (active), how many rows they have, and their newest opening.
@@ -101,11 +102,12 @@ def records(table: pa.Table) -> list[dict[str, Any]]:
 def select_by_ids(warehouse: Warehouse, sql: str, ids: Iterable[str]) -> list[dict[str, Any]]:
     """Rows of `sql`, which holds one `IN (:ids)`, for all `ids`; a hundred at a time."""
     wanted = sorted(set(ids))
-    marks = ", ".join(f":id{index}" for index in range(_CHUNK))
     found: list[dict[str, Any]] = []
-    for start in range(0, len(wanted), _CHUNK):
-        chunk = wanted[start : start + _CHUNK]
-        padded = chunk + [chunk[-1]] * (_CHUNK - len(chunk))
+    for start in range(0, len(wanted), _CHUNKS[-1]):
+        chunk = wanted[start : start + _CHUNKS[-1]]
+        size = next(size for size in _CHUNKS if size >= len(chunk))
+        padded = chunk + [chunk[-1]] * (size - len(chunk))
         params = {f"id{index}": value for index, value in enumerate(padded)}
+        marks = ", ".join(f":{name}" for name in params)
         found.extend(records(warehouse.query(sql.replace(":ids", marks), params)))
     return found

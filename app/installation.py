@@ -9,6 +9,7 @@ from typing import Any
 
 from alerting import completeness as ticket_check
 from alerting.playbook import Playbook
+from alerting.told import Told
 from alerting.triage import TriagePolicy
 from anomaly.port import Scorer
 from app import build, build_ledger, build_tickets
@@ -93,6 +94,8 @@ class Installation:
     leading: Callable[[], AbstractContextManager[bool]] = alone
     # Whether what an execution brought is matched, so that its lane may go on; said once, False where nobody can know.
     matched: Callable[[str], bool] = never
+    # What the outbox need not be looked through for again.
+    told: Told = field(default_factory=Told)
 
     @property
     def originals(self) -> Originals:
@@ -161,6 +164,7 @@ class Installation:
         before = self.derived_hash()
         feeds = feed_terms(self.settings.feeds)
         runs = rebuild(self.warehouse, self.rules, feeds=feeds, tenant=self.settings.tenant)
+        self.told.forget()
         note_terms(self.warehouse, self.rules, feeds, self.clock.now_ns(), rebuilt=True)
         return {"executions": runs, "before": before, "after": self.derived_hash()}
 
@@ -280,7 +284,7 @@ def open_installation(settings: Settings, clock: Clock | None = None) -> Iterato
             settings, clock, warehouse, stream, rules, scorer, policy, tickets, engine,
             ledger_of(shared, engine), definition, reference, auditor, playbooks,
             shared.leases if shared else None, telemetry, functions, fencing.leading if fencing else alone,
-            tasks.matched.take if early else never,
+            tasks.matched.take if early else never, tasks.told,
         )  # fmt: skip
     finally:
         opening.close()

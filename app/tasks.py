@@ -12,6 +12,7 @@ import pyarrow as pa
 from alerting.deliver import DeliveryLimits
 from alerting.port import Ticketing
 from alerting.task import run_ticket
+from alerting.told import Told
 from alerting.triage import TriagePolicy
 from anomaly.port import Scorer
 from anomaly.score import score_changes
@@ -71,6 +72,7 @@ class Tasks:
     _reading: threading.Lock = field(default_factory=threading.Lock)
     _intake: Intake = field(default_factory=Intake)
     matched: Matched = field(default_factory=Matched)
+    told: Told = field(default_factory=Told)
 
     def functions(self) -> Mapping[str, Callable[[Json], Json]]:
         """FunctionName in the state machine → task."""
@@ -181,7 +183,14 @@ class Tasks:
         )
         return dict(
             run_ticket(
-                self.warehouse, self.ticketing, task["execution"], task["as_of"], self.policy, self.clock, limits
+                self.warehouse,
+                self.ticketing,
+                task["execution"],
+                task["as_of"],
+                self.policy,
+                self.clock,
+                limits,
+                self.told,
             )
         )
 

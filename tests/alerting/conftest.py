@@ -131,6 +131,8 @@ class Book:
             warehouse.execute(f"DELETE FROM {table}")
         self.clock = ManualClock(START_NS)
         self._number = 0
+        # The run that makes what changes.
+        self.execution = "e1"
 
     def append(self, table: str, rows: list[dict[str, object]]) -> None:
         schema = arrow_schema(TABLES[table])
@@ -153,7 +155,7 @@ class Book:
             "as_of": self._now(),
             "code": code,
             "severity": severity,
-            "execution": "e1",
+            "execution": self.execution,
         }
         self.append("break_change", [row])
         return change_id
