@@ -14,10 +14,18 @@ from warehouse.port import Warehouse
 
 _IN = "IN (SELECT s.event_key FROM ingest_stage s WHERE s.execution = :execution)"
 _TRADES = f"IN (SELECT t.record_id FROM trade_event t WHERE t.message_id {_IN})"
+# Rows of positions and cash, under every name they were told by, came of one message.
+_BOOKS = " UNION ALL ".join(
+    f"SELECT f.record_id FROM {table} f JOIN raw_message m ON m.feed = f.feed AND m.sha256 = f.raw_sha256"
+    f" WHERE m.message_id {_IN}"
+    for table in ("position_snapshot", "cash_entry")
+)
 _STEPS = (
     f"DELETE FROM trade_fee WHERE record_id {_TRADES}",
     f"DELETE FROM trade_identifier WHERE record_id {_TRADES}",
     f"DELETE FROM trade_event WHERE message_id {_IN}",
+    # Before the rows themselves: what is told again must not count as replaced.
+    f"DELETE FROM book_named WHERE record_id IN ({_BOOKS}) OR replaces IN ({_BOOKS})",
     *(
         f"DELETE FROM {table} WHERE EXISTS (SELECT 1 FROM raw_message m WHERE m.feed = {table}.feed"
         f" AND m.sha256 = {table}.raw_sha256 AND m.message_id {_IN})"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import yaml
 
@@ -19,8 +20,12 @@ from app.reference_watch import ReferenceWatch
 from app.settings import Settings
 from app.verbs import load_reference
 from domain.clock import SystemClock
+from ingest.feeds import feeds_by_session
 from ingest.normalise import RawBatch, normalise
-from ingest.store import store
+from ingest.retry import Selection, retry
+from ingest.store import prepare, store
+from ingest.withdraw import withdraw
+from matching.levels.books import told as told_books
 from matching.rules import load_rules
 from tests.app.test_file_feeds import Served, served
 from tests.ingest.fix.conftest import framed
@@ -162,3 +167,17 @@ def test_positions_of_a_message_are_named_from_its_bytes() -> None:
         ("FUND-1", "I-1", "EOD", 100, None),
         ("FUND-1", "I-1", "SOD", 90, None),
     ]
+    # Set aside as what fails a run and read again later, it is as if it had come under its name.
+    prepare(desk.warehouse)
+    with desk.warehouse.transaction():
+        withdraw(desk.warehouse, batch.message_ids, "it fails", execution="three")
+    assert desk.dump("position_snapshot", "book_named") == {"position_snapshot": [], "book_named": []}
+    assert open_codes("three") == ["I01"]
+    feeds = feeds_by_session(settings.feeds)
+    counts = retry(desk.warehouse, feeds, reference.current(), Selection(), execution="four", at_ns=T0 + 2)
+    assert (counts.facts, named("five")) == (1, 0)
+    sql = f"select p.account_id, p.instrument_id, p.long_qty from {told_books('position_snapshot')} p order by 3"
+    assert open_codes("four") == []
+    with desk.warehouse.transaction():
+        desk.warehouse.append("work_execution", pa.table({"execution": ["four"]}))
+        assert [(*row.values(),) for row in desk.table(sql)] == [("FUND-1", "I-1", 90), ("FUND-1", "I-1", 100)]
