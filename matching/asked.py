@@ -8,9 +8,10 @@ from warehouse.port import Params, Warehouse
 
 def found(warehouse: Warehouse, what: str, params: Params | None = None) -> bool:
     """Whether there is any row in `what`, a table with its condition."""
-    if isinstance(warehouse, Noted) and warehouse.never(what.split(" ", 1)[0]):
+    sql = f"select 1 as found from {what} limit 1"
+    if isinstance(warehouse, Noted) and warehouse.idle(sql):
         return False
-    return bool(warehouse.query(f"select 1 as found from {what} limit 1", params).num_rows)
+    return bool(warehouse.query(sql, params).num_rows)
 
 
 def execute(warehouse: Warehouse, sql: str, params: Mapping[str, object]) -> int:

@@ -21,7 +21,7 @@ from matching.levels.port import FeedTerms, Run
 from matching.news import news
 from matching.revalue import revalue
 from matching.rules import RuleSet
-from matching.scratch import cleared
+from matching.scratch import Noted, cleared
 from matching.state import refresh_state
 from matching.tables import OWN_TABLES, note_used, prepare
 from matching.terms import load_terms
@@ -106,14 +106,17 @@ def match(
             return _result(warehouse, execution, logged)
         joined = _unmatched(warehouse, execution)
         as_of_ns = _record(warehouse, execution, joined, as_of)
-        return run(
-            warehouse, compile_rules(rules), execution=execution, joined=joined, as_of_ns=as_of_ns, scope=scope,
+        noted = cleared(warehouse)
+        result = run(
+            noted, compile_rules(rules), execution=execution, joined=joined, as_of_ns=as_of_ns, scope=scope,
             feeds=feeds, tenant=tenant, every_rate=every_rate,
         )  # fmt: skip
+    noted.settled()
+    return result
 
 
 def run(
-    warehouse: Warehouse,
+    warehouse: Noted,
     compiled: Compiled,
     *,
     execution: str,
@@ -125,7 +128,6 @@ def run(
     every_rate: bool = False,
 ) -> MatchResult:
     """The run itself, inside the caller's transaction; `joined` are further executions whose facts become visible."""
-    warehouse = cleared(warehouse)
     names = [*joined, execution]
     if scope == "all":
         names += _column(warehouse, "select distinct execution from execution_log")
@@ -134,6 +136,7 @@ def run(
     load_terms(warehouse, compiled, feeds)
     terms = item_terms(compiled, feeds)
     told = news(warehouse)
+    warehouse.know(told.absent)
     note_used(warehouse, refresh_state(warehouse, terms, told))
     _add_due(warehouse, as_of_ns)
     if found(warehouse, orders.ANY_UNALLOCATED):

@@ -22,9 +22,13 @@ from trade_event e where e.execution in (select x.execution from work_execution 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """`present`: tables that have rows. Of the run's trades: whether one message told several, any refused, flagged."""
+    """`present`: tables that have rows, `absent`: those that have none.
+
+    Of the run's trades: whether one message told several, any refused, flagged.
+    """
 
     present: frozenset[str]
+    absent: frozenset[str]
     siblings: bool
     refused: bool
     flagged: bool
@@ -34,4 +38,10 @@ def news(warehouse: Warehouse) -> News:
     """What this run must look at; reads the trades of the executions in work_execution once."""
     row = warehouse.query(_TRADES).to_pylist()[0]
     present = frozenset(warehouse.query(_PRESENT).column(0).to_pylist())
-    return News(present, row["messages"] < row["trades"], bool(row["refused"]), bool(row["flagged"]))
+    return News(
+        present,
+        frozenset(_TABLES) - present,
+        row["messages"] < row["trades"],
+        bool(row["refused"]),
+        bool(row["flagged"]),
+    )

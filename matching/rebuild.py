@@ -7,6 +7,7 @@ from matching.engine import run
 from matching.finish import rows_of
 from matching.levels.port import FeedTerms
 from matching.rules import RuleSet
+from matching.scratch import cleared
 from matching.tables import OWN_TABLES, SHARED_TABLES, prepare
 from warehouse.port import Warehouse
 
@@ -37,7 +38,7 @@ def rebuild(
             [execution] = [str(row["execution"]) for row in rows if row["kind"] != "joined"]
             joined = [str(row["execution"]) for row in rows if row["kind"] == "joined"]
             run(
-                warehouse, compile_rules(its_rules), execution=execution, joined=joined,
+                cleared(warehouse), compile_rules(its_rules), execution=execution, joined=joined,
                 as_of_ns=int(str(rows[0]["as_of"])), scope="incremental", feeds=its_feeds, tenant=tenant,
             )  # fmt: skip
         return len(runs)

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 import sqlglot
+from sqlglot import exp
 
 _NANOSECONDS = 1_000_000_000
 
@@ -11,8 +12,15 @@ _NANOSECONDS = 1_000_000_000
 @lru_cache(maxsize=4096)
 def to_duckdb(text: str) -> str:
     """The same statement in DuckDB's dialect; parameters `:name` become `$name`. Raises sqlglot.ParseError."""
-    statements = sqlglot.transpile(text, read="snowflake", write="duckdb")
-    if len(statements) != 1:
+    return parsed(text).sql(dialect="duckdb")
+
+
+# Trees are large: one is kept only from who reads it to who writes it in another dialect.
+@lru_cache(maxsize=16)
+def parsed(text: str) -> exp.Expr:
+    """The statement as a tree, not to be changed. Raises sqlglot.ParseError."""
+    statements = sqlglot.parse(text, read="snowflake")
+    if len(statements) != 1 or statements[0] is None:
         raise ValueError(f"expected one SQL statement, found {len(statements)}: {text[:80]!r}")
     return statements[0]
 
