@@ -14,7 +14,7 @@ from ingest.normalise_hash import sha256_hex
 from ingest.normalise_reference import Reference
 from ingest.normalise_trades import FEE_SCHEMA, IDENTIFIER_SCHEMA, TRADE_SCHEMA
 from ingest.quarantine import MALFORMED, READER_FAILED, quarantine_id
-from ingest.store import Counts, counts_of, store
+from ingest.store import Counts, counts_of, put, together
 from ingest.suspects import LONE_DEATHS_MAX, Suspects
 from warehouse.port import Warehouse
 
@@ -56,6 +56,7 @@ def take(
     """
     blamed = _Blamed(limit, len(batch.messages))
     known: set[str] = set()
+    became: list[Counts | None] = []
     if suspects.died_before(execution):
         logger.warning("the process died while it read this range; it is read with care", extra={"run": execution})
         known = set(warehouse.query(_TAKEN, {"e": execution})["message_id"].to_pylist())
@@ -63,15 +64,16 @@ def take(
         for part in suspects.parts(execution, len(batch.messages)):
             mine = [n for n in range(part.first, part.last) if batch.message_ids[n] not in known]
             if part.deadly and mine:
-                _quarantine(warehouse, chosen(batch, mine), reference, execution, _DEADLY, blamed)
+                became.append(_quarantine(warehouse, chosen(batch, mine), reference, execution, _DEADLY, blamed))
             elif mine:
-                _store(
-                    warehouse, batch if len(mine) == blamed.of else chosen(batch, mine), reference, execution, blamed
-                )
+                of = batch if len(mine) == blamed.of else chosen(batch, mine)
+                became += _store(warehouse, of, reference, execution, blamed)
     except Exception:
         suspects.forget(execution)
         raise
-    return counts_of(warehouse, execution)
+    fresh = [one for one in became if one is not None]
+    # What was there before counts, too.
+    return together(fresh) if fresh and len(fresh) == len(became) and not known else counts_of(warehouse, execution)
 
 
 def normalise_with_care(batch: RawBatch, reference: Reference, limit: int | None = None) -> Normalised:
@@ -138,20 +140,22 @@ def set_aside(batch: RawBatch, reference: Reference, why: str) -> Normalised:
     )
 
 
-def _store(warehouse: Warehouse, batch: RawBatch, reference: Reference, execution: str, blamed: _Blamed) -> None:
+def _store(
+    warehouse: Warehouse, batch: RawBatch, reference: Reference, execution: str, blamed: _Blamed
+) -> list[Counts | None]:
     """Store the batch, in halves where the warehouse refuses it, in order: what comes first is known first."""
     normalised = _normalised(batch, reference, blamed)
     try:
-        store(warehouse, normalised, execution)
+        return [put(warehouse, normalised, execution)]
     except _NOT_THE_MESSAGE:
         raise
     except Exception as error:
         logger.warning("%d messages cannot be stored together: %s", len(batch.messages), _said(error))
         if len(batch.messages) == 1:
-            _quarantine(warehouse, batch, reference, execution, f"Storing failed: {_said(error)}", blamed, error)
-            return
-        for half in _halves(batch):
-            _store(warehouse, half, reference, execution, blamed)
+            why = f"Storing failed: {_said(error)}"
+            return [_quarantine(warehouse, batch, reference, execution, why, blamed, error)]
+        halves = (_store(warehouse, half, reference, execution, blamed) for half in _halves(batch))
+        return [became for half in halves for became in half]
 
 
 def _quarantine(
@@ -162,11 +166,12 @@ def _quarantine(
     why: str,
     blamed: _Blamed,
     error: Exception | None = None,
-) -> None:
+) -> Counts | None:
     blamed.one_more(error)
     # A warehouse that does not take this row either is what fails, not the message: its own error goes on.
-    store(warehouse, set_aside(batch, reference, why), execution)
+    became = put(warehouse, set_aside(batch, reference, why), execution)
     logger.error("message %s goes to quarantine: %s", batch.message_ids[0], why)
+    return became
 
 
 def _normalised(batch: RawBatch, reference: Reference, blamed: _Blamed) -> Normalised:

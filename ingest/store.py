@@ -1,12 +1,13 @@
 """Stores a normalised batch once: the same messages, or the same events told again, change nothing."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from domain.errors import PermanentError
 from domain.schema import TABLES
 from ingest.increments import with_increments
 from ingest.normalise import DUPLICATE, FACT, Normalised
@@ -15,6 +16,7 @@ from warehouse.port import Warehouse
 
 # Keys of the batch at hand, so that the warehouse compares them; empty between batches.
 _STAGE_DDL = "CREATE TABLE IF NOT EXISTS ingest_stage (execution VARCHAR NOT NULL, event_key VARCHAR NOT NULL)"
+_STAGE_THERE = "SELECT 1 AS there FROM ingest_stage LIMIT 0"
 _KNOWN_KEYS = """
 SELECT DISTINCT s.event_key FROM ingest_stage s
 WHERE s.execution = :execution AND EXISTS (
@@ -52,7 +54,15 @@ def store(
     a DUPLICATE. The counts are read back by execution name, so running an execution again returns the same numbers.
     `beside` is rows of other tables that are appended with them.
     """
-    warehouse.execute(_STAGE_DDL)
+    put(warehouse, normalised, execution, beside)
+    return counts_of(warehouse, execution)
+
+
+def put(
+    warehouse: Warehouse, normalised: Normalised, execution: str, beside: Mapping[str, pa.Table] | None = None
+) -> Counts | None:
+    """`store` that only says what became of this batch; None where some of it was stored before."""
+    prepare(warehouse)
     with warehouse.transaction():
         known = _stored_messages(warehouse, normalised.messages)
         messages = _without(normalised.messages, "message_id", known)
@@ -66,7 +76,7 @@ def store(
         ):
             if rows.num_rows:
                 warehouse.append(table, rows)
-        return counts_of(warehouse, execution)
+    return None if len(known) else _counted(messages["outcome"])
 
 
 def store_again(warehouse: Warehouse, normalised: Normalised, execution: str) -> pa.Table:
@@ -79,8 +89,12 @@ def store_again(warehouse: Warehouse, normalised: Normalised, execution: str) ->
 
 
 def prepare(warehouse: Warehouse) -> None:
-    """Make the scratch table that `store_again` needs; outside a transaction."""
-    warehouse.execute(_STAGE_DDL)
+    """Make the scratch table of this room where absent; outside a transaction."""
+    try:
+        # Who only reads waits for nobody.
+        warehouse.query(_STAGE_THERE)
+    except PermanentError:
+        warehouse.execute(_STAGE_DDL)
 
 
 def _told_by(normalised: Normalised, messages: pa.ChunkedArray) -> Normalised:
@@ -189,7 +203,21 @@ def _staged(execution: str, keys: pa.ChunkedArray) -> pa.Table:
 
 def counts_of(warehouse: Warehouse, execution: str) -> Counts:
     """What is stored under one execution."""
-    found = {row["outcome"]: row["messages"] for row in warehouse.query(_COUNTS, {"execution": execution}).to_pylist()}
+    rows = warehouse.query(_COUNTS, {"execution": execution}).to_pylist()
+    return _counts({row["outcome"]: row["messages"] for row in rows})
+
+
+def together(several: Sequence[Counts]) -> Counts:
+    """The sum of what became of parts."""
+    return Counts(*(sum(values) for values in zip(*map(astuple, several), strict=True)))
+
+
+def _counted(outcomes: pa.ChunkedArray) -> Counts:
+    counted = pc.value_counts(outcomes.combine_chunks())
+    return _counts({row["values"]: row["counts"] for row in counted.to_pylist()})
+
+
+def _counts(found: Mapping[str, int]) -> Counts:
     return Counts(
         messages=sum(found.values()),
         facts=found.get("FACT", 0),

@@ -188,7 +188,7 @@ def test_one_death_blames_nobody(
 ) -> None:
     """kill -9 in the middle of a range: the next run takes it whole."""
     with monkeypatch.context() as patch, pytest.raises(Died):
-        patch.setattr("ingest.poison.store", lambda *_: (_ for _ in ()).throw(Died()))
+        patch.setattr("ingest.poison.put", lambda *_: (_ for _ in ()).throw(Died()))
         go(warehouse, day, reference, suspects=Suspects(tmp_path))
     assert Suspects(tmp_path).died_before("e1")
     counts = go(warehouse, day, reference, suspects=Suspects(tmp_path))
