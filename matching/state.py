@@ -34,15 +34,21 @@ _OWN = ", ".join(VERSION_COLUMNS)
 _NO_FEES = "cast(null as varchar)"
 
 # Rows of one message that share an id (an allocation per account) are siblings, not versions of each other.
-_SIBLING = (
-    "case when count(*) over (partition by e.feed, e.message_id, e.trade_uid) > 1 then '/' || e.account_id else '' end"
-)
+_SIBLING = "case when w.feed is not null then '/' || e.account_id else '' end"
+# Looked for by themselves: a window over all rows would carry every column of theirs.
+_SIBLINGS = f"""
+    left join (
+      select e.feed, e.message_id, e.trade_uid from trade_event e
+      where e.execution in (select x.execution from work_execution x) and {_MATCHABLE}
+      group by e.feed, e.message_id, e.trade_uid having count(*) > 1
+    ) w on w.feed = e.feed and w.message_id = e.message_id and equal_null(w.trade_uid, e.trade_uid)"""
 
 
 @lru_cache(maxsize=4)
 def new_versions(*, siblings: bool, fees: bool) -> str:
     """New versions into work_plain; siblings and fees are looked for where there may be any."""
     suffix, fee = _SIBLING if siblings else "''", f", {FEES}" if fees else ""
+    alike = _SIBLINGS if siblings else ""
     join, said = ("left join fee n on n.record_id = e.record_id", terms()) if fees else ("", terms(fees=_NO_FEES))
     return f"""
 insert into work_plain ({_OWN})
@@ -69,7 +75,7 @@ from (
     case when e.source_role = 'INTERNAL' and e.level = 'ALLOCATION' then e.alloc_id end as alloc_id,
     e.order_id, e.client_order_id,
     {suffix} as suffix, {said} as terms
-  from trade_event e left join work_feed f on f.feed = e.feed {join}
+  from trade_event e left join work_feed f on f.feed = e.feed {join}{alike}
   where e.execution in (select x.execution from work_execution x) and {_MATCHABLE}
 ) s cross join longest n left join grace g on s.leg = 'L' and g.party = s.pb
 """
@@ -296,7 +302,8 @@ def refresh_state(warehouse: Warehouse, terms: Params, told: News) -> int:
     Returns how many new records there were; fills work_component with every component whose chains changed, work_plain
     with the new records that are chains by themselves, and work_key with every id whose meaning may have changed.
     """
-    new = warehouse.execute(new_versions(siblings=told.siblings, fees="trade_fee" in told.present), terms)
+    news = new_versions(siblings=told.siblings, fees="trade_fee" in told.present) if told.trades else None
+    new = warehouse.execute(news, terms) if news else 0
     odd = warehouse.query(_ODD).to_pylist()[0] if new else {}
     if new and odd["known"]:
         new -= warehouse.execute(FORGET_KNOWN)

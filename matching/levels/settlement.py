@@ -3,6 +3,9 @@
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from matching.levels import books
 from matching.levels.books import ZERO, BookFinding, Row, money, plain, share
 from matching.levels.port import Run
@@ -16,6 +19,7 @@ from matching.levels.settlement_sql import (
 )
 
 LEVEL = "SETTLEMENT"
+_UNSETTLED = pa.array(["PARTIAL", "FAILED"])
 # Breaks of the trade for which a booking cannot settle: dates, terms or sides that disagree.
 _EXPLAINS_A_FAIL = frozenset({"T05", "T07", "T09", "T10", "T12", "T13", "T14", "T15", "T22"})
 
@@ -41,8 +45,10 @@ class Settlement:
     def find(self, run: Run) -> None:
         """The newest status of each touched booking, and what its instruction should be."""
         if run.touched("S|"):
-            rows = run.warehouse.query(STATUSES).to_pylist()
-            books.write(run, classify(rows, _reasons(run), run.tenant))
+            told = run.warehouse.query(STATUSES)
+            # Nearly all have settled where and when they should.
+            odd = pc.or_(pc.is_in(told["settle_status"], _UNSETTLED), pc.or_(told["late"], told["misdirected"]))
+            books.write(run, classify(told.filter(odd).to_pylist(), _reasons(run), run.tenant))
 
 
 def _reasons(run: Run) -> Mapping[str, tuple[str, ...]]:
