@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from matching.blocks import BlockSearch, block_search, file_parts
 from matching.keys import SINGLE, equal, sides_of
 from matching.leftovers import cancelled, cancelled_block, crossed, duplicate, one_sided
+from matching.meet import Meeting, meeting
 from matching.pairing import CROWD, Mutual, mutual
 from matching.rules import (
     AggregatePass,
@@ -51,8 +52,9 @@ class Statement:
 
     `repeat`: until it adds nothing. `unknown_pb`: only when some of our trades name no prime broker. `needs`: columns
     `l.x` or `r.x` that some free record must have. `file`: turns its pairs into members; None where it names members
-    itself. `last`: takes whatever is left. `suggests`: takes nothing. `mutual`: pairs
-    by mutual choice, `sql` being its candidates. `search`: what adds up in blocks, `sql` being their records.
+    itself. `last`: takes whatever is left. `suggests`: takes nothing. `mutual`: pairs by mutual choice, `sql` being its
+    candidates. `search`: what adds up in blocks, `sql` being their records. `meeting`: what records must have
+    in common. `dead`: asks about cancelled records.
     """
 
     name: str
@@ -65,11 +67,17 @@ class Statement:
     suggests: bool = False
     mutual: Mutual | None = None
     search: BlockSearch | None = None
+    meeting: Meeting | None = None
+    dead: bool = False
 
 
 def compile_passes(rules: RuleSet) -> tuple[Statement, ...]:
     """The passes of `rules` in order, as statements over the scratch tables."""
-    return tuple(statement for rule in rules.passes for statement in _compile(rule))
+    return tuple(
+        replace(statement, meeting=meeting(rule), dead=isinstance(rule, CancelledPass))
+        for rule in rules.passes
+        for statement in _compile(rule)
+    )
 
 
 def _compile(rule: Pass) -> tuple[Statement, ...]:

@@ -1,7 +1,8 @@
 """Touched components derived again: items, passes, comparison, findings, breaks and groups."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 from matching import orders, renames
 from matching.accept import accept
@@ -29,6 +30,7 @@ from matching.finish import finish
 from matching.items import ANY_BLOCK, FREE_LEFT, FREE_RIGHT
 from matching.levels.all import LEVELS
 from matching.levels.port import KINDS, Run
+from matching.meet import FEW, Free, free
 from matching.pairing import MOST_ROUNDS, pair
 from matching.rules import RollupPass, RuleSet
 from matching.sides import SIDES
@@ -150,15 +152,20 @@ def _tie_orders(warehouse: Warehouse, rules: RuleSet) -> RollupPass | None:
     return rollup
 
 
-def _run_passes(warehouse: Warehouse, passes: Sequence[Statement], rollup: RollupPass | None) -> None:
+def _run_passes(warehouse: Warehouse, passes: tuple[Statement, ...], rollup: RollupPass | None) -> None:
     """Every pass that can find something: both sides have free records, and someone has the ids it keys on."""
     left, right = seat(warehouse, warehouse.execute(FREE_LEFT), warehouse.execute(FREE_RIGHT))
-    present = _present(warehouse)
+    known = free(warehouse, _key_columns(passes)) if left + right <= FEW else None
+    present = _present(warehouse) if known is None else _told(known)
+    dead = known is None or found(warehouse, "work_item where not live")
     for statement in passes:
         if statement.last and rollup is not None and warehouse.execute(orders.UNALLOCATED):
             left -= warehouse.execute(orders.TAKE_UNALLOCATED)
         paired = statement.file is not None or statement.suggests
         if paired and (not (left and right) or not present.issuperset(statement.needs)):
+            continue
+        met = statement.meeting
+        if (statement.dead and not dead) or (met is not None and known is not None and not known.may(met)):
             continue
         if statement.suggests:
             warehouse.execute(statement.sql)
@@ -168,12 +175,12 @@ def _run_passes(warehouse: Warehouse, passes: Sequence[Statement], rollup: Rollu
         for _ in range(MOST_ROUNDS if statement.repeat else 1):
             again = statement.repeat
             if statement.mutual is not None:
-                found, again = pair(warehouse, statement.mutual, most=min(left, right))
+                pairs, again = pair(warehouse, statement.mutual, most=min(left, right))
             elif statement.search is not None:
-                found = find(warehouse, statement.search)
+                pairs = find(warehouse, statement.search)
             else:
-                found = warehouse.execute(statement.sql)
-            if not found:
+                pairs = warehouse.execute(statement.sql)
+            if not pairs:
                 break
             if statement.file is not None:
                 warehouse.execute(statement.file)
@@ -182,6 +189,20 @@ def _run_passes(warehouse: Warehouse, passes: Sequence[Statement], rollup: Rollu
             right -= warehouse.execute(TAKE_RIGHT)
             if not again:
                 break
+
+
+@lru_cache(maxsize=16)
+def _key_columns(passes: tuple[Statement, ...]) -> tuple[str, ...]:
+    """Columns of free records that tell which passes may find anything."""
+    keys = {name for one in passes if one.meeting is not None for name in (*one.meeting.left, *one.meeting.right)}
+    return tuple(sorted(keys | {"component", "pb", "level", *OPTIONAL_KEYS}))
+
+
+def _told(known: Free) -> set[str]:
+    """As `_present`, of records at hand."""
+    present = {f"{leg}.{name}" for leg in ("l", "r") for name in OPTIONAL_KEYS if known.has(leg, name)}
+    present |= {f"{leg}.{ALLOCATIONS}" for leg in ("l", "r") if "ALLOCATION" in known.values(leg, "level")}
+    return present | ({"no pb"} if None in known.values("l", "pb") else set())
 
 
 def _present(warehouse: Warehouse) -> set[str]:

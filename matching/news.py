@@ -24,11 +24,12 @@ from trade_event e where e.execution in (select x.execution from work_execution 
 class News:
     """`present`: tables that have rows, `absent`: those that have none.
 
-    Of the run's trades: whether one message told several, any refused, flagged.
+    Of the run's trades: whether there are any, one message told several, any refused, flagged.
     """
 
     present: frozenset[str]
     absent: frozenset[str]
+    trades: bool
     siblings: bool
     refused: bool
     flagged: bool
@@ -41,6 +42,7 @@ def news(warehouse: Warehouse) -> News:
     return News(
         present,
         frozenset(_TABLES) - present,
+        row["trades"] > 0,
         row["messages"] < row["trades"],
         bool(row["refused"]),
         bool(row["flagged"]),
