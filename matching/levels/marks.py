@@ -30,6 +30,15 @@ MATCH_REFUSAL = Table(
     """),
 )
 
+MATCH_REFUSAL_PLACE = Table(
+    "match_refusal_place",
+    Kind.DERIVED,
+    columns("""
+        record_id str ! identity
+        block str ! identity | where a refusal says that it belongs, or a trade of ours has been whose id it names
+    """),
+)
+
 MATCH_MARK = Table(
     "match_mark",
     Kind.DERIVED,
@@ -83,7 +92,9 @@ MATCH_REFERENCE = Table(
     """),
 )
 
-TABLES = (MATCH_REFUSAL, MATCH_MARK, MATCH_COPY, MATCH_COPY_BLOCK, MATCH_EXPECTED, MATCH_REFERENCE)
+TABLES = (
+    MATCH_REFUSAL, MATCH_REFUSAL_PLACE, MATCH_MARK, MATCH_COPY, MATCH_COPY_BLOCK, MATCH_EXPECTED, MATCH_REFERENCE,
+)  # fmt: skip
 
 # Scratch of these levels.
 SCRATCH = {

@@ -35,7 +35,10 @@ class StatusLevel:
         refused = _execute(run, sql.NEW_REFUSALS) if run.told.refused else 0
         if "acknowledgement" in run.told.present:
             refused += _execute(run, sql.NEW_ANSWERS)
+        if refused:
+            _execute(run, sql.NEW_REFUSAL_PLACES)
         if refused or "match_refusal" in run.told.present:
+            _execute(run, sql.NEW_TRADE_PLACES)
             _execute(run, sql.REFUSAL_PLACES)
             while _execute(run, sql.TOUCH_REFUSALS) and _execute(run, sql.TOUCH_REFUSED):
                 pass

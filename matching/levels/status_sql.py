@@ -70,39 +70,66 @@ where a.status = 'REJECTED' and a.source_role = 'PB' and a.msg_type <> 'AU'
   and not exists (select 1 from match_refusal m where m.record_id = a.record_id)
 """
 _RECENT = "r.execution in (select x.execution from work_execution x)"
-# Where a refusal may meet our trade: the component of its block, or of the trade whose id it names.
+# An id is that of one trade of a day; an answer does not say of which.
+_SAME_DAY = "(r.block is null or left({0}, 10) = left(r.block, 10))"
+_BY_ID = (
+    "v.uid = r.uid", "v.root_uid = r.uid", "v.cross_uid = r.own_uid",
+    "split_part(v.root_uid, '/', 1) = split_part(r.uid, '/', 1) and v.root_uid like r.uid || '/%'",
+)  # fmt: skip
+
+
+def _places(which: str) -> str:
+    """Blocks of ours that refusals name by id."""
+    return "\nunion\n".join(
+        f"select r.record_id, v.block from match_refusal r join match_version v on {way}\n"
+        f"where v.leg = 'L' and {_SAME_DAY.format('v.block')} and {which}"
+        for way in _BY_ID
+    )
+
+
+# Where a refusal may meet our trade: in its own block, and wherever a trade is that it names, whichever came first.
+NEW_REFUSAL_PLACES = f"""
+insert into match_refusal_place (record_id, block)
+select r.record_id, r.block from match_refusal r where r.block is not null and {_RECENT}
+union
+{_places(_RECENT)}
+"""
+NEW_TRADE_PLACES = f"""
+insert into match_refusal_place (record_id, block)
+select n.record_id, n.block from (
+{_places("v.record_id in (select w.record_id from work_version w)")}
+) n where not exists (
+  select 1 from match_refusal_place p where p.record_id = n.record_id and p.block = n.block)
+"""
 REFUSAL_PLACES = """
 insert into work_place_of (record_id, component)
-select r.record_id, b.component from match_refusal r join match_block b on b.block = r.block
-union
-select r.record_id, b.component from match_refusal r
-  join match_version v on v.leg = 'L' and (v.uid = r.uid or v.root_uid = r.uid)
-  join match_block b on b.block = v.block
-where r.block is null
+select distinct p.record_id, b.component from match_refusal_place p join match_block b on b.block = p.block
 """
 
 
 def _about_duos(duos: str, refusals: str) -> str:
     """Refusals about ours in `duos`, as `_ABOUT` has it of items: a join for each way, so that none is by pairs."""
+    day = _SAME_DAY.format("v.block")
     traded = "v.line = r.instrument || '|' || left(r.side, 1) and v.trade_date = r.trade_date and v.account = r.account"
     ways = (
         f"{traded} and v.order_id = r.order_id", f"{traded} and v.client_order_id = r.client_order_id",
-        f"{traded} and v.qty = r.qty", "v.cross_uid = r.own_uid",
-        "split_part(v.root_uid, '/', 1) = split_part(r.uid, '/', 1) and v.root_uid like r.uid || '/%'",
+        f"{traded} and v.qty = r.qty", f"v.cross_uid = r.own_uid and {day}",
+        f"split_part(v.root_uid, '/', 1) = split_part(r.uid, '/', 1) and v.root_uid like r.uid || '/%' and {day}",
     )  # fmt: skip
     by_terms = "".join(
         f"\n  union\n  select r.record_id from match_version v join {refusals} r on {way}\n"
         f"  where equal_null(v.pb, r.pb) and v.record_id in (select d.left_id from {duos} d)"
         for way in ways
     )
-    return f"select r.record_id from {refusals} r join {duos} d on d.uid = r.uid{by_terms}"
+    by_id = f"select r.record_id from {refusals} r join {duos} d on d.uid = r.uid and {_SAME_DAY.format('d.block')}"
+    return f"{by_id}{by_terms}"
 
 
 # What is new, what is about a touched component, and what is about a duo that came or went.
 TOUCH_REFUSALS = f"""
 insert into work_component
 with changed as (
-  select d.uid, d.left_id from work_duo d union all select g.uid, g.left_id from work_gone g
+  select d.uid, d.left_id, d.block from work_duo d union all select g.uid, g.left_id, g.block from work_gone g
 )
 select distinct 'A|r|' || r.record_id from match_refusal r
 where ({_RECENT}
@@ -121,7 +148,8 @@ where 'A|r|' || p.record_id in ({_NEW}) and p.component not in ({_NEW})
 # Ours that a refusal is about: by id, by order, else by what was traded, on its day.
 _ABOUT = """
   i.leg = 'L' and i.live and equal_null(i.pb, r.pb)
-  and (i.uid = r.uid or i.uid like r.uid || '/%' or i.cross_uid = r.own_uid
+  and (((i.uid = r.uid or i.uid like r.uid || '/%' or i.cross_uid = r.own_uid)
+      and (r.block is null or i.trade_date = r.trade_date))
     or (i.instrument = r.instrument and i.trade_date = r.trade_date and left(i.side, 1) = left(r.side, 1)
       and i.account = r.account
       and (i.order_id = r.order_id or i.client_order_id = r.client_order_id or i.qty = r.qty)))

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from domain.schema import TABLES, arrow_schema
 from matching.levels.port import FeedTerms
+from matching.rebuild import rebuild
 from tests.matching.desk import DAY, FEEDS, LATE, SECOND, T0, Desk, ours, theirs
 
 CUT_OFF = 1_795_572_000 * SECOND  # 2026-11-25 02:00 UTC, 21:00 in New York on the trade date
@@ -105,6 +106,47 @@ def test_a_refusal_of_something_unknown_stands_alone(desk: Desk) -> None:
     assert desk.breaks() == ["T25"], "an equal trade of another day is no answer"
     desk.match(as_of=T0 + 30 * SECOND, scope="all")
     assert desk.breaks() == ["T25"]
+
+
+def test_a_refusal_that_names_a_trade_of_another_block_is_about_it_in_any_order(desk: Desk) -> None:
+    """It is of another security, where something else is booked; of another day it would be of another trade."""
+    orders = list(itertools.permutations(range(3)))
+    ways = ("ours", "theirs", "share", "booked", "other day", "moved")
+    cases = list(itertools.product(orders, ways))
+    for step in range(3):
+        rows = []
+        for name, (order, way) in enumerate(cases):
+            own: Row = {"instrument_id": f"I{name}", "client_order_id": f"C{name}"}
+            far: Row = {"instrument_id": f"J{name}", "client_order_id": f"D{name}", "qty": "77"}
+            quoted: Row = {"theirs": {"cross_uid": f"X{name}"}, "share": {"trade_uid": f"E{name}/1"}}.get(way, {})
+            day: Row = {"trade_date": DAY - timedelta(days=1)} if way == "other day" else {}
+            refusal = theirs(f"X{name}", None if way == "theirs" else f"E{name}", status="REJECT", **far, **day)
+            mine = [ours(f"E{name}", **own) | quoted]
+            mine += [theirs(f"A{name}", f"E{name}", **own)] if way == "booked" else []
+            parts = [mine, [refusal], [ours(f"F{name}", **far, **day), theirs(f"B{name}", f"F{name}", **far, **day)]]
+            if way == "moved":
+                now: Row = {**own, "instrument_id": f"K{name}", "prev_uid": f"E{name}", "status": "CORRECT"}
+                parts[2].append(ours(f"G{name}", **now))
+            rows += parts[order[step]]
+        desk.match(rows, as_of=T0 + step * SECOND)
+    desk.match(as_of=LATE)
+    sql = (
+        "select b.instrument_id, b.code, count(*) as n from recon_break b join recon_break_member m"
+        " on m.break_id = b.break_id where b.state = 'OPEN' group by 1, 2"
+    )
+    found = {(row["instrument_id"], row["code"], row["n"]) for row in desk.table(sql)}
+    one = {"other day": ("T01", 1), "booked": None}
+    ends = {
+        ("K" if way == "moved" else "I") + str(name): one.get(way, ("T25", 2)) for name, (_, way) in enumerate(cases)
+    }
+    assert found == {(name, *end) for name, end in ends.items() if end is not None}
+    before = desk.dump("recon_break", "recon_break_member", "match_refusal_place")
+    rebuild(desk.warehouse, desk.rules, feeds=FEEDS)
+    assert desk.dump("recon_break", "recon_break_member", "match_refusal_place") == before
+    desk.match(as_of=LATE, scope="all")
+    assert desk.dump("recon_break", "recon_break_member") == {
+        name: before[name] for name in before if "refusal" not in name
+    }
 
 
 def test_fills_refused_together_are_one_break(desk: Desk) -> None:

@@ -45,25 +45,53 @@ where a.status = 'REJECTED' and a.source_role = 'PB' and a.msg_type <> 'AU'
   and a.execution in (select x.execution from work_execution x)
   and not exists (select 1 from match_refusal m where m.record_id = a.record_id);
 
+-- status_sql/new_refusal_places
+insert into match_refusal_place (record_id, block)
+select r.record_id, r.block from match_refusal r where r.block is not null and r.execution in (select x.execution from work_execution x)
+union
+select r.record_id, v.block from match_refusal r join match_version v on v.uid = r.uid
+where v.leg = 'L' and (r.block is null or left(v.block, 10) = left(r.block, 10)) and r.execution in (select x.execution from work_execution x)
+union
+select r.record_id, v.block from match_refusal r join match_version v on v.root_uid = r.uid
+where v.leg = 'L' and (r.block is null or left(v.block, 10) = left(r.block, 10)) and r.execution in (select x.execution from work_execution x)
+union
+select r.record_id, v.block from match_refusal r join match_version v on v.cross_uid = r.own_uid
+where v.leg = 'L' and (r.block is null or left(v.block, 10) = left(r.block, 10)) and r.execution in (select x.execution from work_execution x)
+union
+select r.record_id, v.block from match_refusal r join match_version v on split_part(v.root_uid, '/', 1) = split_part(r.uid, '/', 1) and v.root_uid like r.uid || '/%'
+where v.leg = 'L' and (r.block is null or left(v.block, 10) = left(r.block, 10)) and r.execution in (select x.execution from work_execution x);
+
+-- status_sql/new_trade_places
+insert into match_refusal_place (record_id, block)
+select n.record_id, n.block from (
+select r.record_id, v.block from match_refusal r join match_version v on v.uid = r.uid
+where v.leg = 'L' and (r.block is null or left(v.block, 10) = left(r.block, 10)) and v.record_id in (select w.record_id from work_version w)
+union
+select r.record_id, v.block from match_refusal r join match_version v on v.root_uid = r.uid
+where v.leg = 'L' and (r.block is null or left(v.block, 10) = left(r.block, 10)) and v.record_id in (select w.record_id from work_version w)
+union
+select r.record_id, v.block from match_refusal r join match_version v on v.cross_uid = r.own_uid
+where v.leg = 'L' and (r.block is null or left(v.block, 10) = left(r.block, 10)) and v.record_id in (select w.record_id from work_version w)
+union
+select r.record_id, v.block from match_refusal r join match_version v on split_part(v.root_uid, '/', 1) = split_part(r.uid, '/', 1) and v.root_uid like r.uid || '/%'
+where v.leg = 'L' and (r.block is null or left(v.block, 10) = left(r.block, 10)) and v.record_id in (select w.record_id from work_version w)
+) n where not exists (
+  select 1 from match_refusal_place p where p.record_id = n.record_id and p.block = n.block);
+
 -- status_sql/refusal_places
 insert into work_place_of (record_id, component)
-select r.record_id, b.component from match_refusal r join match_block b on b.block = r.block
-union
-select r.record_id, b.component from match_refusal r
-  join match_version v on v.leg = 'L' and (v.uid = r.uid or v.root_uid = r.uid)
-  join match_block b on b.block = v.block
-where r.block is null;
+select distinct p.record_id, b.component from match_refusal_place p join match_block b on b.block = p.block;
 
 -- status_sql/touch_refusals
 insert into work_component
 with changed as (
-  select d.uid, d.left_id from work_duo d union all select g.uid, g.left_id from work_gone g
+  select d.uid, d.left_id, d.block from work_duo d union all select g.uid, g.left_id, g.block from work_gone g
 )
 select distinct 'A|r|' || r.record_id from match_refusal r
 where (r.execution in (select x.execution from work_execution x)
     or r.record_id in (select p.record_id from work_place_of p where p.component in (select c.component from work_component c))
     or r.record_id in (
-  select r.record_id from match_refusal r join changed d on d.uid = r.uid
+  select r.record_id from match_refusal r join changed d on d.uid = r.uid and (r.block is null or left(d.block, 10) = left(r.block, 10))
   union
   select r.record_id from match_version v join match_refusal r on v.line = r.instrument || '|' || left(r.side, 1) and v.trade_date = r.trade_date and v.account = r.account and v.order_id = r.order_id
   where equal_null(v.pb, r.pb) and v.record_id in (select d.left_id from changed d)
@@ -74,10 +102,10 @@ where (r.execution in (select x.execution from work_execution x)
   select r.record_id from match_version v join match_refusal r on v.line = r.instrument || '|' || left(r.side, 1) and v.trade_date = r.trade_date and v.account = r.account and v.qty = r.qty
   where equal_null(v.pb, r.pb) and v.record_id in (select d.left_id from changed d)
   union
-  select r.record_id from match_version v join match_refusal r on v.cross_uid = r.own_uid
+  select r.record_id from match_version v join match_refusal r on v.cross_uid = r.own_uid and (r.block is null or left(v.block, 10) = left(r.block, 10))
   where equal_null(v.pb, r.pb) and v.record_id in (select d.left_id from changed d)
   union
-  select r.record_id from match_version v join match_refusal r on split_part(v.root_uid, '/', 1) = split_part(r.uid, '/', 1) and v.root_uid like r.uid || '/%'
+  select r.record_id from match_version v join match_refusal r on split_part(v.root_uid, '/', 1) = split_part(r.uid, '/', 1) and v.root_uid like r.uid || '/%' and (r.block is null or left(v.block, 10) = left(r.block, 10))
   where equal_null(v.pb, r.pb) and v.record_id in (select d.left_id from changed d)))
   and 'A|r|' || r.record_id not in (select c.component from work_component c);
 
@@ -95,7 +123,8 @@ with about as (
       when i.order_id = r.order_id or i.client_order_id = r.client_order_id then 3 else 4 end as nearness
   from match_refusal r join work_item i on 
   i.leg = 'L' and i.live and equal_null(i.pb, r.pb)
-  and (i.uid = r.uid or i.uid like r.uid || '/%' or i.cross_uid = r.own_uid
+  and (((i.uid = r.uid or i.uid like r.uid || '/%' or i.cross_uid = r.own_uid)
+      and (r.block is null or i.trade_date = r.trade_date))
     or (i.instrument = r.instrument and i.trade_date = r.trade_date and left(i.side, 1) = left(r.side, 1)
       and i.account = r.account
       and (i.order_id = r.order_id or i.client_order_id = r.client_order_id or i.qty = r.qty)))
@@ -148,7 +177,7 @@ insert into work_finding (break_id, level, pb, anchor, family, code, due_at, ins
 with touched as (
   select t.* from match_refusal t where 'A|r|' || t.record_id in (select c.component from work_component c)
 ), booked as (
-  select r.record_id from touched r join match_duo d on d.uid = r.uid
+  select r.record_id from touched r join match_duo d on d.uid = r.uid and (r.block is null or left(d.block, 10) = left(r.block, 10))
   union
   select r.record_id from match_version v join touched r on v.line = r.instrument || '|' || left(r.side, 1) and v.trade_date = r.trade_date and v.account = r.account and v.order_id = r.order_id
   where equal_null(v.pb, r.pb) and v.record_id in (select d.left_id from match_duo d)
@@ -159,10 +188,10 @@ with touched as (
   select r.record_id from match_version v join touched r on v.line = r.instrument || '|' || left(r.side, 1) and v.trade_date = r.trade_date and v.account = r.account and v.qty = r.qty
   where equal_null(v.pb, r.pb) and v.record_id in (select d.left_id from match_duo d)
   union
-  select r.record_id from match_version v join touched r on v.cross_uid = r.own_uid
+  select r.record_id from match_version v join touched r on v.cross_uid = r.own_uid and (r.block is null or left(v.block, 10) = left(r.block, 10))
   where equal_null(v.pb, r.pb) and v.record_id in (select d.left_id from match_duo d)
   union
-  select r.record_id from match_version v join touched r on split_part(v.root_uid, '/', 1) = split_part(r.uid, '/', 1) and v.root_uid like r.uid || '/%'
+  select r.record_id from match_version v join touched r on split_part(v.root_uid, '/', 1) = split_part(r.uid, '/', 1) and v.root_uid like r.uid || '/%' and (r.block is null or left(v.block, 10) = left(r.block, 10))
   where equal_null(v.pb, r.pb) and v.record_id in (select d.left_id from match_duo d)
 )
 select left(sha2('break' || chr(31) || :tenant || chr(31) || 'STATUS' || chr(31) || r.record_id || chr(31) || 'refusal', 256), 32), 'STATUS', r.pb, r.record_id, 'refusal', 'T25',
@@ -176,7 +205,8 @@ from touched r join work_code k on k.code = 'T25'
 where not exists (select 1 from work_refused w where w.record_id = r.record_id)
   and not exists (select 1 from work_item i where 
   i.leg = 'L' and i.live and equal_null(i.pb, r.pb)
-  and (i.uid = r.uid or i.uid like r.uid || '/%' or i.cross_uid = r.own_uid
+  and (((i.uid = r.uid or i.uid like r.uid || '/%' or i.cross_uid = r.own_uid)
+      and (r.block is null or i.trade_date = r.trade_date))
     or (i.instrument = r.instrument and i.trade_date = r.trade_date and left(i.side, 1) = left(r.side, 1)
       and i.account = r.account
       and (i.order_id = r.order_id or i.client_order_id = r.client_order_id or i.qty = r.qty)))
