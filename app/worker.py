@@ -37,8 +37,6 @@ class _Lane:
     position: str | None
     marks: dict[str, int]
     running: str | None = None
-    # Executions whose facts are matched: the rest of them needs the lane no longer.
-    tail: list[str] = field(default_factory=list)
     started: float = float("-inf")
     ready: float | None = None
     behind: int = 0
@@ -87,18 +85,24 @@ class Worker:
     _waits: dict[str, float] = field(default_factory=dict)
     _matching_since: float = float("-inf")
     _gathers: bool = False
+    # Executions whose facts are matched, with lane and token: the rest of them needs the lane no longer.
+    _tails: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     def step(self) -> bool:
         """One round over the lanes; True when something was started or ended."""
         driven, moved = self._driven(), False
         for name, token in driven:
             moved |= self._tried(name, partial(self._ended, name, token))
+        for execution, (name, _) in list(self._tails.items()):
+            moved |= self._tried(name, partial(self._tail_ended, execution))
         busy = any(lane.running is not None for lane in self._lanes.values())
         for name, _ in driven:
             moved |= self._tried(name, partial(self._advance, name, together=busy))
         # What was asked of this one, or begun by it, it does whoever leads by now.
         if self._sweeps or self._final or self._sweep is not None:
             moved |= self._sweep_if_due()
+        else:
+            self._gathers = False
         return moved
 
     def _tried(self, name: str, what: Callable[[], bool]) -> bool:
@@ -172,8 +176,8 @@ class Worker:
     def _is_quiet(self, known: Collection[str]) -> bool:
         """Whether each of these lanes was opened, and none has anything left to do."""
         lanes = self._lanes
-        resting = (one.running is None and not one.tail and one.behind == 0 for one in lanes.values())
-        return set(lanes) == set(known) and all(resting)
+        resting = (one.running is None and one.behind == 0 for one in lanes.values())
+        return set(lanes) == set(known) and not self._tails and all(resting)
 
     def lag(self) -> dict[str, int]:
         """Durable messages per lane that no execution has taken yet; for any thread."""
@@ -186,21 +190,29 @@ class Worker:
     def _ended(self, name: str, token: int | None) -> bool:
         """Book what ended of the lane; True when something did."""
         lane = self._lanes.get(name) or self._open(name, token)
-        over = {one: status for one in lane.tail if (status := self._status(one)) in FINISHED}
-        lane.tail = [one for one in lane.tail if one not in over]
-        freed = lane.running
-        if freed is not None and (status := self._status(freed)) in FINISHED:
-            over[freed] = status
-        elif freed is not None and self.matched(freed):
-            lane.tail.append(freed)
+        if lane.running is None:
+            return False
+        status = self._status(lane.running)
+        if status in FINISHED:
+            self._finished(name, lane.token, lane.running, status)
+        elif self.matched(lane.running):
+            self._tails[lane.running] = (name, lane.token)
         else:
-            freed = None
-        if freed is not None:
-            lane.running, lane.reached = None, max(lane.reached, lane.reaching)
-        for execution, status in over.items():
-            self.ledger.done(name, lane.token, execution)
-            self._book(execution, status)
-        return bool(over) or freed is not None
+            return False
+        lane.running, lane.reached = None, max(lane.reached, lane.reaching)
+        return True
+
+    def _tail_ended(self, execution: str) -> bool:
+        status = self._status(execution)
+        if status not in FINISHED:
+            return False
+        self._finished(*self._tails[execution], execution, status)
+        del self._tails[execution]
+        return True
+
+    def _finished(self, name: str, token: int, execution: str, status: str) -> None:
+        self.ledger.done(name, token, execution)
+        self._book(execution, status)
 
     def _advance(self, name: str, *, together: bool) -> bool:
         """Start the lane's next range, if there is one and it is time; `together` with what still runs."""
@@ -212,8 +224,8 @@ class Worker:
             return False
         if together and lane.ready is not None and now - lane.ready < self.limits.batch_together_ms / 1000:
             return False
-        under_way = sum((other.running is not None) + len(other.tail) for other in self._lanes.values())
-        if under_way >= self.limits.executions_max:
+        running = sum(other.running is not None for other in self._lanes.values())
+        if running + len(self._tails) >= self.limits.executions_max:
             return False
         looked = self.clock.now_ns()
         batch = self.stream.read(name, lane.position, self.limits.batch_max_messages)
@@ -305,16 +317,18 @@ class Worker:
             self._start_sweep(max(now, last or 0))
             self._final = False
             return True
-        self._gathers = False
         if not self._sweeps or first is None or first > as_of or self.clock.monotonic() < self._not_before:
+            self._gathers = False
             return False
         # What falls due in the same moment is swept together, or by the batch that is matched right now.
         together_ns = self.limits.sweep_together_ms * 1_000_000
         since_ns = (self.clock.monotonic() - self._matching_since) * 1_000_000_000
-        self._gathers = since_ns < together_ns and as_of - first < 2 * together_ns
-        if not self._gathers:
+        gathers = since_ns < together_ns and as_of - first < 2 * together_ns
+        if not gathers:
             self._start_sweep(as_of)
-        return not self._gathers
+        # In this order: who asks in between is not told that nothing is left to do.
+        self._gathers = gathers
+        return not gathers
 
     def _held(self, at: int, but: str | None = None) -> int:
         """`at` (UTC ns), or what the lane furthest behind reached: what it has not matched may be what is missed."""
