@@ -44,6 +44,8 @@ class FxRates:
         """`amount` in base currency by the newest rate valid on `on`; None (unknown) where there is no rate."""
         if amount is None or ccy is None or ccy == self.base_ccy:
             return amount if ccy is not None else None
+        if not amount:
+            return amount
         known = self.rates.get(ccy, [])
         index = bisect_right(known, on, key=lambda rate: rate[0])
         if index == 0:

@@ -106,7 +106,7 @@ def headline(row: Row, deadline_ns: int | None, as_of_ns: int, more: str | None 
         parts.append(more)
     if row["exposure"]:
         parts.append(at_risk(row))
-    elif row["exposure"] is None and row["code"].startswith("T"):
+    elif row["exposure"] is None and row["code"][0] in "TP":
         parts.append("exposure unknown")
     if deadline_ns is not None:
         parts.append(_by(deadline_ns, as_of_ns))

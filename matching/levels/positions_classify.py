@@ -11,6 +11,8 @@ from matching.levels.books import ZERO, BookFinding, Broken, money, plain, produ
 
 Key = tuple[str, str, str]
 LEVEL = "POSITION"
+# What is priced by the unit, whatever the contract.
+_PER_UNIT = ("EQUITY", "ETF")
 # An option symbol: root (a digit after the letters marks an adjusted series), expiry, right, strike.
 _OPTION = re.compile(r"([A-Z]{1,5})\d? *\d{6}([CP])\d{8}")
 
@@ -240,7 +242,7 @@ class _Desk:
         """P01: nothing says why, or not all of it; at risk is what trade breaks leave over, if that is less."""
         for line in self._open():
             off = min((abs(off) for off in self.amounts(line) if off), default=ZERO)
-            self.say("P01", [line], amount=product(off, self._unit(line)))
+            self.say("P01", [line], at_risk=off)
 
     def value(self, line: Line) -> None:
         """P07: price, or value where quantities agree, further off than the rules allow."""
@@ -261,17 +263,18 @@ class _Desk:
 
     def say(
         self, code: str, lines: Sequence[Line], left: str | None = None, right: str | None = None,
-        amount: Decimal | None = None, family: str = "qty",
+        amount: Decimal | None = None, family: str = "qty", at_risk: Decimal | None = None,
     ) -> None:  # fmt: skip
-        """Name the lines, which are then settled; without `amount` the exposure is the difference at its price."""
+        """Name the lines, which are then settled; without `amount` the exposure is the quantity `at_risk`, else the
+        difference, at its price: unknown where nobody says one."""
         first = lines[0]
         if family == "qty":
             for line in lines:
                 self.off.pop(line.key, None)
         if amount is None and family == "qty":
-            amount = product(abs(first.theirs - first.ours), self._unit(first))
+            amount = self._worth(first, abs(first.theirs - first.ours) if at_risk is None else at_risk)
         elif amount is not None and code == "P04":
-            amount = product(abs(amount), self._unit(first))
+            amount = self._worth(first, abs(amount))
         about = self.known.instruments.get(first.instrument, {})
         self.found.append(
             BookFinding(
@@ -290,12 +293,19 @@ class _Desk:
     def _open(self) -> Iterator[Line]:
         return (line for key, line in sorted(self.off.items()) if key in self.off)  # may be named meanwhile
 
-    def _unit(self, line: Line) -> Decimal:
-        """What one unit is worth; 0 where nobody says."""
+    def _worth(self, line: Line, qty: Decimal) -> Decimal | None:
+        """What so many units are worth; None where nobody says."""
+        unit = self._unit(line) if qty else ZERO
+        return None if unit is None else product(qty, unit)
+
+    def _unit(self, line: Line) -> Decimal | None:
         for leg, held in (("l", line.ours), ("r", line.theirs)):
             if line.row[f"{leg}_value"] and held:
                 return abs(share(line.row[f"{leg}_value"], Decimal(1), held))
-        return ZERO
+        if self._asset(line) not in _PER_UNIT:
+            return None
+        known: list[Decimal] = [price for price in (line.row["l_price"], line.row["r_price"]) if price]
+        return known[0] if known else None
 
     def _asset(self, line: Line) -> str | None:
         found: str | None = self.known.instruments.get(line.instrument, {}).get("asset_class")

@@ -2,6 +2,9 @@
 
 from datetime import date
 from decimal import Decimal
+from typing import Any
+
+import pytest
 
 from tests.matching.books import ACCOUNT, found, position, reference, run, store
 from tests.matching.desk import DAY, LATE, T0, Desk, ours, theirs
@@ -132,3 +135,24 @@ def test_order_of_arrival_and_a_replay_change_nothing(desk: Desk) -> None:
     desk.match(execution="again", scope="all")
     assert desk.dump("recon_break_member") == first and found(desk) == ["P01", "P01", "P01"]
     assert ACCOUNT in str(desk.table("select headline from recon_break limit 1"))
+
+
+@pytest.mark.parametrize(
+    ("about", "told", "exposure"),
+    [
+        ({}, {"market_value": None}, None),
+        ({"asset_class": "BOND"}, {"market_value": None}, None),
+        ({"asset_class": "EQUITY"}, {"market_value": None}, Decimal(1050)),
+        ({"asset_class": "EQUITY"}, {"market_value": None, "price": None}, None),
+        ({}, {}, Decimal(1050)),
+    ],
+)
+def test_a_difference_that_nobody_prices_is_of_unknown_size(
+    desk: Desk, about: dict[str, Any], told: dict[str, Any], exposure: Decimal | None
+) -> None:
+    if about:
+        reference(desk, "instrument", instrument_id="NVDA-ID", **about)
+    run(desk, [position(True, "1100", **told), position(False, "1000", **told)], "b1")
+    row = one(desk)
+    assert (row["code"], row["exposure"]) == ("P01", exposure)
+    assert ("exposure unknown" in str(row["headline"])) == (exposure is None)
