@@ -116,9 +116,7 @@ def take_up(warehouse: Warehouse) -> int:
 
 
 def seat(warehouse: Warehouse, left: int, right: int) -> tuple[int, int]:
-    """Take what people decided off the free lists before any pass looks; returns how many are left on each."""
-    if not warehouse.query("select 1 as found from match_decided limit 1").num_rows:
-        return left, right
+    """Take what people decided, where they did, off the free lists before any pass looks; returns what is left."""
     for step in (_PASS, TOGETHER, APART):
         warehouse.execute(step)
     return left - warehouse.execute(_TAKE.format("l")), right - warehouse.execute(_TAKE.format("r"))

@@ -27,7 +27,7 @@ from matching.compile import ALLOCATIONS, FORGET_PAIRS, OPTIONAL_KEYS, TAKE_LEFT
 from matching.compiled import Compiled
 from matching.decided import seat
 from matching.finish import finish
-from matching.items import ANY_BLOCK, FREE_LEFT, FREE_RIGHT
+from matching.items import ANY_BLOCK, FREE_LEFT, FREE_RIGHT, TWINS
 from matching.levels.all import LEVELS
 from matching.levels.port import KINDS, Run
 from matching.meet import FEW, Free, free
@@ -50,6 +50,7 @@ def _load_items(warehouse: Warehouse, compiled: Compiled, terms: Mapping[str, ob
     for members in compiled.members.values():
         warehouse.execute(members)
     if blocks and "duos" in compiled.members:
+        warehouse.execute(TWINS)
         warehouse.execute(compiled.items["refs"], terms)
     return blocks, duos
 
@@ -154,7 +155,9 @@ def _tie_orders(warehouse: Warehouse, rules: RuleSet) -> RollupPass | None:
 
 def _run_passes(warehouse: Warehouse, passes: tuple[Statement, ...], rollup: RollupPass | None) -> None:
     """Every pass that can find something: both sides have free records, and someone has the ids it keys on."""
-    left, right = seat(warehouse, warehouse.execute(FREE_LEFT), warehouse.execute(FREE_RIGHT))
+    left, right = warehouse.execute(FREE_LEFT), warehouse.execute(FREE_RIGHT)
+    if found(warehouse, "match_decided"):
+        left, right = seat(warehouse, left, right)
     known = free(warehouse, _key_columns(passes)) if left + right <= FEW else None
     present = _present(warehouse) if known is None else _told(known)
     dead = known is None or found(warehouse, "work_item where not live")

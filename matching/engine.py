@@ -137,7 +137,8 @@ def run(
     terms = item_terms(compiled, feeds)
     told = news(warehouse)
     warehouse.know(told.absent)
-    note_used(warehouse, refresh_state(warehouse, terms, told))
+    if new_records := refresh_state(warehouse, terms, told):
+        note_used(warehouse, new_records)
     _add_due(warehouse, as_of_ns)
     if found(warehouse, orders.ANY_UNALLOCATED):
         warehouse.execute(orders.TOUCH_HEARD)

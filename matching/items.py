@@ -79,13 +79,15 @@ _DUOS = (
     f"  where b.component {_TOUCHED}"
 )
 _LAZY = "select v.*, b.component from work_lazy b join match_version v on v.record_id = b.record_id"
-# Records of duos that a free record of a touched block may repeat.
-_REFS = (
-    "select v.*, b.component from match_block b join match_version v on v.block = b.block\n"
+# Records of duos that a free record of a touched block may repeat: usually none, and then nothing wide is asked.
+TWINS = (
+    "insert into work_twin\n"
+    "  select v.record_id, b.component from match_block b join match_version v on v.block = b.block\n"
     f"  where {_ALIVE} and not ({_ALONE}) and b.component {_TOUCHED} and exists (\n    select 1 from work_item f"
     " where f.leg = v.leg and f.live and f.component = b.component and f.qty = v.qty\n"
     "      and equal_null(f.account, v.account))"
 )
+_REFS = "select v.*, t.component from work_twin t join match_version v on v.record_id = t.record_id"
 # Duos alone: each record is all of its chain, so what it says itself is all there is to know.
 _LONE_DUOS = (
     "select d.left_id as record_id, 'L' as leg, substr(d.component, 3) as root_id, d.uid as root_uid,\n"

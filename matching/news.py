@@ -7,7 +7,8 @@ from warehouse.port import Warehouse
 # Facts that only some installations have; a step about them starts with one of these.
 _TABLES = (
     "trade_fee", "acknowledgement", "affirmation", "quarantine", "sequence_gap", "session_state", "settlement_status",
-    "position_snapshot", "cash_entry", "match_mark", "match_refusal",
+    "position_snapshot", "cash_entry", "match_mark", "match_refusal", "match_decision",
+    "match_decided",
 )  # fmt: skip
 _PRESENT = "\nunion all\n".join(
     f"select '{name}' as name from (select 1 as one from {name} limit 1) x" for name in _TABLES

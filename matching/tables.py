@@ -258,6 +258,7 @@ _SCRATCH = {
     "work_gone": _like(MATCH_DUO),
     "work_duo": _like(MATCH_DUO) + ", pb varchar, right_level varchar, right_root varchar, quiet boolean",
     "work_lazy": "record_id varchar, leg varchar, component varchar",
+    "work_twin": "record_id varchar, component varchar",
     "work_closing": "break_id varchar, record_id varchar, generation bigint, code varchar",
     "work_expected": "break_id varchar, record_id varchar, leg varchar, level varchar, anchor varchar, code varchar,"
     " due_at timestamp_ntz(9)",

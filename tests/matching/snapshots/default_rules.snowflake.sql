@@ -157,10 +157,7 @@ with grace as (
   select leg, uid, trade_date, min(root_uid) as root_uid from match_version
   where uid <> root_uid and not held group by leg, uid, trade_date
 ), wanted as (
-  select v.*, b.component from match_block b join match_version v on v.block = b.block
-  where v.is_tip and not v.held and not (not exists (select 1 from match_duo d where d.left_id = v.record_id) and not exists (select 1 from match_duo d where d.right_id = v.record_id)) and b.component in (select c.component from work_component c) and exists (
-    select 1 from work_item f where f.leg = v.leg and f.live and f.component = b.component and f.qty = v.qty
-      and equal_null(f.account, v.account))
+  select v.*, t.component from work_twin t join match_version v on v.record_id = t.record_id
 ), fee as (
   select f.record_id, count(*) as lines,
     sum(case when f.fee_type = 'TOTAL' then 1 else 0 end) as totals, min(f.ccy) as ccy, max(f.ccy) as ccy_top,
