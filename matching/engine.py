@@ -29,8 +29,8 @@ from warehouse.port import Warehouse
 from warehouse.sql import timestamp
 
 Scope = Literal["incremental", "all"]
-# The end of time as timestamps have it.
-_EVER_NS = 2**63 - 1
+# The year 2200; warehouses differ in the last moment they can hold.
+_EVER_NS = 7_258_118_400_000_000_000
 
 # A run that finds facts of other executions, never matched, takes them along: kind `joined`, same seq.
 _LOG = """

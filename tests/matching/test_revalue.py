@@ -84,6 +84,13 @@ def test_a_rate_that_comes_later_prices_what_is_open_and_is_told(desk: Desk, kno
     assert desk.match(as_of=LATE + 2 * SECOND).changes == 0
 
 
+def test_where_files_are_tied_out_rates_count_all_along(desk: Desk, known_before: list[Row]) -> None:
+    for rate in RATES:
+        learn(desk, rate, LATE + SECOND)
+    desk.match(ROWS, as_of=LATE, every_rate=True)
+    assert weighed(desk) == known_before
+
+
 def one_way(desk: Desk, known_before: list[Row], steps: Sequence[int], cuts: set[int]) -> None:
     """Trades and rates in that order and those batches, then rebuilt, then matched whole."""
     waiting, at = list[Row](), T0
