@@ -174,14 +174,9 @@ class Installation:
 
     def due(self) -> tuple[int | None, int | None]:
         """First and last end of grace among what is expected, and cut-offs to look at; UTC ns."""
-        row = self.warehouse.query(
-            "SELECT min(due_at) AS first, max(due_at) AS last FROM ("
-            "SELECT due_at FROM recon_break WHERE state = 'EXPECTED'"
-            " UNION ALL SELECT due_at FROM timer WHERE kind = 'cutoff') d"
-        )
+        row = self.warehouse.query(DUE)
         first, last = (row[name].cast("int64")[0].as_py() for name in ("first", "last"))
-        decided: int | None = self.warehouse.query(DECIDED_DUE)["due"].cast("int64")[0].as_py()
-        return min((at for at in (first, decided) if at is not None), default=None), last
+        return first, last
 
     def subject(self, prefix: str) -> str:
         """The one break, else the one match group, whose id starts with `prefix`. Raises PermanentError."""
@@ -202,13 +197,20 @@ class Installation:
         return str(found[0])
 
 
-# Decisions that no Match run has taken up, and suppressions that end.
-DECIDED_DUE = """
-SELECT CAST(min(x.due) AS TIMESTAMP_NTZ(9)) AS due FROM (
-  SELECT decided_at AS due FROM match_decision d
+# Ends of graces and cut-offs; then decisions that no Match run has taken up, and suppressions that end. One statement,
+# because it is asked all the time.
+DUE = """
+SELECT CAST(min(x.due) AS TIMESTAMP_NTZ(9)) AS first,
+  CAST(max(CASE WHEN x.grace = 1 THEN x.due END) AS TIMESTAMP_NTZ(9)) AS last
+FROM (
+  SELECT due_at AS due, 1 AS grace FROM recon_break WHERE state = 'EXPECTED'
+  UNION ALL
+  SELECT due_at, 1 FROM timer WHERE kind = 'cutoff'
+  UNION ALL
+  SELECT decided_at, 0 FROM match_decision d
   WHERE NOT EXISTS (SELECT 1 FROM execution_log e WHERE e.execution = d.execution)
   UNION ALL
-  SELECT until_at FROM action WHERE until_at > (SELECT max(as_of) FROM execution_log)) x
+  SELECT until_at, 0 FROM action WHERE until_at > (SELECT max(as_of) FROM execution_log)) x
 """
 OUTCOMES = ("SESSION", "DUPLICATE", "FACT", "QUARANTINE", "IGNORED")
 
