@@ -239,6 +239,33 @@ def test_a_crash_after_the_plan_repeats_the_same_range(plant: Callable[..., Plan
     assert [second.messages(task) for task in second.calls if task["execution"] != planned.name] == [[b"m3"]]
 
 
+def test_a_crash_after_a_lane_went_on_ends_both_executions(plant: Callable[..., Plant]) -> None:
+    first = plant(batch_max_messages=1)
+    first.gate.clear()
+    first.append("A", *texts(1, 2))
+    first.worker.step()
+    (matched,) = first.engine.list("RUNNING")
+    first.matched.note(matched.name)
+    deadline = time.monotonic() + 20
+    while first.engine.counts() != {"RUNNING": 2}:
+        assert time.monotonic() < deadline
+        first.worker.step()
+        time.sleep(0.002)
+    planned = {one.name: one.input for one in first.engine.list("RUNNING")}
+    first.engine._stopping = True  # the process is gone before a task ends
+    first.close()
+    second = plant(batch_max_messages=1)
+    second.append("A", b"m3")
+    second.run()
+    while second.engine.counts() != {"SUCCEEDED": 3}:
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    assert all(second.engine.describe(name).input == given for name, given in planned.items())
+    # In the first process both may have been called before it ended; a range is the same each time.
+    taken = {task["execution"]: second.messages(task) for task in (*first.calls, *second.calls)}
+    assert sorted(message for messages in taken.values() for message in messages) == texts(1, 2, 3)
+
+
 def test_a_worker_that_was_replaced_is_fenced(plant: Callable[..., Plant]) -> None:
     here = plant()
     here.append("A", b"x")
