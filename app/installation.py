@@ -229,14 +229,21 @@ def ledger_of(shared: build_ledger.Shared | None, engine: ServiceEngine) -> Ledg
     return SqliteLedger(engine)
 
 
+def _early(settings: Settings, shared: build_ledger.Shared | None, tasks: Tasks) -> Callable[[str], bool]:
+    """What tells that a lane may go on before its execution ended.
+
+    Another workflow may need its lane to the end; several workers take over whole executions only.
+    """
+    return tasks.matched.take if settings.workflow is None and shared is None else never
+
+
 @contextmanager
 def open_installation(settings: Settings, clock: Clock | None = None) -> Iterator[Installation]:
     """Open every store of the installation, the embedded ticket service among them, and close them afterwards.
 
     Raises SettingsError for what cannot work and TransientError when another process holds the warehouse.
     """
-    clock = clock or SystemClock()
-    data = DataDir(settings.data_dir).create()
+    clock, data = clock or SystemClock(), DataDir(settings.data_dir).create()
     rules, playbooks = build.open_rules(settings), open_playbooks(settings)
     stop = threading.Event()
     shared, opening = build_ledger.open_shared(settings, clock), ExitStack()
@@ -280,13 +287,11 @@ def open_installation(settings: Settings, clock: Clock | None = None) -> Iterato
         auditor.uses_rules(rules.hash)
         note_terms(warehouse, rules, feed_terms(settings.feeds), clock.now_ns())
         opening.close()
-        # Another workflow may need its lane to the end; several workers take over whole executions only.
-        early = settings.workflow is None and shared is None
         yield Installation(
             settings, clock, warehouse, stream, rules, scorer, policy, tickets, engine,
             ledger_of(shared, engine), definition, reference, auditor, playbooks,
             shared.leases if shared else None, telemetry, functions, fencing.leading if fencing else alone,
-            tasks.matched.take if early else never, tasks.told,
+            _early(settings, shared, tasks), tasks.told,
         )  # fmt: skip
     finally:
         opening.close()
