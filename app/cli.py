@@ -98,7 +98,7 @@ def reconcile(
     out: Annotated[Path | None, typer.Option(help="Write groups, breaks, quarantine and summary here.")] = None,
     output: Annotated[str, typer.Option("--format", "-f", help="table, json, csv or html.")] = "table",
     memory_mb: Annotated[
-        int | None, typer.Option(min=16, help="MB the matching may take before it goes to disk; default: 4096.")
+        int | None, typer.Option(min=16, help="MB the matching may take before it goes to disk; default: 2560.")
     ] = None,
 ) -> None:
     """Tie out files: two files in, breaks out; or every feed of a settings file. No service needed.

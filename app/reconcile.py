@@ -43,7 +43,7 @@ from warehouse.port import OutOfMemory, Warehouse
 FORMATS = ("table", "json", "csv", "html")
 TIED_OUT, HAS_BREAKS, UNUSABLE = 0, 1, 2
 # What the warehouse may take (MB) before it goes to disk; reading and reporting need as much again.
-MEMORY_MB = 4096
+MEMORY_MB = 2560
 _SECOND_NS = 1_000_000_000
 
 

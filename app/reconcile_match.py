@@ -56,6 +56,7 @@ def tie_out(warehouse: Warehouse, given: Given, rules: RuleSet, as_of_ns: int | 
     pa.default_memory_pool().release_unused()
     # A file of rates says the day they hold from, not when anybody knew them.
     result = match(warehouse, execution=given.execution, as_of=until_ns, rules=rules, feeds=terms, every_rate=True)
+    give_back()
     inside = _expected(warehouse) if result.expected else 0
     return build_report(warehouse, _context(given, counts, received, rules, until_ns, inside))
 
