@@ -4,11 +4,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orchestrator.checks_jsonata import is_open
-from orchestrator.item_reader import TYPES
+from orchestrator.item_reader import DATA_TYPES, MANIFEST, TYPES, is_manifest
 from orchestrator.problem import Problem
 
-_READ = ("arn:aws:states:::s3:getObject", "arn:aws:states:::s3:listObjectsV2")
+_LISTING = "arn:aws:states:::s3:listObjectsV2"
+_READ = ("arn:aws:states:::s3:getObject", _LISTING)
 _WRITE = ("arn:aws:states:::s3:putObject",)
+_FLAT = "LOAD_AND_FLATTEN"
+_MANIFESTS = ("ATHENA_DATA", "S3_INVENTORY")
 _DELIMITERS = ("COMMA", "PIPE", "SEMICOLON", "SPACE", "TAB")
 
 
@@ -31,6 +34,7 @@ def fields(state: Mapping[str, Any], path: str) -> Iterator[Problem]:
             yield Problem(f"{path}/{name}/Resource", f"Resource must be one of {', '.join(known)}")
     yield from _reader(state.get("ItemReader"), f"{path}/ItemReader")
     yield from _batcher(state.get("ItemBatcher"), f"{path}/ItemBatcher")
+    yield from _writer(state.get("ResultWriter"), f"{path}/ResultWriter")
 
 
 def _reader(reader: Any, path: str) -> Iterator[Problem]:
@@ -39,8 +43,7 @@ def _reader(reader: Any, path: str) -> Iterator[Problem]:
         yield Problem(f"{path}/ReaderConfig", "ReaderConfig is an object")
         return
     where = f"{path}/ReaderConfig"
-    if config.get("InputType", "JSON") not in TYPES:
-        yield Problem(f"{where}/InputType", f"InputType must be one of {', '.join(sorted(TYPES))} in this engine")
+    yield from _kind(config, where, reader.get("Resource") == _LISTING if isinstance(reader, Mapping) else False)
     if config.get("InputType") == "CSV":
         location = config.get("CSVHeaderLocation")
         if location not in ("FIRST_ROW", "GIVEN"):
@@ -50,6 +53,43 @@ def _reader(reader: Any, path: str) -> Iterator[Problem]:
         if config.get("CSVDelimiter", "COMMA") not in _DELIMITERS:
             yield Problem(f"{where}/CSVDelimiter", f"CSVDelimiter must be one of {', '.join(_DELIMITERS)}")
     yield from _numbers(config, where, ("MaxItems",))
+
+
+def _kind(config: Mapping[str, Any], where: str, is_listing: bool) -> Iterator[Problem]:
+    """What is read: items, a listing's objects, or what a manifest names."""
+    kind, manifest, flat = (config.get(name) for name in ("InputType", "ManifestType", "Transformation"))
+    if kind not in (None, *TYPES):
+        yield Problem(f"{where}/InputType", f"InputType must be one of {', '.join(sorted(TYPES))}")
+    if manifest not in (None, *_MANIFESTS):
+        yield Problem(f"{where}/ManifestType", f"ManifestType must be one of {', '.join(_MANIFESTS)}")
+    elif manifest == "S3_INVENTORY" and kind not in (None, MANIFEST):
+        yield Problem(f"{where}/InputType", "an inventory's files are CSV: S3_INVENTORY goes without InputType")
+    elif manifest == "ATHENA_DATA" and kind not in (None, *DATA_TYPES):
+        yield Problem(f"{where}/InputType", "InputType is that of the files an ATHENA_DATA manifest names")
+    if flat not in (None, "NONE", _FLAT):
+        yield Problem(f"{where}/Transformation", f"Transformation is NONE or {_FLAT}")
+    elif flat == _FLAT and not is_listing:
+        yield Problem(f"{where}/Transformation", f"{_FLAT} belongs to {_LISTING}")
+    elif flat == _FLAT and kind not in DATA_TYPES:
+        yield Problem(f"{where}/InputType", f"{_FLAT} needs an InputType of {', '.join(sorted(DATA_TYPES))}")
+    if is_listing and is_manifest(config):
+        yield Problem(where, "a manifest is read with s3:getObject")
+    if "ItemsPointer" in config:
+        pointer = config["ItemsPointer"]
+        if not isinstance(pointer, str) or (pointer and not pointer.startswith("/")):
+            yield Problem(f"{where}/ItemsPointer", "ItemsPointer is a JSON Pointer: /name/0/name")
+        if kind not in (None, "JSON"):
+            yield Problem(f"{where}/ItemsPointer", "ItemsPointer belongs to JSON")
+
+
+def _writer(writer: Any, path: str) -> Iterator[Problem]:
+    config = writer.get("WriterConfig", {}) if isinstance(writer, Mapping) else {}
+    if not isinstance(config, Mapping):
+        yield Problem(f"{path}/WriterConfig", "WriterConfig is an object")
+        return
+    for name, known in (("Transformation", ("NONE", "COMPACT", "FLATTEN")), ("OutputType", ("JSON", "JSONL"))):
+        if config.get(name, known[0]) not in known:
+            yield Problem(f"{path}/WriterConfig/{name}", f"{name} must be one of {', '.join(known)}")
 
 
 def _batcher(batcher: Any, path: str) -> Iterator[Problem]:

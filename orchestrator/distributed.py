@@ -1,4 +1,4 @@
-"""A distributed Map: items from a file, several to a batch, results into files; reading and writing are tasks."""
+"""A distributed Map: a child an item or a batch of them, results into files; reading and writing are tasks."""
 
 import json
 import uuid
@@ -6,18 +6,16 @@ from collections.abc import Iterator, Mapping
 from random import Random
 from typing import Any
 
-from orchestrator import item_reader
 from orchestrator.commands import Program, RunTask, TaskFailure, TaskResult
 from orchestrator.dataflow import text
 from orchestrator.errors import StateFailure
 from orchestrator.flow import Flow
-from orchestrator.map_items import Item, listed
+from orchestrator.map_items import Item
 from orchestrator.paths import Surroundings
 
 LISTING, GETTING = "arn:aws:states:::s3:listObjectsV2", "arn:aws:states:::s3:getObject"
 READERS = frozenset({GETTING, LISTING})
 _INPUT_MAX_BYTES = 262_144
-_UNREAD = "States.ItemReaderFailed"
 Context = Mapping[str, Any]
 Child = tuple[Any, Context, int]
 
@@ -25,32 +23,6 @@ Child = tuple[Any, Context, int]
 def is_distributed(processor: Mapping[str, Any]) -> bool:
     """Whether the iterations are executions of their own."""
     return bool(processor.get("ProcessorConfig", {}).get("Mode") == "DISTRIBUTED")
-
-
-def read(name: str, flow: Flow, base: Any, key: str) -> Program:
-    """What the Map goes over: ItemReader's items, else those of the state's input."""
-    reader = flow.state.get("ItemReader")
-    if reader is None:
-        processor = flow.state.get("ItemProcessor") or flow.state["Iterator"]
-        return listed(flow.items(base, may_be_object=is_distributed(processor)))
-    config, is_listing = reader.get("ReaderConfig", {}), reader["Resource"] == LISTING
-    most = flow.number("MaxItems", base, config)
-    cut = None if most is None else int(most) or None
-    given = flow.filled(reader.get("Parameters", reader.get("Arguments", {})), base, "Arguments")
-    source = f"S3://{given.get('Bucket', '')}"
-    answer = yield from _called(name, flow, reader, base, f"{key}read#0", given, _UNREAD)
-    if not (is_listing and config.get("Transformation") == "LOAD_AND_FLATTEN"):
-        found = item_reader.items(answer, config, is_listing, cut)
-        return listed(found, source if is_listing else f"{source}/{given.get('Key', '')}")
-    items: list[Item] = []
-    for number, entry in enumerate(item_reader.items(answer, config, True, None)):
-        one = {"Bucket": given.get("Bucket"), "Key": entry.get("Key")}
-        answer = yield RunTask(f"{key}read{number}#0", GETTING, one, name)
-        found = item_reader.items(_answered(answer, _UNREAD), config, False, None)
-        items += listed(found, f"{source}/{entry.get('Key')}")
-        if cut is not None and len(items) >= cut:
-            break
-    return items[:cut]
 
 
 def children(flow: Flow, base: Any, items: list[Item], around: Surroundings, seed: str) -> Iterator[Child]:
@@ -130,19 +102,20 @@ def _shaped(shape: str, told: list[tuple[Any, Any, StateFailure | None]]) -> lis
 
 
 def _put(name: str, flow: Flow, part: Any, base: Any, key: str, given: Mapping[str, Any]) -> Program:
-    return _called(name, flow, part, base, key, given, "States.ResultWriterFailed")
+    return called(name, flow, part, base, key, given, "States.ResultWriterFailed")
 
 
-def _called(
+def called(
     name: str, flow: Flow, part: Mapping[str, Any], base: Any, key: str, given: Mapping[str, Any], error: str
 ) -> Program:
     """What a reader's or writer's resource answers; its own failures get the name they have in a Map."""
     filled = given or flow.filled(part.get("Parameters", part.get("Arguments", {})), base, "Arguments")
     answer = yield RunTask(key, str(part["Resource"]), filled, name)
-    return _answered(answer, error)
+    return answered(answer, error)
 
 
-def _answered(answer: TaskResult | TaskFailure, error: str) -> Any:
+def answered(answer: TaskResult | TaskFailure, error: str) -> Any:
+    """What a resource answered. Raises StateFailure under the name a failure of it has in a Map."""
     if isinstance(answer, TaskFailure):
         raise StateFailure(error, f"{answer.error}: {answer.cause}" if answer.cause else answer.error)
     return answer.output

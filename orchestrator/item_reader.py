@@ -1,4 +1,4 @@
-"""What a Map's ItemReader makes of an object's text: JSON, JSON lines and CSV, and the listing of a bucket."""
+"""What a Map's ItemReader makes of an object: JSON, JSON lines, CSV and Parquet; and of a page of a listing."""
 
 import csv
 import io
@@ -8,40 +8,48 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from orchestrator.errors import StateFailure
+from orchestrator import parquet_rows
+from orchestrator.object_bodies import body, content, unreadable
 
 _DELIMITERS = MappingProxyType({"COMMA": ",", "PIPE": "|", "SEMICOLON": ";", "SPACE": " ", "TAB": "\t"})
-TYPES = frozenset({"JSON", "JSONL", "CSV"})
+MANIFEST = "MANIFEST"
+DATA_TYPES = frozenset({"JSON", "JSONL", "CSV", "PARQUET"})
+TYPES = DATA_TYPES | {MANIFEST}
 
 
-def unreadable(cause: str) -> StateFailure:
-    """A failure of the ItemReader."""
-    return StateFailure("States.ItemReaderFailed", cause)
+def is_manifest(config: Mapping[str, Any]) -> bool:
+    """Whether the object names the data files rather than holding the items."""
+    return "ManifestType" in config or config.get("InputType") == MANIFEST
 
 
-def items(answer: Any, config: Mapping[str, Any], is_listing: bool, most: int | None) -> list[Any] | Mapping[str, Any]:
-    """The items in what s3:getObject or s3:listObjectsV2 answered, at most `most`, of a JSON object its pairs.
+def entries(answer: Any) -> list[Any]:
+    """What a page of s3:listObjectsV2 names. Raises States.ItemReaderFailed."""
+    if not isinstance(answer, Mapping):
+        raise unreadable("the reader's answer is not an object")
+    return array(answer.get("Contents", []), "Contents")
+
+
+def items(answer: Any, config: Mapping[str, Any], most: int | None) -> list[Any] | Mapping[str, Any]:
+    """The items in what s3:getObject answered, at most `most`, of a JSON object its pairs.
 
     Raises States.ItemReaderFailed.
     """
-    if not isinstance(answer, Mapping):
-        raise unreadable("the reader's answer is not an object")
-    if is_listing:
-        return _cut(_array(answer.get("Contents", []), "Contents"), most)
-    body = answer.get("Body")
-    if not isinstance(body, str):
-        raise unreadable("the object has no Body of text")
     kind = config.get("InputType", "JSON")
-    if kind == "CSV":
-        return _cut(_rows(body, config), most)
-    if kind == "JSONL":
-        return _cut((_json(line, f"line {n}") for n, line in enumerate(body.splitlines(), 1) if line.strip()), most)
-    if kind != "JSON":
+    if kind not in DATA_TYPES:
         raise unreadable(f"InputType {kind} is not supported")
-    found = _pointed(_json(body, "the object"), config.get("ItemsPointer", ""))
+    if kind == "PARQUET":
+        return _cut(parquet_rows.rows(content(answer)), most)
+    text = body(answer)
+    if kind == "CSV":
+        return _cut(_rows(text, config), most)
+    if kind == "JSONL":
+        # Only a line feed ends a line: other separators may stand inside JSON's text.
+        lines = enumerate(text.split("\n"), 1)
+        return _cut((json_of(line, f"line {n}") for n, line in lines if line.strip()), most)
+    found = _pointed(json_of(text, "the object"), config.get("ItemsPointer", ""))
     if isinstance(found, Mapping):
         return dict(itertools.islice(found.items(), most))
-    return _cut(_array(found, "the object"), most)
+    return _cut(array(found, "the object"), most)
 
 
 def _cut(found: Any, most: int | None) -> list[Any]:
@@ -53,14 +61,16 @@ def _cut(found: Any, most: int | None) -> list[Any]:
     return kept
 
 
-def _json(text: str, what: str) -> Any:
+def json_of(text: str, what: str) -> Any:
+    """The value a text is. Raises States.ItemReaderFailed."""
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise unreadable(f"{what} is not JSON: {error}") from None
 
 
-def _array(value: Any, what: str) -> list[Any]:
+def array(value: Any, what: str) -> list[Any]:
+    """The value, when it is an array. Raises States.ItemReaderFailed."""
     if not isinstance(value, list):
         raise unreadable(f"Attempting to map over non-iterable node: {what} is not an array")
     return value

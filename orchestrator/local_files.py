@@ -1,10 +1,12 @@
 """A folder in place of S3 for distributed Maps: `root/Bucket/Key` is the object of that bucket and key."""
 
+import base64
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import TaskError
+from orchestrator.object_bodies import BASE64
 
 GET = "arn:aws:states:::s3:getObject"
 LIST = "arn:aws:states:::s3:listObjectsV2"
@@ -20,11 +22,14 @@ def objects(root: Path) -> Mapping[str, Callable[[Any], Any]]:
         try:
             if path.stat().st_size > _MAX_BYTES:
                 raise TaskError("S3.EntityTooLarge", f"{given['Key']} has more than {_MAX_BYTES:,} bytes")
-            return {"Body": path.read_text(encoding="utf-8-sig"), "ContentLength": path.stat().st_size}
-        except UnicodeDecodeError:
-            raise TaskError("S3.InvalidObject", f"{given['Key']} is not UTF-8 text") from None
+            found = path.read_bytes()
         except OSError as error:
             raise TaskError("S3.NoSuchKeyException", f"{given['Key']}: {error.strerror}") from None
+        try:
+            return {"Body": found.decode("utf-8"), "ContentLength": len(found)}
+        except UnicodeDecodeError:
+            told = base64.b64encode(found).decode("ascii")
+            return {"Body": told, "BodyEncoding": BASE64, "ContentLength": len(found)}
 
     def listing(given: Any) -> Any:
         folder = _path(root, {"Key": ".", **given}, "Key")

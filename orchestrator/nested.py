@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.commands import Aborted, Emit, Fork, Program
-from orchestrator.distributed import children, is_distributed, read, written
+from orchestrator.distributed import children, is_distributed, written
 from orchestrator.errors import StateFailure
 from orchestrator.flow import Flow
 from orchestrator.map_items import Item
+from orchestrator.map_reader import read
 from orchestrator.numbers import tolerated
 from orchestrator.paths import Surroundings
 from orchestrator.scope import Scope

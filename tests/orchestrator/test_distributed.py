@@ -179,7 +179,7 @@ def test_the_engine_runs_one_and_calls_each_reader_and_child_once(root: Path) ->
     [
         ({"ItemReader": {"Resource": "arn:aws:states:::dynamodb:scan"}}, "Resource must be one of"),
         ({"ItemReader": {"Resource": GET, "ReaderConfig": {"InputType": "CSV"}}}, "CSVHeaderLocation"),
-        ({"ItemReader": {"Resource": GET, "ReaderConfig": {"InputType": "PARQUET"}}}, "InputType must be one of"),
+        ({"ItemReader": {"Resource": GET, "ReaderConfig": {"InputType": "ORC"}}}, "InputType must be one of"),
         ({"ItemBatcher": {}}, "needs one of"),
         ({"ItemBatcher": {"MaxItemsPerBatch": 0}}, "whole number from 1"),
         ({"ResultWriter": {"Resource": "arn:aws:states:::sns:publish"}}, "Resource must be one of"),
