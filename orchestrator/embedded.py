@@ -30,7 +30,7 @@ from orchestrator.starts import Starts, text_of
 from orchestrator.store import Store, Synchronous
 from orchestrator.timers import Timers
 from orchestrator.tokens import Tokens
-from orchestrator.waiters import Waiters
+from orchestrator.waiters import Waiters, came
 
 logger = logging.getLogger(__name__)
 
@@ -119,12 +119,14 @@ class EmbeddedEngine(Records):
         self._ask("stop", name, (error, cause))
         return self.wait(name, 10.0)
 
+    def ended(self, name: str) -> "Future[None]":
+        """Done once the execution has ended; who waits no longer cancels it."""
+        # What is being driven is told when it ends: nobody needs to ask the store.
+        return self._waiters.ended(name, lambda: name not in self._drivers and is_over(self.store, name))
+
     def wait(self, name: str, timeout_seconds: float) -> Execution:
         """The execution once it ended; raises TransientError when it is still running after the time-out."""
-        # What is being driven is told when it ends: nobody needs to ask the store.
-        if not self._waiters.wait(
-            name, lambda: name not in self._drivers and is_over(self.store, name), timeout_seconds
-        ):
+        if not came(self.ended(name), timeout_seconds):
             raise TransientError(f"execution {name} is still running after {timeout_seconds:g} s")
         return self.describe(name)
 

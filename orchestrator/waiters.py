@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 
 
 class Waiters:
@@ -9,20 +10,18 @@ class Waiters:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._events: dict[str, list[threading.Event]] = {}
+        self._answers: dict[str, list[Future[None]]] = {}
 
-    def wait(self, name: str, is_over: Callable[[], bool], timeout_seconds: float) -> bool:
-        """Whether the execution ended within the time-out."""
-        event = threading.Event()
+    def ended(self, name: str, is_over: Callable[[], bool]) -> "Future[None]":
+        """Done once the execution has ended; who waits no longer cancels it."""
+        answer = Future[None]()
         with self._changed:
-            self._events.setdefault(name, []).append(event)
-        try:
-            return is_over() or event.wait(timeout_seconds)
-        finally:
-            with self._changed:
-                self._events[name].remove(event)
-                if not self._events[name]:
-                    del self._events[name]
+            self._answers.setdefault(name, []).append(answer)
+        answer.add_done_callback(lambda done: self._take(name, done))
+        # Asked after it is listed: an end between the two is told.
+        if is_over() and self._take(name, answer):
+            _end(answer)
+        return answer
 
     def wait_all(self, are_over: Callable[[], bool], timeout_seconds: float) -> bool:
         """Whether nothing runs any more within the time-out."""
@@ -34,6 +33,33 @@ class Waiters:
         if not names:
             return
         with self._changed:
-            for event in (event for name in names for event in self._events.get(name, ())):
-                event.set()
+            told = [answer for name in names for answer in self._answers.pop(name, ())]
             self._changed.notify_all()
+        for answer in told:
+            _end(answer)
+
+    def _take(self, name: str, answer: "Future[None]") -> bool:
+        """Whether it was listed; it is no longer, so only who took it ends it."""
+        with self._changed:
+            listed = self._answers.get(name, [])
+            if answer not in listed:
+                return False
+            listed.remove(answer)
+            if not listed:
+                del self._answers[name]
+            return True
+
+
+def came(answer: "Future[None]", timeout_seconds: float) -> bool:
+    """Whether it was done in time; it is not waited for any more."""
+    try:
+        answer.result(timeout_seconds)
+    except TimeoutError:
+        answer.cancel()
+        return False
+    return True
+
+
+def _end(answer: "Future[None]") -> None:
+    if answer.set_running_or_notify_cancel():
+        answer.set_result(None)

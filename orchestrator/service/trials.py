@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from domain.errors import TransientError
 from orchestrator.arns import key_in, machine_in
 from orchestrator.commands import RunTask, TaskFailure, TaskResult
 from orchestrator.embedded import EmbeddedEngine
@@ -13,6 +12,7 @@ from orchestrator.machines import check_definition
 from orchestrator.port import Execution
 from orchestrator.service import requests as asked
 from orchestrator.service import shapes
+from orchestrator.service.later import Later
 from orchestrator.service.operations import Operations, json_in
 from orchestrator.service.refusal import Refusal
 from orchestrator.try_state import Tried, problems, try_state
@@ -33,8 +33,8 @@ class Trials:
     def _engine(self) -> EmbeddedEngine:
         return self.operations.engine
 
-    def start_sync_execution(self, body: asked.StartExecution) -> Json:
-        """Run an Express machine's execution to its end; a failure is part of the answer."""
+    def start_sync_execution(self, body: asked.StartExecution) -> Later:
+        """Run an Express machine's execution to its end; a failure is part of the answer. Holds no thread."""
         machine = self._engine.machines.get(machine_in(body.state_machine_arn))
         if machine.kind != "EXPRESS":
             raise Refusal(
@@ -42,11 +42,16 @@ class Trials:
             )
         begun = self.operations.start_execution(body)
         key = key_in(begun["executionArn"])
-        try:
-            ended = self._engine.wait(key, _SYNC_SECONDS)
-        except TransientError:
-            ended = self._engine.stop(key, "States.Timeout")
-        return {**begun, "stateMachineArn": body.state_machine_arn, "name": key.rpartition(":")[2], **_ended(ended)}
+        about = {**begun, "stateMachineArn": body.state_machine_arn, "name": key.rpartition(":")[2]}
+
+        def told(in_time: bool) -> Json:
+            found = self._engine.describe(key) if in_time else self._stopped(key)
+            return {**about, **_ended(found)}
+
+        return Later(self._engine.ended(key), _SYNC_SECONDS, told)
+
+    def _stopped(self, key: str) -> Execution:
+        return self._engine.stop(key, "States.Timeout")
 
     def test_state(self, body: asked.TestState) -> Json:
         """What one state does with an input."""

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from botocore.config import Config  # noqa: E402
 from botocore.exceptions import ClientError  # noqa: E402
 
 Json = dict[str, Any]
+TOKENS: Queue[str] = Queue()
 ROLE = "arn:aws:iam::000000000000:role/tieout"
 TASK = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "End": True}
 
@@ -30,12 +33,12 @@ def machine(**states: Json) -> Json:
 @pytest.fixture(scope="module")
 def sfn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     path: Path = tmp_path_factory.mktemp("trials") / "e.sqlite"
-    functions = {"f": lambda payload: {"n": payload["n"] + 1}}
+    functions = {"f": lambda payload: {"n": payload["n"] + 1}, "w": lambda payload: TOKENS.put(payload["token"])}
     engine = EmbeddedEngine(path, machine(A={"Type": "Pass", "End": True}), functions, SystemClock())
     api = create_api(Operations(engine, SystemClock(), may_change=True), Keys({"tieout": "s" * 20}), SystemClock())
     with running(api) as url:
         # AWS has another host for these two calls.
-        plain = Config(inject_host_prefix=False, retries={"total_max_attempts": 1})
+        plain = Config(inject_host_prefix=False, retries={"total_max_attempts": 1}, max_pool_connections=64)
         yield boto3.client(
             "stepfunctions", endpoint_url=url, region_name="local", config=plain, aws_access_key_id="tieout",
             aws_secret_access_key="s" * 20,
@@ -154,3 +157,30 @@ def test_a_state_of_a_whole_definition_and_what_is_refused(sfn: Any) -> None:
     ):
         with pytest.raises(ClientError, match=code):
             tried(sfn, definition, **more)
+
+
+def test_executions_that_are_waited_for_hold_no_thread(sfn: Any) -> None:
+    """More at a time than the server has threads, all of which wait; other calls are answered meanwhile."""
+    held = {**TASK, "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken", "Parameters": {"FunctionName": "w",
+            "Payload": {"n": 1, "token.$": "$$.Task.Token"}}}  # fmt: skip
+    sfn.create_state_machine(name="held", definition=json.dumps(machine(T=held)), roleArn=ROLE, type="EXPRESS")
+    arn = "arn:aws:states:local:000000000000:stateMachine:held"
+    with ThreadPoolExecutor(60) as pool:
+        asked = [pool.submit(sfn.start_sync_execution, stateMachineArn=arn, name=f"h{n}") for n in range(60)]
+        tokens: set[str] = set()
+        while len(tokens) < 60:
+            tokens.add(TOKENS.get(timeout=20))
+        assert not any(one.done() for one in asked)
+        assert sfn.describe_state_machine(stateMachineArn=arn)["name"] == "held"
+        for token in tokens:
+            sfn.send_task_success(taskToken=token, output='"done"')
+        found = [one.result(20) for one in asked]
+    assert {(one["status"], one["output"]) for one in found} == {("SUCCEEDED", '"done"')}
+
+
+def test_an_execution_that_takes_too_long_is_ended(sfn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.service.trials._SYNC_SECONDS", 0.05)
+    waits = machine(W={"Type": "Wait", "Seconds": 600, "End": True})
+    sfn.create_state_machine(name="long", definition=json.dumps(waits), roleArn=ROLE, type="EXPRESS")
+    found = sfn.start_sync_execution(stateMachineArn="arn:aws:states:local:000000000000:stateMachine:long")
+    assert (found["status"], found["error"]) == ("TIMED_OUT", "States.Timeout")
