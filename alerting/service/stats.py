@@ -39,6 +39,8 @@ class StatsApi:
         groups = [name.strip() for name in request.query_params.get("sysparm_group_by", "").split(",") if name.strip()]
         by = [self._sql(table, name) for name in groups]
         having = self._having(request, table)
+        if not wanted and not groups:  # nothing was asked for
+            return JSONResponse({"result": {"stats": {}}})
         ordering = _ordered(request, groups, by)
         rows = here.store.aggregate(table, [sql for _, _, sql in wanted], by, where, having, ordering)
         shown = [self._shown(row, wanted, groups, request, table) for row in rows]

@@ -87,6 +87,7 @@ def test_statistics_count_and_group(api):
         stats, params={"sysparm_count": "true", "sysparm_sum_fields": "impact", "sysparm_query": "impact>1"}
     )
     assert plain.json()["result"] == {"stats": {"count": "4", "sum": {"impact": "10"}}}
+    assert api.get(stats).json()["result"] == {"stats": {}}  # nothing was asked for
     grouped = api.get(stats, params={"sysparm_count": "true", "sysparm_group_by": "impact",
                                      "sysparm_order_by": "COUNT^DESC", "sysparm_display_value": "true"})  # fmt: skip
     rows = grouped.json()["result"]
