@@ -54,6 +54,10 @@ def _date_format(sample: Sample, columns: Mapping[str, str]) -> Proposal:
 
 def _day_or_month(sample: Sample, columns: Mapping[str, str], cells: list[str]) -> Proposal:
     """03/04/2026: proved by a number above 12, else by weekdays and the distance of trade and settlement."""
+    # A column of times of day has no dates, and a cell that is none in either order says nothing about the order.
+    example, cells = cells[0], [cell for cell in cells if as_date(cell, True) or as_date(cell, False)]
+    if not cells:
+        return Proposal("date_format", "", 0.3, f"{example!r} is no date that can be told: ask", True)
     read = {
         True: sum(as_date(cell, True) is None for cell in cells),
         False: sum(as_date(cell, False) is None for cell in cells),
@@ -67,7 +71,7 @@ def _day_or_month(sample: Sample, columns: Mapping[str, str], cells: list[str]) 
     for day_first in (True, False):
         days = [day for cell in cells if (day := as_date(cell, day_first))]
         gaps = _gaps(sample, columns, day_first)
-        scores[day_first] = sum(day.weekday() < 5 for day in days) / len(days) + sum(
+        scores[day_first] = sum(day.weekday() < 5 for day in days) / max(len(days), 1) + sum(
             0 <= gap <= 10 for gap in gaps
         ) / max(len(gaps), 1)
     best = max(scores, key=lambda one: scores[one])

@@ -100,3 +100,12 @@ def test_a_usual_name_with_other_cells_is_not_taken() -> None:
 def test_a_file_without_a_table_is_refused() -> None:
     with pytest.raises(FileRefused):
         read_samples([("x.csv", b"a,b\n1,2\n")])
+
+
+def test_a_column_of_times_of_day_says_nothing_about_dates() -> None:
+    rows = ["Trade ID;Side;ISIN;Quantity;Price;Ccy;Trade Date;Settle Date;Exec Time"]
+    rows += [
+        f"Z{n};BUY;{_ISINS[n % 6]};{100 + n};{20 + n}.5;USD;20/11/2026;24/11/2026;09:30:{n}" for n in range(10, 40)
+    ]
+    found = line(learn("\n".join(rows).encode()), "date_format")
+    assert (found.value, found.confidence) == ("DD/MM/YYYY", 0.99)
