@@ -28,7 +28,10 @@ _EITHER = (
     "ToleratedFailurePercentage", "Seconds", "Timestamp",
 )  # fmt: skip
 _LABEL = re.compile(r"[^\s?*<>{}\[\]:;,\\|^~$#%&`\"\x00-\x1f\x7f-\x9f]{1,40}")
-_RETRY_NUMBERS = MappingProxyType({"IntervalSeconds": 1, "MaxAttempts": 0, "BackoffRate": 1, "MaxDelaySeconds": 1})
+# The least and the most a retrier may say.
+_RETRY_NUMBERS = MappingProxyType(
+    {"IntervalSeconds": (1, 99_999_999), "MaxAttempts": (0, 99_999_999), "MaxDelaySeconds": (1, 31_622_399)}
+)
 
 
 def listed(value: Any) -> list[Any]:
@@ -71,7 +74,7 @@ def check_state(name: str, state: Any, states: Mapping[str, Any], path: str, lan
     if "Credentials" in state and not (isinstance(state["Credentials"], Mapping) and state["Credentials"]):
         yield Problem(f"{path}/Credentials", "Credentials must be an object with a RoleArn")
     if kind == "Map":
-        yield from checks_distributed.fields(state, path)
+        yield from checks_distributed.fields(state, path, own)
     if "Retry" in state or "Catch" in state:
         yield from _handlers(kind, state, path, own)
 
@@ -216,10 +219,12 @@ def _handler(group: str, item: Any, last: bool, path: str, language: str) -> Ite
             yield from _path(item["ResultPath"], f"{path}/ResultPath")
         yield from _template(item.get("Assign", {}), f"{path}/Assign")
         return
-    for field, least in _RETRY_NUMBERS.items():
-        value = item.get(field, least)
-        if isinstance(value, bool) or not isinstance(value, int | float) or value < least:
-            yield Problem(f"{path}/{field}", f"{field} is a number from {least}")
+    for field, (least, most) in _RETRY_NUMBERS.items():
+        if field in item and not (_whole(item[field], least) and item[field] <= most):
+            yield Problem(f"{path}/{field}", f"{field} is a whole number from {least} to {most:,}")
+    rate = item.get("BackoffRate", 1)
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or rate < 1:
+        yield Problem(f"{path}/BackoffRate", "BackoffRate is a number from 1")
     longest, first = item.get("MaxDelaySeconds"), item.get("IntervalSeconds", 1)
     if _whole(longest, 1) and _whole(first, 1) and longest <= first:
         yield Problem(f"{path}/MaxDelaySeconds", "MaxDelaySeconds is larger than IntervalSeconds")

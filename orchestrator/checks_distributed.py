@@ -15,11 +15,13 @@ _MANIFESTS = ("ATHENA_DATA", "S3_INVENTORY")
 _DELIMITERS = ("COMMA", "PIPE", "SEMICOLON", "SPACE", "TAB")
 
 
-def fields(state: Mapping[str, Any], path: str) -> Iterator[Problem]:
-    """The fields only a distributed Map has."""
+def fields(state: Mapping[str, Any], path: str, language: str) -> Iterator[Problem]:
+    """The fields only a distributed Map has, and the numbers every Map may have."""
     processor = state.get("ItemProcessor")
     config = processor.get("ProcessorConfig") if isinstance(processor, Mapping) else None
     mode = config.get("Mode", "INLINE") if isinstance(config, Mapping) else "INLINE"
+    yield from _processor(config, f"{path}/ItemProcessor/ProcessorConfig")
+    yield from _limits(state, path, language)
     for name, known in (("ItemReader", _READ), ("ItemBatcher", ()), ("ResultWriter", _WRITE)):
         part = state.get(name)
         if name not in state:
@@ -32,12 +34,36 @@ def fields(state: Mapping[str, Any], path: str) -> Iterator[Problem]:
         needs_resource = name == "ItemReader" or (name == "ResultWriter" and "WriterConfig" not in part)
         if known and (needs_resource or "Resource" in part) and part.get("Resource") not in known:
             yield Problem(f"{path}/{name}/Resource", f"Resource must be one of {', '.join(known)}")
-    yield from _reader(state.get("ItemReader"), f"{path}/ItemReader")
-    yield from _batcher(state.get("ItemBatcher"), f"{path}/ItemBatcher")
+    yield from _reader(state.get("ItemReader"), f"{path}/ItemReader", language)
+    yield from _batcher(state.get("ItemBatcher"), f"{path}/ItemBatcher", language)
     yield from _writer(state.get("ResultWriter"), f"{path}/ResultWriter")
 
 
-def _reader(reader: Any, path: str) -> Iterator[Problem]:
+def _processor(config: Any, path: str) -> Iterator[Problem]:
+    """How the iterations run."""
+    if config is None:
+        return
+    if not isinstance(config, Mapping):
+        yield Problem(path, "ProcessorConfig is an object")
+    elif config.get("Mode", "INLINE") not in ("INLINE", "DISTRIBUTED"):
+        yield Problem(f"{path}/Mode", "Mode is INLINE or DISTRIBUTED")
+    elif config.get("ExecutionType", "STANDARD") not in ("STANDARD", "EXPRESS"):
+        yield Problem(f"{path}/ExecutionType", "ExecutionType is STANDARD or EXPRESS")
+
+
+def _limits(state: Mapping[str, Any], path: str, language: str) -> Iterator[Problem]:
+    """Numbers that are written as such; what a path or an expression finds is told when it is found."""
+    for name in ("MaxConcurrency", "ToleratedFailureCount"):
+        value = state.get(name, 0)
+        if not _told_later(value, language) and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+            yield Problem(f"{path}/{name}", f"{name} is a whole number from 0")
+    value = state.get("ToleratedFailurePercentage", 0)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not _told_later(value, language) and not (is_number and 0 <= value <= 100):
+        yield Problem(f"{path}/ToleratedFailurePercentage", "ToleratedFailurePercentage is a number from 0 to 100")
+
+
+def _reader(reader: Any, path: str, language: str) -> Iterator[Problem]:
     config = reader.get("ReaderConfig", {}) if isinstance(reader, Mapping) else {}
     if not isinstance(config, Mapping):
         yield Problem(f"{path}/ReaderConfig", "ReaderConfig is an object")
@@ -52,7 +78,7 @@ def _reader(reader: Any, path: str) -> Iterator[Problem]:
             yield Problem(f"{where}/CSVHeaders", "CSVHeaders is a list of names where CSVHeaderLocation is GIVEN")
         if config.get("CSVDelimiter", "COMMA") not in _DELIMITERS:
             yield Problem(f"{where}/CSVDelimiter", f"CSVDelimiter must be one of {', '.join(_DELIMITERS)}")
-    yield from _numbers(config, where, ("MaxItems",))
+    yield from _numbers(config, where, ("MaxItems",), language)
 
 
 def _kind(config: Mapping[str, Any], where: str, is_listing: bool) -> Iterator[Problem]:
@@ -92,19 +118,23 @@ def _writer(writer: Any, path: str) -> Iterator[Problem]:
             yield Problem(f"{path}/WriterConfig/{name}", f"{name} must be one of {', '.join(known)}")
 
 
-def _batcher(batcher: Any, path: str) -> Iterator[Problem]:
+def _batcher(batcher: Any, path: str, language: str) -> Iterator[Problem]:
     if not isinstance(batcher, Mapping):
         return
     names = ("MaxItemsPerBatch", "MaxInputBytesPerBatch")
     if not any(name in batcher or f"{name}Path" in batcher for name in names):
         yield Problem(path, f"ItemBatcher needs one of {' and '.join(names)}")
-    yield from _numbers(batcher, path, names)
+    yield from _numbers(batcher, path, names, language)
 
 
-def _numbers(part: Mapping[str, Any], path: str, names: tuple[str, ...]) -> Iterator[Problem]:
+def _told_later(value: Any, language: str) -> bool:
+    return language == "JSONata" and is_open(value)
+
+
+def _numbers(part: Mapping[str, Any], path: str, names: tuple[str, ...], language: str) -> Iterator[Problem]:
     for name in names:
         value = part.get(name, 1)
-        if not is_open(value) and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        if not _told_later(value, language) and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             yield Problem(f"{path}/{name}", f"{name} is a whole number from 1")
         if name in part and f"{name}Path" in part:
             yield Problem(path, f"only one of {name} and {name}Path is allowed")

@@ -10,6 +10,7 @@ from orchestrator.intrinsics import evaluate
 from orchestrator.paths import Surroundings, find, is_missing, is_past_the_end, read, write
 
 PAYLOAD_LIMIT_BYTES = 262_144
+_VARIABLES_LIMIT_BYTES = 10 << 20
 _OVER, _SIZE = "The state/task", " returned a result with a size exceeding the maximum number of bytes service limit."
 
 
@@ -119,10 +120,21 @@ def check_size(value: Any, what: str = "") -> None:
         raise StateFailure("States.DataLimitExceeded", _OVER + _SIZE if not what else f"{_OVER} '{what}'{_SIZE}")
 
 
-def check_assigned(variables: Mapping[str, Any]) -> None:
-    """Raises StateFailure States.DataLimitExceeded for more than one Assign may hold: as much as a payload."""
-    if variables:
-        check_size(variables)
+def check_assigned(variables: Mapping[str, Any], held: Mapping[str, Any]) -> None:
+    """Raises StateFailure States.DataLimitExceeded: an Assign holds as much as a payload, all variables 10 MiB.
+
+    `held` are those that are there before.
+    """
+    if not variables:
+        return
+    check_size(variables)
+    # As no Assign is larger than a payload, few variables cannot be too many.
+    if (len(held) + len(variables)) * PAYLOAD_LIMIT_BYTES > _VARIABLES_LIMIT_BYTES:
+        total = sum(len(_encode(value).encode("utf-8", "replace")) for value in {**held, **variables}.values())
+        if total > _VARIABLES_LIMIT_BYTES:
+            raise StateFailure(
+                "States.DataLimitExceeded", f"The variables hold more than {_VARIABLES_LIMIT_BYTES:,} bytes."
+            )
 
 
 def named(failure: StateFailure, what: str) -> StateFailure:

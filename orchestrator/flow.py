@@ -152,19 +152,19 @@ class PathFlow:
         seed = self.seed
         if result is ABSENT:
             assigned = template(decided.get("Assign", {}), given, self.around, seed + "|a")
-            check_assigned(assigned)
+            check_assigned(assigned, self.around.variables)
             return assigned, output(self.state, given, self.around)
         result = selected(self.state, result, self.around, seed)
         check_size(result)
         assigned = template(self.state.get("Assign", {}), result, self.around, seed + "|a")
-        check_assigned(assigned)
+        check_assigned(assigned, self.around.variables)
         return assigned, output(self.state, place(self.state, self.value, result), self.around)
 
     def caught(self, catcher: _JSON, failure: StateFailure) -> tuple[dict[str, Any], Any]:
         """ResultPath of the catcher puts the error into the state's input."""
         told = {"Error": failure.error, "Cause": failure.cause}
         assigned = template(catcher.get("Assign", {}), told, self.around, self.seed + "|c")
-        check_assigned(assigned)
+        check_assigned(assigned, self.around.variables)
         return assigned, output({}, place(catcher, self.value, told), self.around)
 
 

@@ -123,7 +123,7 @@ class JsonataFlow:
         place = self._place(part)
         assigned = query.value(part.get("Assign", {}), f"{place}Assign")
         value = query.value(part["Output"], f"{place}Output") if "Output" in part else otherwise
-        check_assigned(assigned)
+        check_assigned(assigned, self.around.variables)
         check_size(value)
         return assigned, value
 

@@ -10,7 +10,7 @@ from orchestrator.errors import StateFailure
 from orchestrator.flow import Flow
 from orchestrator.map_items import Item
 from orchestrator.map_reader import read
-from orchestrator.numbers import tolerated
+from orchestrator.numbers import concurrency, tolerated
 from orchestrator.paths import Surroundings
 from orchestrator.scope import Scope
 
@@ -36,14 +36,14 @@ def each(name: str, flow: Flow, around: Surroundings, scope: Scope, run_states: 
     processor = state.get("ItemProcessor") or state["Iterator"]
     distributed = is_distributed(processor)
     items = yield from read(name, flow, base, scope.prefix)
-    at_once = flow.number("MaxConcurrency", base)
+    at_once = concurrency(flow.number("MaxConcurrency", base))
     yield Emit("MapStateStarted", {"length": len(items)})
     may_fail = tolerated(
         flow.number("ToleratedFailureCount", base), flow.number("ToleratedFailurePercentage", base), len(items)
     )
     if distributed:
         yield Emit("MapRunStarted", {})
-    limit = int(at_once or 0) or (_DISTRIBUTED_AT_ONCE if distributed else _INLINE_AT_ONCE)
+    limit = at_once or (_DISTRIBUTED_AT_ONCE if distributed else _INLINE_AT_ONCE)
     run = _MapRun(name, flow, base, scope, processor, run_states)
     try:
         results, failed = yield Fork(run.parts(items, around), limit, may_fail or 0.0, not distributed, run.counts)

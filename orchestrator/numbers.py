@@ -52,6 +52,13 @@ def too_long() -> StateFailure:
     return runtime("Wait state delay is too long.")
 
 
+def concurrency(most: float | None) -> int:
+    """How many iterations may run at once, 0 where nothing is said."""
+    if most is not None and most < 0:
+        raise runtime("MaxConcurrency cannot be negative.")
+    return int(most or 0)
+
+
 def tolerated(count: float | None, share: float | None, length: int) -> float | None:
     """How many of `length` iterations may fail, None where nothing is said; of two limits the tighter holds."""
     if count is not None and count < 0:
