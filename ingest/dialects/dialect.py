@@ -7,7 +7,7 @@ from hashlib import sha256
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
@@ -106,6 +106,13 @@ class Dialect(BaseModel):
     id_scope: Literal["source", "account"] = "source"
     negative_buy: Literal["refuse", "cancel", "sell"] = "refuse"
     default_asset: str | None = None
+
+    @field_validator("level", "side", mode="before")
+    @classmethod
+    def _text_keys(cls, value: Any) -> Any:
+        """`1: BUY` without quotes is a number to YAML; FIX's codes are text."""
+        numbers = isinstance(value, dict) and any(type(key) is int for key in value)
+        return {str(key) if type(key) is int else key: one for key, one in value.items()} if numbers else value
 
     @field_validator("tz60", "market_tz")
     @classmethod

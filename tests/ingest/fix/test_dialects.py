@@ -38,6 +38,11 @@ def test_a_wrong_dialect_names_the_file_and_the_key(text: str, named: str) -> No
     assert named in str(caught.value)
 
 
+def test_codes_that_are_digits_need_no_quotes() -> None:
+    dialect = parse_dialect("delta.yaml", "name: x\nside: {7: BUY, Z: SELL}\nlevel: {8: ORDER}\n")
+    assert (dialect.side, dialect.level) == ({"7": "BUY", "Z": "SELL"}, {"8": "ORDER"})
+
+
 def test_feeds_are_found_by_their_session() -> None:
     feed = Feed(
         name="ALPHA",
