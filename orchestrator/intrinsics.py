@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from orchestrator.errors import StateFailure
+from orchestrator.json_text import parsed
 from orchestrator.paths import Surroundings, read
 from orchestrator.paths import check as check_path
 
@@ -203,11 +204,7 @@ def _item(items: Any, index: Any) -> Any:
 
 
 def _string_to_json(text: str) -> Any:
-    return json.loads(text, parse_constant=_no_constant) if text.strip() else None
-
-
-def _no_constant(word: str) -> Any:
-    raise ValueError(f"{word} is not JSON")
+    return parsed(text) if text.strip() else None
 
 
 def _contains(items: Any, value: Any) -> bool:

@@ -3,12 +3,12 @@
 import csv
 import io
 import itertools
-import json
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
 from orchestrator import parquet_rows
+from orchestrator.json_text import parsed
 from orchestrator.object_bodies import body, content, unreadable
 
 _DELIMITERS = MappingProxyType({"COMMA": ",", "PIPE": "|", "SEMICOLON": ";", "SPACE": " ", "TAB": "\t"})
@@ -64,7 +64,7 @@ def _cut(found: Any, most: int | None) -> list[Any]:
 def json_of(text: str, what: str) -> Any:
     """The value a text is. Raises States.ItemReaderFailed."""
     try:
-        return json.loads(text)
+        return parsed(text)
     except (ValueError, RecursionError) as error:
         raise unreadable(f"{what} is not JSON: {error}") from None
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from orchestrator.json_text import parsed
+
 _MAX_RANGE = 1_000
 _MASK = (1 << 48) - 1
 _HASHES = MappingProxyType(
@@ -66,9 +68,9 @@ def _parse(text: Any) -> Any:
     if not isinstance(text, str):
         raise BadCall("$parse: the argument must be a string")
     try:
-        found = json.loads(text)
+        found = parsed(text)
         return NULL if found is None else found
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadCall(f"$parse: {error}") from None
 
 

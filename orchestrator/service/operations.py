@@ -11,6 +11,7 @@ from domain.clock import Clock
 from orchestrator.activities import express_problems
 from orchestrator.arns import MAIN, execution_arn, is_name, key_in, key_of, machine_and_name, machine_arn, machine_in
 from orchestrator.embedded import EmbeddedEngine
+from orchestrator.json_text import parsed
 from orchestrator.machines import Machines, check_definition
 from orchestrator.report import history_page
 from orchestrator.service import requests as asked
@@ -211,7 +212,7 @@ def json_in(text: str, code: str, message: str) -> Any:
     if len(text.encode("utf-8", "replace")) > _MAX_INPUT_BYTES:
         raise Refusal("ValidationException", f"The text has more than {_MAX_INPUT_BYTES:,} bytes")
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return parsed(text)
     except (ValueError, RecursionError) as error:
         raise Refusal(code, f"{message}: '{error}'") from None
 
@@ -223,10 +224,6 @@ def _check_express(definition: str) -> None:
         return
     if problem is not None:
         raise Refusal("InvalidDefinition", f"Invalid State Machine Definition: '{problem.message} at {problem.path}'")
-
-
-def _no_constant(word: str) -> None:
-    raise ValueError(f"{word} is not JSON")
 
 
 def _whole(value: Any) -> int | None:

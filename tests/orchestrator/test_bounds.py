@@ -79,3 +79,12 @@ def test_all_variables_together_have_a_limit() -> None:
     assert assigning(40).status == "SUCCEEDED"
     failed = assigning(41)
     assert failed.error == "States.DataLimitExceeded" and "10,485,760 bytes" in str(failed.cause)
+
+
+@pytest.mark.parametrize("text", ["NaN", "[-Infinity]", '{"n": 1e999}'])
+def test_no_number_that_json_cannot_hold_comes_from_text(text: str) -> None:
+    told = run(one(Type="Pass", Parameters={"v.$": "States.StringToJson($)"}), text, {})
+    assert told.error == "States.IntrinsicFailure"
+    pytest.importorskip("jsonata", reason="the extra `jsonata` is not installed")
+    said = run({"QueryLanguage": "JSONata", **one(Type="Pass", Output="{% $parse($states.input) %}")}, text, {})
+    assert said.error == "States.QueryEvaluationError"

@@ -127,6 +127,8 @@ def test_every_page_of_a_listing_is_asked_for() -> None:
         ({"InputType": "PARQUET"}, b"PAR1 no", "not a Parquet file"),
         ({"InputType": "JSONL"}, b"\x1f\x8bno", "cannot be unpacked (gzip)"),
         ({"InputType": "JSON"}, b"\xff\xfe", "not UTF-8 text"),
+        ({"InputType": "JSONL"}, b"1\nNaN", "line 2 is not JSON: NaN"),
+        ({"InputType": "JSON"}, b"[1e999]", "too large a number"),
         ({"InputType": "MANIFEST"}, b"[]", "the manifest is not an object"),
         ({"InputType": "MANIFEST"}, b'{"fileFormat": "ORC"}', "fileFormat is ORC"),
         ({"InputType": "MANIFEST"}, b'{"fileFormat": "CSV", "files": []}', "no fileSchema"),
