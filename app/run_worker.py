@@ -38,6 +38,7 @@ from app.notifier import open_notifier
 from app.paths import DataDir
 from app.proof_timer import NightlyProof
 from app.reference_watch import ReferenceWatch
+from app.room_metrics import RoomMetrics
 from app.rules_api import rules_routes
 from app.session_watch import SessionWatch
 from app.settings import Settings, SettingsError
@@ -101,6 +102,7 @@ def run_worker_child(settings: Settings, clock: Clock, stop: threading.Event) ->
         TicketMetrics(metrics.registry).follow(installation, tickets)
         files = FilePoller(installation)
         FileMetrics(installation, files).register(metrics.registry)
+        metrics.registry.register(RoomMetrics(installation, metrics.registry))
         app = console_app(installation, worker, bookkeeper, mirror, token, tickets, files)
         listener = _listen(settings.console.host, settings.console.port, clock)
         served = engine_api(installation, token, app)

@@ -20,6 +20,7 @@ from alerting.triage import DEFAULT_GROUPS
 from app.decisions import Decisions
 from app.emulate import self_signed
 from app.installation import Installation, open_installation
+from app.room_metrics import RoomMetrics
 from app.settings import load
 from app.ticket_metrics import TicketMetrics
 from app.ticket_sync import TicketSync
@@ -277,6 +278,27 @@ def test_the_metrics_tell_requests_outbox_and_lag(desk: Desk) -> None:
     names = {family.name + ("_total" if family.type == "counter" else "") for family in registry.collect()}
     page = (Path(__file__).parents[2] / "docs" / "tickets.md").read_text()
     assert names == set(re.findall(r"^\| `(tieout_\w+)` \|", page, re.M))
+
+
+def test_the_metrics_have_their_names_of_reconciliations_too(desk: Desk) -> None:
+    registry = CollectorRegistry()
+    TicketMetrics(registry).follow(desk.here, desk.sync)
+    registry.register(RoomMetrics(desk.here, registry))
+    desk.book.opened("b1")
+    desk.told()
+    posted = {"operation": "post", "outcome": "201"}
+    assert registry.get_sample_value("recon_ticket_requests_total", posted) == 1
+    for name in ("outbox_oldest_seconds", "ticket_circuit_state", "ticket_sync_lag_seconds"):
+        assert registry.get_sample_value(f"recon_{name}") is not None
+    open_now = desk.here.warehouse.query("SELECT count(*) AS n FROM recon_break WHERE state = 'OPEN'")["n"][0].as_py()
+    families = {family.name: family.samples for family in registry.collect()}
+    assert open_now and sum(sample.value for sample in families["recon_breaks_open"]) == open_now
+    assert {sample.labels["priority"] for sample in families["recon_break_value_at_risk"]} == set("12345")
+    names = {family.name + ("_total" if family.type == "counter" else "") for family in registry.collect()}
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    of_the_service = {"recon_state_duration_seconds", "recon_match_duration_seconds", "recon_outbox_depth"}
+    listed = set(re.findall(r"^\| `(recon_\w+)` \|", page, re.M))
+    assert listed == {name for name in names if name.startswith("recon_")} | of_the_service
 
 
 def test_dead_letters_are_listed_in_the_servers_words_and_sent_again(desk: Desk) -> None:
