@@ -74,7 +74,7 @@ class WorkerSettings(_Section):
 
     batch_max_messages: Positive = 5_000
     batch_min_wait_ms: Positive = 20
-    batch_together_ms: Positive = 250
+    batch_together_ms: Positive = 1_500
     sweep_together_ms: Positive = 1_000
     poll_ms: Positive = 20
     execution_retention_days: Positive = 30
