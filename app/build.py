@@ -38,7 +38,8 @@ def _warehouse(settings: Settings, clock: Clock) -> Warehouse:
     if address.scheme == "snowflake":
         return SnowflakeWarehouse(snowflake_login(settings), clock=clock)
     path = address.path or str(DataDir(settings.data_dir).warehouse)
-    return DuckDbWarehouse(path, clock=clock, memory_limit_mb=settings.duckdb.memory_mb)
+    limits = settings.duckdb
+    return DuckDbWarehouse(path, clock=clock, threads=limits.threads, memory_limit_mb=limits.memory_mb)
 
 
 def snowflake_login(settings: Settings, address: Address | None = None) -> SnowflakeLogin:

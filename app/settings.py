@@ -88,10 +88,10 @@ class WorkerSettings(_Section):
 
 
 class DuckDbSettings(_Section):
-    """The embedded warehouse's limits."""
+    """Limits of the embedded warehouse. What is more goes to disk; small runs lose by a second thread."""
 
-    # More than that goes to disk beside the file, where it can.
     memory_mb: Annotated[int, Field(ge=256)] = 2_048
+    threads: Annotated[int, Field(ge=1, le=256)] = 1
 
 
 class TelemetrySettings(_Section):

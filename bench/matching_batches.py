@@ -95,7 +95,7 @@ def _same(value: object, kind: pa.DataType, count: int) -> pa.Array:
 def run(open_items: int, folder: Path, batches: int = BATCHES) -> Numbers:
     """Fill a warehouse file with `open_items` and time the batches that follow, while any are left to book."""
     batches = max(1, min(batches, open_items // HALF))
-    warehouse, rules = DuckDbWarehouse(folder / "tieout.duckdb", memory_limit_mb=8192), load_rules()
+    warehouse, rules = DuckDbWarehouse(folder / "tieout.duckdb", threads=1, memory_limit_mb=8192), load_rules()
     migrate(warehouse)
     first = np.arange(open_items, dtype=np.int64)
     warehouse.append("trade_event", records(first, "L", "before", _START_NS))

@@ -166,11 +166,11 @@ def test_the_example_is_complete_and_right() -> None:
     assert not [name for name in Settings.model_fields if f"{name}:" not in shown and f"tieout_{name}__" not in shown]
 
 
-def test_the_embedded_warehouse_takes_the_memory_it_is_given(write, tmp_path: Path) -> None:
-    file = write(data_dir=str(tmp_path), duckdb={"memory_mb": 300})
+def test_the_embedded_warehouse_takes_the_memory_and_threads_it_is_given(write, tmp_path: Path) -> None:
+    file = write(data_dir=str(tmp_path), duckdb={"memory_mb": 300, "threads": 3})
     warehouse = open_warehouse(load(file), SystemClock())
-    limit = warehouse.query("SELECT current_setting('memory_limit') AS limit")["limit"].to_pylist()
-    assert limit == ["286.1 MiB"]
+    sql = "SELECT current_setting('memory_limit') AS memory, current_setting('threads') AS threads"
+    assert warehouse.query(sql).to_pylist() == [{"memory": "286.1 MiB", "threads": 3}]
     warehouse.close()
 
 
