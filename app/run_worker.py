@@ -42,6 +42,7 @@ from app.room_metrics import RoomMetrics
 from app.rules_api import rules_routes
 from app.session_watch import SessionWatch
 from app.settings import Settings, SettingsError
+from app.sources import Source
 from app.table_poller import TablePoller
 from app.ticket_metrics import TicketMetrics
 from app.ticket_sync import TicketSync
@@ -113,11 +114,14 @@ def run_worker_child(settings: Settings, clock: Clock, stop: threading.Event) ->
         write_json(data.ready / "worker.json", {"pid": os.getpid(), "host": host, "port": port})
         nightly = NightlyProof(prover_of(installation), settings.proof, clock)
         chores = (Housekeeping(installation).run_if_due, _led(installation, nightly.start_if_due))
-        sources = (
-            _led(installation, TablePoller(installation).step), SessionWatch(installation).step,
-            _led(installation, files.step), _led(installation, ReferenceWatch(installation).step),
-            DiskWatch(installation).step,
-        )  # fmt: skip
+        looks = {
+            "tables": _led(installation, TablePoller(installation).step),
+            "sessions": SessionWatch(installation).step,
+            "files": _led(installation, files.step),
+            "reference data": _led(installation, ReferenceWatch(installation).step),
+            "disk": DiskWatch(installation).step,
+        }
+        sources = [Source(name, look, clock).step for name, look in looks.items()]
         tickets.start()
         told = open_notifier(installation, console_url(settings))
         if told is not None:
