@@ -114,14 +114,7 @@ def run_worker_child(settings: Settings, clock: Clock, stop: threading.Event) ->
         write_json(data.ready / "worker.json", {"pid": os.getpid(), "host": host, "port": port})
         nightly = NightlyProof(prover_of(installation), settings.proof, clock)
         chores = (Housekeeping(installation).run_if_due, _led(installation, nightly.start_if_due))
-        looks = {
-            "tables": _led(installation, TablePoller(installation).step),
-            "sessions": SessionWatch(installation).step,
-            "files": _led(installation, files.step),
-            "reference data": _led(installation, ReferenceWatch(installation).step),
-            "disk": DiskWatch(installation).step,
-        }
-        sources = [Source(name, look, clock).step for name, look in looks.items()]
+        sources = _sources(installation, files, clock)
         tickets.start()
         told = open_notifier(installation, console_url(settings))
         if told is not None:
@@ -137,6 +130,17 @@ def run_worker_child(settings: Settings, clock: Clock, stop: threading.Event) ->
         tickets.close()
         if told is not None:
             told.close()
+
+
+def _sources(installation: Installation, files: FilePoller, clock: Clock) -> list[Callable[[], bool]]:
+    looks = {
+        "tables": _led(installation, TablePoller(installation).step),
+        "sessions": SessionWatch(installation).step,
+        "files": _led(installation, files.step),
+        "reference data": _led(installation, ReferenceWatch(installation).step),
+        "disk": DiskWatch(installation).step,
+    }
+    return [Source(name, look, clock).step for name, look in looks.items()]
 
 
 def _led(installation: Installation, look: Callable[[], bool]) -> Callable[[], bool]:
