@@ -101,7 +101,9 @@ def _gap(row: Row) -> str:
 
 def headline(row: Row, deadline_ns: int | None, as_of_ns: int, more: str | None = None) -> str:
     """One sentence: who booked what, `more` that is known about it, what it may cost, by when it must be fixed."""
-    parts = [copy_fact(row, _words(row)) or status_fact(row) or book_fact(row) or _fact(row)]
+    fact = copy_fact(row, _words(row)) or status_fact(row) or book_fact(row) or _fact(row)
+    # What a reader said of a message may be a sentence already.
+    parts = [fact.removesuffix(".")]
     if more:
         parts.append(more)
     if row["exposure"]:

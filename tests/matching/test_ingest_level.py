@@ -40,7 +40,7 @@ def test_each_quarantined_message_is_a_break_until_it_is_healed(desk: Desk) -> N
     assert desk.breaks() == ["I01", "I01"]
     [row] = desk.table("select headline, pb_id, level from recon_break limit 1")
     assert (row["pb_id"], row["level"]) == ("ALPHA", "INGEST")
-    assert row["headline"].startswith("A message from ALPHA could not be read: No FIX message")
+    assert row["headline"].startswith("A message from ALPHA could not be read: No FIX message in 3 bytes, ")
     healed = {
         "quarantine_id": "Q0001", "message_id": "alpha:1", "healed": True, "outcome": "FACT", "retried_at": T0,
         "execution": "again",
