@@ -8,6 +8,7 @@ _CALL = re.compile(r"javascript:gs\.(\w+)\(([^()]*)\)")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _STAMP = re.compile(r"\d{4}-\d{2}-\d{2}( \d{2}:\d{2}:\d{2})?")
 _AGO = {"minute": "minutes", "hour": "hours", "day": "days", "week": "weeks"}
+_EDGES = {"start": "00:00:00", "end": "23:59:59"}
 _MAX_COUNT = 100_000
 _FORMAT = "%Y-%m-%d %H:%M:%S"
 
@@ -50,7 +51,8 @@ def evaluated(value: str, asker: Asker) -> str | None:
     if name in ("getUserID", "getUserName"):
         return asker.user_id if name == "getUserID" else asker.user_name
     if name == "dateGenerate" and arguments:
-        given = " ".join(arguments)
+        # `start` and `end` of a day are what a list's "on" filter is copied with.
+        given = " ".join([arguments[0], *(_EDGES.get(part, part) for part in arguments[1:])])
         return given if _STAMP.fullmatch(given) else None
     moment = _moment(name, arguments, asker.now)
     return None if moment is None else f"{moment:{_FORMAT}}"

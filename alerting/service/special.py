@@ -12,7 +12,7 @@ from alerting.service.tables import Column, Kind, ServiceTable
 KEYWORDS = "123TEXTQUERY321"
 # The base system's dynamic filter options we know: who asks, and the groups of who asks.
 _ME, _MY_GROUPS = "90d1921e5f510100a9ad2572f2b477fe", "d6435e965f510100a9ad2572f2b47744"
-_PART = re.compile(r"[^@]*@javascript:gs\.datePart\('(\w+)',\s*'(\w+)',\s*'(EE|GE|LE|GT|LT)'\)")
+_PART = re.compile(r"[^@]*@javascript:gs\.datePart\(['\"](\w+)['\"],\s*['\"](\w+)['\"],\s*['\"](EE|GE|LE|GT|LT)['\"]\)")
 _SPAN = re.compile(
     r"(?P<other>[a-z_][a-z0-9_.]*)@(?P<unit>minute|hour|day|week)@(?P<way>before|after)@(?P<count>\d{1,6})"
 )

@@ -258,6 +258,8 @@ ASKER = Asker(1_763_812_800_000_000_000, "u1", "maria")  # Saturday 2025-11-22 1
         ("javascript:gs.hoursAgo(3)", "2025-11-22 09:00:00"),
         ("javascript:gs.monthsAgo(9)", "2025-02-22 12:00:00"),
         ("javascript:gs.dateGenerate('2025-11-01','08:00:00')", "2025-11-01 08:00:00"),
+        ("javascript:gs.dateGenerate('2025-11-01','start')", "2025-11-01 00:00:00"),
+        ('javascript:gs.dateGenerate("2025-11-01","end")', "2025-11-01 23:59:59"),
         ("javascript:gs.getUserID()", "u1"),
         ("javascript:gs.include('evil')", None),
         ("javascript:alert(1)", None),
