@@ -18,6 +18,7 @@ from ingest import store
 from ingest.suspects import LONE_DEATHS_MAX, Suspects
 from ingest.withdraw import withdraw
 from matching.engine import MatchResult, Scope
+from matching.scratch import forget
 from matching.tables import prepare
 from warehouse.port import Params, Warehouse
 from warehouse.sql import timestamp
@@ -150,6 +151,9 @@ class _Trials:
             raise
         except Exception as error:
             return error
+        finally:
+            # What the trial left in the scratch tables is taken back with it.
+            forget(self.warehouse)
 
     def settle(self, messages: Sequence[str], scope: Scope) -> MatchResult:
         """Find the messages at fault, and run without them."""
@@ -169,9 +173,13 @@ class _Trials:
 
     def _without_them(self, scope: Scope) -> MatchResult:
         prepare(self.warehouse)
-        with self.warehouse.transaction():
-            self._withdraw()
-            return self.run(_Inside(self.warehouse), scope)
+        try:
+            with self.warehouse.transaction():
+                self._withdraw()
+                return self.run(_Inside(self.warehouse), scope)
+        finally:
+            # The run is over before it is committed.
+            forget(self.warehouse)
 
     def _set_aside(self) -> None:
         store.prepare(self.warehouse)

@@ -86,3 +86,8 @@ def cleared(warehouse: Warehouse) -> Noted:
     for name in sorted(left):
         warehouse.execute(f"delete from {name}")
     return Noted(warehouse, left)
+
+
+def forget(warehouse: Warehouse) -> None:
+    """Nothing is known of the scratch tables any more: after a run whose transaction was, or may yet be, taken back."""
+    _LEFT.pop(warehouse, None)
