@@ -237,38 +237,40 @@ def _early(settings: Settings, shared: build_ledger.Shared | None, tasks: Tasks)
     return tasks.matched.take if settings.workflow is None and shared is None else never
 
 
+def _fill(warehouse: Warehouse, settings: Settings, clock: Clock) -> None:
+    """The matching tables where they are absent, reference files and calendars as they are now."""
+    prepare(warehouse)
+    now_ns = clock.now_ns()
+    set_aside(warehouse, load_files(warehouse, settings, learnt_at(warehouse, now_ns)), now_ns)
+    load_calendars(warehouse, datetime.fromtimestamp(now_ns / 1e9, UTC).date())
+
+
 @contextmanager
 def open_installation(settings: Settings, clock: Clock | None = None) -> Iterator[Installation]:
     """Open every store of the installation, the embedded ticket service among them, and close them afterwards.
 
     Raises SettingsError for what cannot work and TransientError when another process holds the warehouse.
     """
-    clock, data = clock or SystemClock(), DataDir(settings.data_dir).create()
+    clock, data, stop = clock or SystemClock(), DataDir(settings.data_dir).create(), threading.Event()
     rules, playbooks = build.open_rules(settings), open_playbooks(settings)
-    stop = threading.Event()
-    shared, opening = build_ledger.open_shared(settings, clock), ExitStack()
-    if shared:
-        # Two that make the tables at once would stand in each other's way.
-        opening.enter_context(shared.turns.turn(OPENING))
-    try:
-        opened = warehouse = build.open_warehouse(settings, clock)
-    except BaseException:
-        opening.close()
-        raise
-    telemetry: Telemetry | None = None
-    engine: ServiceEngine | None = None
-    stream: Stream | None = None
-    try:
+    shared = build_ledger.open_shared(settings, clock)
+    with ExitStack() as closing, ExitStack() as opening:
+        if shared:
+            # Two that make the tables at once would stand in each other's way.
+            opening.enter_context(shared.turns.turn(OPENING))
+        warehouse = build.open_warehouse(settings, clock)
+        closing.callback(warehouse.close)
         require_approved(settings, warehouse, rules)
         fencing = Fencing(warehouse, shared.turns, shared.leases) if shared else None
         warehouse = fencing.warehouse if fencing else warehouse
-        prepare(warehouse)
-        now_ns = clock.now_ns()
-        set_aside(warehouse, load_files(warehouse, settings, learnt_at(warehouse, now_ns)), now_ns)
-        load_calendars(warehouse, datetime.fromtimestamp(clock.now_ns() / 1e9, UTC).date())
+        _fill(warehouse, settings, clock)
         stream = build.open_stream(settings, clock)
+        closing.callback(stream.close)
         scorer, policy = build.open_scorer(settings), build_tickets.open_policy(settings, console_url(settings))
         telemetry = open_telemetry(settings, clock)
+        if telemetry:
+            closing.callback(telemetry.flush)
+        closing.callback(stop.set)
         tickets = build_tickets.open_ticketing(settings, clock, stop, telemetry=telemetry)
         jit = Jit() if settings.jit else None
         feeds, reference = feeds_by_session(settings.feeds), ReferenceCache(warehouse, settings.dialects, jit)
@@ -281,6 +283,7 @@ def open_installation(settings: Settings, clock: Clock | None = None) -> Iterato
         functions = fencing.tasks(functions, SERIAL) if fencing else functions
         functions = telemetry.tasks(functions) if telemetry else functions
         engine = open_engine(settings, definition, functions, clock, SERIAL)
+        closing.callback(engine.close)
         auditor = Auditor(
             warehouse, clock, settings.audit.key or data.audit_key, settings.audit.roots or data.audit_roots
         )
@@ -293,13 +296,3 @@ def open_installation(settings: Settings, clock: Clock | None = None) -> Iterato
             shared.leases if shared else None, telemetry, functions, fencing.leading if fencing else alone,
             _early(settings, shared, tasks), tasks.told,
         )  # fmt: skip
-    finally:
-        opening.close()
-        if engine is not None:
-            engine.close()
-        stop.set()
-        if telemetry is not None:
-            telemetry.flush()
-        if stream is not None:
-            stream.close()
-        opened.close()
